@@ -1,0 +1,67 @@
+"""What every network shares: static images are repeated over time, layers can be asked for widths."""
+
+from collections.abc import Iterator
+
+from torch import Tensor, nn
+
+from mpdviz.errors import BadInput
+from mpdviz.networks.blocks import SpikingLayer
+
+
+class SpikingNetwork(nn.Module):
+    """A network from images or event frames to one logit vector per timestep.
+
+    Subclasses define `run`, time-major in and out.
+    """
+
+    def __init__(self, timesteps: int, in_channels: int) -> None:
+        """Remember T and the number of input channels.
+
+        Raises:
+            BadInput: fewer than one timestep.
+        """
+        super().__init__()
+        if timesteps < 1:
+            raise BadInput(f"timesteps={timesteps}", "give at least 1")
+        self.timesteps, self.in_channels = timesteps, in_channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits `[T, N, classes]` of static images `[N, C, H, W]` or frames `[T, N, C, H, W]`.
+
+        Raises:
+            BadInput: an input of another shape, another number of channels or of timesteps.
+        """
+        if x.dim() == 4:
+            x = x.unsqueeze(0).expand(self.timesteps, *x.shape)
+        if x.dim() != 5 or x.shape[2] != self.in_channels or len(x) != self.timesteps:
+            raise BadInput(
+                f"network input {list(x.shape)} where T={self.timesteps} and {self.in_channels} channels are "
+                "expected",
+                "give images [N, C, H, W] or frames [T, N, C, H, W]",
+            )
+        return self.run(x)
+
+    def run(self, x: Tensor) -> Tensor:
+        """Logits `[T, N, classes]` of frames `[T, N, C, H, W]`."""
+        raise NotImplementedError
+
+    def spiking_layers(self) -> Iterator[tuple[str, SpikingLayer]]:
+        """Name and module of every neuron layer, in the order in which they run."""
+        for name, module in self.named_modules():
+            if isinstance(module, SpikingLayer):
+                yield name, module
+
+
+def check_image(name: str, image_size: int, halvings: int) -> int:
+    """Side length of the maps after `halvings` poolings of an image `image_size` wide.
+
+    Raises:
+        BadInput: the image is too small for that many poolings.
+    """
+    side = image_size >> halvings
+    if side < 1:
+        raise BadInput(
+            f"{name} halves the image {halvings} times, too often for {image_size}x{image_size}",
+            f"use images of at least {1 << halvings}x{1 << halvings} or another model",
+        )
+    return side

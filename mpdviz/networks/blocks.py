@@ -1,0 +1,86 @@
+"""The pieces every network is built from, on time-major tensors `[T, N, ...]`."""
+
+from dataclasses import dataclass
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mpdviz import neurons, strategies
+from mpdviz.norm import TDBatchNorm1d, TDBatchNorm2d
+from mpdviz.surrogates import Rectangular, Surrogate
+
+
+@dataclass(frozen=True)
+class NeuronSpec:
+    """How to make each neuron layer of a network: kind, constants, surrogate shape, width strategy."""
+
+    strategy: str = "mpd-agl"
+    kind: str = "lif"
+    decay: float = 0.2
+    v_th: float = 0.5
+    surrogate: Surrogate = Rectangular()
+
+
+class SpikingLayer(nn.Module):
+    """Synapses, tdBN and neurons; the width strategy is asked once a forward, for all timesteps."""
+
+    def __init__(self, norm: TDBatchNorm1d | TDBatchNorm2d, spec: NeuronSpec) -> None:
+        """Join `norm` with a neuron layer and a width strategy made from `spec`."""
+        super().__init__()
+        self.norm = norm
+        self.neuron = neurons.get(spec.kind, decay=spec.decay, v_th=spec.v_th, surrogate=spec.surrogate)
+        self.strategy = strategies.get(spec.strategy)
+
+    def kappa(self, timesteps: int) -> Tensor:
+        """Surrogate widths `[T]` that the strategy sets at this moment."""
+        return self.strategy.kappa(
+            timesteps, self.neuron.decay, self.neuron.v_th, self.norm.weight, self.norm.bias
+        )
+
+    def fire(self, synaptic: Tensor) -> Tensor:
+        """Normalise the synapses' output `[T, N, C, ...]` and run the neurons on it."""
+        spikes: Tensor = self.neuron(self.norm(synaptic), self.kappa(len(synaptic)))
+        return spikes
+
+
+class ConvSpike(SpikingLayer):
+    """Convolution without bias, tdBN, neurons: `[T, N, C, H, W]` to spikes."""
+
+    def __init__(
+        self, in_channels: int, channels: int, spec: NeuronSpec, *, kernel: int = 3, stride: int = 1
+    ) -> None:
+        """Same padding; weights Kaiming-normal (fan out)."""
+        super().__init__(TDBatchNorm2d(channels, v_th=spec.v_th), spec)
+        self.conv = nn.Conv2d(in_channels, channels, kernel, stride, padding=kernel // 2, bias=False)
+        nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Spikes `[T, N, channels, H / stride, W / stride]`."""
+        return self.fire(over_time(self.conv, x))
+
+
+class LinearSpike(SpikingLayer):
+    """Linear map without bias, tdBN, neurons: `[T, N, in]` to spikes `[T, N, out]`."""
+
+    def __init__(self, in_features: int, features: int, spec: NeuronSpec) -> None:
+        """Framework's default initial weights, as in the reference."""
+        super().__init__(TDBatchNorm1d(features, v_th=spec.v_th), spec)
+        self.linear = nn.Linear(in_features, features, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Spikes `[T, N, features]`."""
+        return self.fire(self.linear(x))
+
+
+class AveragePool(nn.Module):
+    """2 x 2 average pooling of each timestep."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`[T, N, C, H, W]` to `[T, N, C, H // 2, W // 2]`."""
+        return F.avg_pool2d(x.flatten(0, 1), 2).unflatten(0, x.shape[:2])
+
+
+def over_time(module: nn.Module, x: Tensor) -> Tensor:
+    """Apply a module that knows no time to every timestep of `x` `[T, N, ...]` in one call."""
+    y: Tensor = module(x.flatten(0, 1))
+    return y.unflatten(0, x.shape[:2])

@@ -1,0 +1,83 @@
+"""Threshold-dependent batch norm (tdBN, Zheng et al. 2021) over batch, time and space."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mpdviz.errors import BadInput
+
+
+class _TDBatchNorm(nn.Module):
+    """y = weight * alpha * v_th * (x - mean) / sqrt(var + eps) + bias, statistics per channel.
+
+    This equals ordinary batch norm on the flattened (T * N) batch with weight alpha * v_th * weight, so
+    the framework's fused kernel does the work. In training the statistics are those of the batch (over
+    time, samples and space) and the running ones are updated with `momentum` (the running variance
+    unbiased); in evaluation the running ones are used.
+    """
+
+    _dimensions: int
+    weight: nn.Parameter
+    bias: nn.Parameter
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(
+        self,
+        num_features: int,
+        v_th: float = 0.5,
+        alpha: float = 1.0,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+    ) -> None:
+        """Start with weight 1, bias 0, running mean 0 and running variance 1, all `[num_features]`."""
+        super().__init__()
+        self.num_features, self.v_th, self.alpha = num_features, float(v_th), float(alpha)
+        self.eps, self.momentum = eps, momentum
+        self.weight = nn.Parameter(torch.ones(num_features))
+        self.bias = nn.Parameter(torch.zeros(num_features))
+        self.register_buffer("running_mean", torch.zeros(num_features))
+        self.register_buffer("running_var", torch.ones(num_features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise `x` `[T, N, C, ...]`; same shape and dtype out.
+
+        Raises:
+            BadInput: wrong number of dimensions or channels, or one single value per channel in training.
+        """
+        if x.dim() != self._dimensions or x.shape[2] != self.num_features:
+            raise BadInput(
+                f"{type(self).__name__}({self.num_features}) got an input {list(x.shape)}",
+                f"give [T, N, {self.num_features}, ...] with {self._dimensions} dimensions",
+            )
+        if self.training and x.numel() == self.num_features:
+            raise BadInput(
+                "batch norm in training got one single value per channel", "use a larger batch or more timesteps"
+            )
+        y = F.batch_norm(
+            x.flatten(0, 1),
+            self.running_mean,
+            self.running_var,
+            self.weight * (self.alpha * self.v_th),
+            self.bias,
+            self.training,
+            self.momentum,
+            self.eps,
+        )
+        return y.unflatten(0, x.shape[:2])
+
+    def extra_repr(self) -> str:
+        """Sizes and constants, for print(network)."""
+        return f"{self.num_features}, v_th={self.v_th:g}, alpha={self.alpha:g}"
+
+
+class TDBatchNorm1d(_TDBatchNorm):
+    """tdBN for features `[T, N, C]`; see the module's docstring for the formula."""
+
+    _dimensions = 3
+
+
+class TDBatchNorm2d(_TDBatchNorm):
+    """tdBN for maps `[T, N, C, H, W]`; see the module's docstring for the formula."""
+
+    _dimensions = 5
