@@ -31,6 +31,12 @@ class Diverged(MpdvizError):
     """Training whose loss or gradient stopped being finite."""
 
 
+class Interrupted(MpdvizError):
+    """Work stopped by a signal, its state saved."""
+
+    exit_code = 130
+
+
 class MpdvizWarning(UserWarning):
     """A result that holds, but not the way the user may expect; said once."""
 

@@ -105,7 +105,9 @@ class PLIF(Neuron):
 
     kind: ClassVar[str] = "plif"
 
-    def __init__(self, init_decay: float = 0.2, v_th: float = 0.5, surrogate: Surrogate | None = None) -> None:
+    def __init__(
+        self, init_decay: float = 0.2, v_th: float = 0.5, surrogate: Surrogate | None = None
+    ) -> None:
         """Start from `init_decay`; the reference's init_a = 5 is init_decay = 1 / init_a.
 
         Raises:

@@ -52,7 +52,8 @@ class _TDBatchNorm(nn.Module):
             )
         if self.training and x.numel() == self.num_features:
             raise BadInput(
-                "batch norm in training got one single value per channel", "use a larger batch or more timesteps"
+                "batch norm in training got one single value per channel",
+                "use a larger batch or more timesteps",
             )
         y = F.batch_norm(
             x.flatten(0, 1),
@@ -64,7 +65,7 @@ class _TDBatchNorm(nn.Module):
             self.momentum,
             self.eps,
         )
-        return y.unflatten(0, x.shape[:2])
+        return y.view_as(x)
 
     def extra_repr(self) -> str:
         """Sizes and constants, for print(network)."""

@@ -44,7 +44,9 @@ class Surrogate(ABC):
         for field in fields(self):
             value = getattr(self, field.name)
             if not (isinstance(value, int | float) and math.isfinite(value) and value > 0):
-                raise BadInput(f"surrogate {self.name!r}: {field.name} is {value!r}", "give a positive number")
+                raise BadInput(
+                    f"surrogate {self.name!r}: {field.name} is {value!r}", "give a positive number"
+                )
 
     @abstractmethod
     def h(self, x: Tensor, kappa: Tensor | float = 1.0) -> Tensor:
@@ -152,7 +154,7 @@ class FastSigmoid(Surrogate):
 
     def half_width(self, epsilon: float = EPSILON) -> float:
         """(epsilon^-1/2 - 1) / k."""
-        return (epsilon**-0.5 - 1) / self.k
+        return (1 / math.sqrt(epsilon) - 1) / self.k
 
 
 SHAPES: dict[str, type[Surrogate]] = {
@@ -191,5 +193,5 @@ class _Spike(torch.autograd.Function):
 
 def spike(x: Tensor, surrogate: Surrogate, kappa: Tensor | float = 1.0) -> Tensor:
     """One step's spikes 1[x >= 0] (x = v - v_th, any shape) whose gradient is h(x; kappa)."""
-    spikes: Tensor = _Spike.apply(x, kappa, surrogate)
+    spikes: Tensor = _Spike.apply(x, kappa, surrogate)  # type: ignore[no-untyped-call]
     return spikes

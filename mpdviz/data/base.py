@@ -48,7 +48,8 @@ class Dataset:
         frames: whether `x` carries its own time axis.
         mean: what to subtract, one value a channel in raw units; empty means used as they are.
         std: what to divide by, one value a channel in raw units; empty means used as they are.
-        augment: random change of a training batch, given raw values as float32 (batch-first) and a CPU generator.
+        augment: random change of a training batch, given its raw values as float32, batch-first, and a CPU
+            generator; None means that training sees the samples as they are.
         file_order: int64 `[N]`: where each sample of the source file lies in train, val, test laid end to
             end; None where the source has no order of its own.
     """
@@ -134,7 +135,7 @@ def batches(
     samples = dataset.split(split)
     visits = torch.arange(len(samples)) if order is None else order
     # An empty tensor splits into one empty batch, which a network has no use for.
-    indices = visits.to(samples.x.device).split(batch_size) if len(visits) else ()
+    indices = torch.split(visits.to(samples.x.device), batch_size) if len(visits) else ()
     return _prepared(dataset, samples, indices, augment)
 
 

@@ -13,6 +13,7 @@ from mpdviz.errors import BadInput
 
 FOLDER = "cifar-10-batches-bin"
 SOURCE = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
+REMEDY = f"give as data_dir the folder that holds {FOLDER}, unpacked from {SOURCE}"
 TRAIN_FILES = tuple(f"data_batch_{number}.bin" for number in range(1, 6))
 TEST_FILE = "test_batch.bin"
 RECORDS = 10_000  # a file
@@ -38,10 +39,10 @@ def load(data_dir: Path | None) -> Dataset:
         Static images, uint8 `[N, 3, 32, 32]`, 10 classes.
 
     Raises:
-        BadInput: if no folder is given, or a file is missing, unreadable, of another size or has labels above 9.
+        BadInput: if no folder is given, or a file is missing, unreadable, of another size or mislabelled.
     """
     if data_dir is None:
-        raise BadInput("cifar10 is read from files, and no data_dir was given", _remedy("name one"))
+        raise BadInput("cifar10 is read from files, and no data_dir was given", REMEDY)
     folder = data_dir / FOLDER if (data_dir / FOLDER).is_dir() else data_dir
     files = [_read(folder / name) for name in TRAIN_FILES]
     whole = Split(torch.cat([part.x for part in files]), torch.cat([part.y for part in files]))
@@ -65,7 +66,7 @@ def _read(path: Path) -> Split:
     try:
         content = np.fromfile(path, np.uint8)
     except FileNotFoundError:
-        raise BadInput(f"no file {path}", _remedy("give as data_dir")) from None
+        raise BadInput(f"no file {path}", REMEDY) from None
     except OSError as error:
         raise BadInput(
             f"cannot read {path}: {error.strerror}", "check the file and its permissions"
@@ -80,10 +81,6 @@ def _read(path: Path) -> Split:
         problem = f"{path}: label {int(labels.max())} found, expected 0 to {CLASSES - 1}"
         raise BadInput(problem, f"unpack the binary version again from {SOURCE}")
     return Split(records[:, 1:].reshape(-1, *SHAPE), labels)
-
-
-def _remedy(verb: str) -> str:
-    return f"{verb} the folder that holds {FOLDER}, unpacked from {SOURCE}"
 
 
 def _cropped_and_flipped(x: Tensor, generator: torch.Generator) -> Tensor:

@@ -99,15 +99,18 @@ def events(scene: Tensor, path: Tensor, frames: int) -> Tensor:
 
     Args:
         scene: intensities at rest, float64 `[N, S, S]`, 1 for full ink; 0 outside the canvas.
-        path: offsets (across, down) in pixels, float64 `[1 + steps, N, 2]`; the references start at entry 0.
+        path: offsets (across, down) in pixels, float64 `[1 + steps, N, 2]`; the references start half a
+            threshold below the intensity at entry 0.
         frames: frames T that the steps divide into equally.
 
     Returns:
         Event counts, uint8 `[N, T, 2, S, S]`, ON then OFF.
     """
-    reference = _log_intensity(scene, path[0])
+    # A motion that ends where it began ends on that first intensity, whole thresholds away from any reference
+    # that started there: rounding would decide the last event. Half a threshold lower, it cannot.
+    reference = _log_intensity(scene, path[0]) - CONTRAST / 2
     counts = scene.new_zeros(frames, 2, *scene.shape)
-    for frame, offsets in zip(counts, path[1:].unflatten(0, (frames, -1)), strict=True):
+    for frame, offsets in zip(counts, torch.unflatten(path[1:], 0, (frames, -1)), strict=True):
         for offset in offsets:
             signed = torch.trunc((_log_intensity(scene, offset) - reference) / CONTRAST)
             reference += signed * CONTRAST

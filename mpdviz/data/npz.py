@@ -34,7 +34,6 @@ def load(path: Path, timesteps: int | None = None) -> Dataset:
     Raises:
         BadInput: if the file cannot be read, is damaged, or its arrays are not as described.
     """
-    path = path.expanduser()
     x, y = _read(path)
     whole = Split(
         torch.from_numpy(_checked_samples(path, x)), torch.from_numpy(_checked_labels(path, y, len(x)))
@@ -45,7 +44,7 @@ def load(path: Path, timesteps: int | None = None) -> Dataset:
             f"{path} holds {x.shape[1]} frames a sample, and {timesteps} timesteps were asked for",
             f"ask for {x.shape[1]}, or bin the events again: frames cannot be stretched",
         )
-    _, members = whole.y.unique(return_counts=True)
+    _, members = np.unique(y, return_counts=True)
     strata = whole.y if members.min() >= ENOUGH else torch.zeros_like(whole.y)
     parts = stratified(strata, val=0.1, test=0.1, seed=SPLIT_SEED)
     train, val, test = (whole.take(part) for part in parts)
@@ -63,27 +62,32 @@ def load(path: Path, timesteps: int | None = None) -> Dataset:
 def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """The arrays x and y of a sound npz file, as stored; objects in it are never unpickled."""
     try:
-        if path.is_dir():
-            raise BadInput(f"{path} is a folder", "give the npz file itself")
-        if path.stat().st_size == 0:
-            raise BadInput(f"{path} is empty", SAVE)
-        if not zipfile.is_zipfile(path):
-            raise BadInput(f"{path} is not an npz file, or its end is missing", SAVE)
-        with np.load(path, allow_pickle=False) as archive:
-            # NumPy may stop reading before the checksum, and hand out flipped bits.
-            if damaged := archive.zip.testzip():
-                raise BadInput(f"{path} is damaged: {damaged} fails its checksum", "copy or write it again")
-            if missing := {"x", "y"}.difference(archive.files):
-                wanted, found = " and ".join(sorted(missing)), ", ".join(archive.files) or "none"
-                raise BadInput(f"{path} has no array {wanted} (its arrays: {found})", SAVE)
-            return _array(path, archive, "x"), _array(path, archive, "y")
+        # Opened here, since np.load leaves a damaged archive open.
+        with path.expanduser().open("rb") as file:
+            if not file.read(1):
+                raise BadInput(f"{path} is empty", SAVE)
+            if not zipfile.is_zipfile(file):
+                raise BadInput(f"{path} is not an npz file, or its end is missing", SAVE)
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as archive:
+                # NumPy may stop reading before the checksum, and hand out flipped bits.
+                if damaged := archive.zip.testzip():
+                    raise BadInput(
+                        f"{path} is damaged: {damaged} fails its checksum", "copy or write it again"
+                    )
+                if missing := {"x", "y"}.difference(archive.files):
+                    wanted, found = " and ".join(sorted(missing)), ", ".join(archive.files) or "none"
+                    raise BadInput(f"{path} has no array {wanted} (its arrays: {found})", SAVE)
+                return _array(path, archive, "x"), _array(path, archive, "y")
     except FileNotFoundError:
         raise BadInput(f"no file {path}", "check the path after npz:") from None
-    except OSError as error:
+    except IsADirectoryError:
+        raise BadInput(f"{path} is a folder", "give the npz file itself") from None
+    except (OSError, RuntimeError) as error:  # RuntimeError: encrypted, unknown compression, ~ of nobody
         raise BadInput(f"cannot read {path}: {error}", "check the file and its permissions") from None
     except MemoryError:
         raise BadInput(f"{path} does not fit into memory", "save fewer samples, or x as uint8") from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError) as error:
         raise BadInput(f"{path} is damaged: {error}", "copy or write it again") from None
 
 

@@ -15,7 +15,7 @@ def stratified(y: Tensor, *, val: float, test: float, seed: int) -> tuple[Tensor
         seed: of the draw; a constant of the data set.
 
     Returns:
-        int64 indices of the training, validation and test samples, each ascending; together every sample once.
+        int64 indices of the training, validation and test samples, each ascending; every sample is in one.
     """
     # The legacy generator, since it alone promises the same stream in every version of NumPy.
     random = np.random.RandomState(seed)

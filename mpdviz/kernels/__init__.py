@@ -1,5 +1,8 @@
 """Multi-step neuron kernels behind one function; the only place that knows which ones there are."""
 
+from collections.abc import Callable
+from typing import cast
+
 import torch
 from torch import Tensor
 
@@ -36,5 +39,5 @@ def multistep_lif(
     if not needs_grad:
         return charge(current, decay, v_th, keep_potentials=keep_potentials)
     widths = torch.as_tensor(kappa, dtype=potential_dtype(current), device=current.device).detach()
-    spikes, potentials = MultiStepLIF.apply(current, decay, v_th, widths.expand(len(current)), surrogate)
-    return spikes, potentials
+    run = cast(Callable[..., tuple[Tensor, Tensor]], MultiStepLIF.apply)
+    return run(current, decay, v_th, widths.expand(len(current)), surrogate)

@@ -68,7 +68,12 @@ class MultiStepLIF(torch.autograd.Function):
         assert v is not None
         learned = isinstance(decay, Tensor)
         ctx.save_for_backward(v, kappa, *([decay] if learned else []))
-        ctx.decay, ctx.v_th, ctx.surrogate, ctx.dtype = None if learned else decay, v_th, surrogate, current.dtype
+        ctx.decay, ctx.v_th, ctx.surrogate, ctx.dtype = (
+            None if learned else decay,
+            v_th,
+            surrogate,
+            current.dtype,
+        )
         ctx.mark_non_differentiable(v)
         ctx.set_materialize_grads(False)
         return spikes, v

@@ -1,6 +1,7 @@
 """Named networks; a new one is a file beside this one and a line in NETWORKS."""
 
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 from mpdviz import surrogates
@@ -11,7 +12,11 @@ from mpdviz.networks.convsnn import ConvSNN
 from mpdviz.networks.resnet19 import ResNet19
 from mpdviz.networks.vggsnn import VGGSNN
 
-NETWORKS: dict[str, type[SpikingNetwork]] = {"convsnn": ConvSNN, "resnet19": ResNet19, "vggsnn": VGGSNN}
+NETWORKS: dict[str, Callable[..., SpikingNetwork]] = {
+    "convsnn": ConvSNN,
+    "resnet19": ResNet19,
+    "vggsnn": VGGSNN,
+}
 
 
 def build(

@@ -1,7 +1,9 @@
 """What every network shares: static images are repeated over time, layers can be asked for widths."""
 
 from collections.abc import Iterator
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from mpdviz.errors import BadInput
@@ -50,6 +52,26 @@ class SpikingNetwork(nn.Module):
         for name, module in self.named_modules():
             if isinstance(module, SpikingLayer):
                 yield name, module
+
+    def widths(self) -> list[dict[str, Any]]:
+        """The surrogate's width at each layer and timestep (both from 1), and what it is made from."""
+        rows = []
+        for number, (name, layer) in enumerate(self.spiking_layers(), start=1):
+            gamma = layer.norm.weight.detach().cpu()
+            for t, kappa in enumerate(layer.kappa(self.timesteps).tolist(), start=1):
+                rows.append(
+                    {
+                        "layer": number,
+                        "name": name,
+                        "timestep": t,
+                        "kappa": kappa,
+                        "decay": float(torch.as_tensor(layer.neuron.decay).detach()),
+                        "gamma_mean": float(gamma.mean()),
+                        "gamma_min": float(gamma.min()),
+                        "gamma_negative": int((gamma < 0).sum()),
+                    }
+                )
+        return rows
 
 
 def check_image(name: str, image_size: int, halvings: int) -> int:

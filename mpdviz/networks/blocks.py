@@ -1,6 +1,8 @@
 """The pieces every network is built from, on time-major tensors `[T, N, ...]`."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -18,7 +20,7 @@ class NeuronSpec:
     kind: str = "lif"
     decay: float = 0.2
     v_th: float = 0.5
-    surrogate: Surrogate = Rectangular()
+    surrogate: Surrogate = field(default_factory=Rectangular)
 
 
 class SpikingLayer(nn.Module):
@@ -77,10 +79,10 @@ class AveragePool(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`[T, N, C, H, W]` to `[T, N, C, H // 2, W // 2]`."""
-        return F.avg_pool2d(x.flatten(0, 1), 2).unflatten(0, x.shape[:2])
+        return over_time(F.avg_pool2d, x, 2)
 
 
-def over_time(module: nn.Module, x: Tensor) -> Tensor:
-    """Apply a module that knows no time to every timestep of `x` `[T, N, ...]` in one call."""
-    y: Tensor = module(x.flatten(0, 1))
-    return y.unflatten(0, x.shape[:2])
+def over_time(function: Callable[..., Tensor], x: Tensor, *args: Any) -> Tensor:
+    """Apply a function that knows no time to every timestep of `x` `[T, N, ...]` in one call."""
+    y = function(x.flatten(0, 1), *args)
+    return y.view(*x.shape[:2], *y.shape[1:])

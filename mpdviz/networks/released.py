@@ -68,7 +68,9 @@ _RULES = [(re.compile("^" + old), new) for old, new in (*_COMMON, *_RESNET, *_vg
 
 def looks_released(names: Mapping[str, Any]) -> bool:
     """Whether a state dict's names are those of the reference's networks."""
-    return "encode.0.layer.weight" in names and ("fc.2.layer.weight" in names or "classifier.0.layer.weight" in names)
+    return "encode.0.layer.weight" in names and (
+        "fc.2.layer.weight" in names or "classifier.0.layer.weight" in names
+    )
 
 
 def rename(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,0 +1,1 @@
+"""The command line of mpdviz: parse, call the library, print or write."""

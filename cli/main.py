@@ -1,0 +1,65 @@
+"""The `mpdviz` command: its subcommands, and what becomes of errors."""
+
+import sys
+import warnings
+from typing import TextIO
+
+import click
+import typer
+
+from mpdviz.errors import MpdvizError, MpdvizWarning
+
+from . import inspect, listing, train
+from .output import say
+
+app = typer.Typer(
+    name="mpdviz",
+    help="Do my spiking neurons still get a gradient, and if not, where, when and why?",
+    no_args_is_help=True,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("train", help=train.HELP)(train.train)
+app.command("inspect", help=inspect.HELP)(inspect.inspect)
+app.command("list", help=listing.HELP)(listing.list_)
+
+
+def run() -> None:
+    """Run the command line; a user's mistake becomes one line on stderr and an exit code."""
+    warnings.simplefilter("once", MpdvizWarning)
+    warnings.showwarning = _show_warning
+    try:
+        status = app(standalone_mode=False)
+    except MpdvizError as error:
+        say(f"[red]mpdviz:[/] {_escape(str(error))}")
+        status = error.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        status = 2
+    except click.ClickException as error:
+        usage = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "mpdviz"
+        say(f"[red]mpdviz:[/] {_escape(error.format_message())} See `{usage} --help`.")
+        status = 2
+    except (KeyboardInterrupt, click.Abort):
+        say("[red]mpdviz:[/] interrupted")
+        status = 130
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read our output left; nothing more to say to them
+        status = 0
+    sys.exit(status)
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    if issubclass(category, MpdvizWarning):  # libraries' own warnings are for us, not for users
+        say(f"[yellow]mpdviz:[/] {_escape(str(message))}")
+
+
+def _escape(text: str) -> str:
+    return text.replace("[", r"\[")

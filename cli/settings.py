@@ -1,0 +1,60 @@
+"""One command-line option for every field of `RunConfig`, so that a setting is written down once."""
+
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from mpdviz.config import RunConfig
+
+
+def takes_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """Give `command` an option for each setting; it receives those that were given as `settings`.
+
+    Values stay text here: `mpdviz.config.validate` turns them into numbers, with one kind of message for
+    options and recipes alike.
+    """
+    parameters = inspect.signature(command).parameters.values()
+    own = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters if p.name != "settings"]
+
+    def wrapper(**given: Any) -> None:
+        settings = {name: given.pop(name) for name in RunConfig.model_fields}
+        command(settings={name: value for name, value in settings.items() if value is not None}, **given)
+
+    wrapper.__doc__ = command.__doc__
+    options = [_option(name) for name in RunConfig.model_fields]
+    wrapper.__signature__ = inspect.Signature([*options, *own])  # type: ignore[attr-defined]
+    return wrapper
+
+
+def _option(name: str) -> inspect.Parameter:
+    field = RunConfig.model_fields[name]
+    default = "" if field.default is None else f" (default: {_shown(field.default)})"
+    flag = "--" + name.replace("_", "-")
+    declaration = f"{flag}/--no-{flag[2:]}" if field.annotation is bool else flag
+    kind: Any = bool if field.annotation is bool else str
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[
+            kind | None,
+            typer.Option(
+                declaration,
+                help=f"{field.description}{default}",
+                show_default=False,
+                metavar=None if kind is bool else _metavar(field.annotation),
+                rich_help_panel="Settings (also in a recipe)",
+            ),
+        ],
+    )
+
+
+def _shown(default: object) -> str:
+    return {True: "on", False: "off"}[default] if isinstance(default, bool) else str(default)
+
+
+def _metavar(annotation: object) -> str:
+    kinds = {"tuple": "N,N,...", "Path": "PATH", "int": "N", "float": "X"}
+    return next((metavar for kind, metavar in kinds.items() if kind in str(annotation)), "NAME")

@@ -1,0 +1,16 @@
+"""mpdviz: do my spiking neurons still get a gradient, and if not, where, when and why?"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mpdviz.api import Recording, record
+
+__all__ = ["Recording", "record"]
+
+
+def __getattr__(name: str) -> Any:
+    # torch takes a second to import; `mpdviz --help` should not wait for it.
+    if name in __all__:
+        return getattr(import_module("mpdviz.api"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,102 @@
+"""Validated settings of a run: every value is checked before any work starts."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from mpdviz.errors import BadInput, unknown_name
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class RunConfig(BaseModel):
+    """One training run; what a checkpoint remembers of how it was made.
+
+    The defaults are the embedded job: an MPD-AGL network on scikit-learn's digits.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    data: str = Field("digits", description="data set, or npz:FILE")
+    data_dir: Path | None = Field(None, description="where downloaded data sets lie")
+    model: str = Field("convsnn", description="network")
+    encode_channels: Count | None = Field(
+        None, description="channels of the first layer (default: the model's)"
+    )
+    planes: tuple[Count, ...] | None = Field(None, description="channels of the later stages, e.g. 32,64")
+    neuron: str = Field("lif", description="lif (constant decay) or plif (learned)")
+    decay: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.2, description="share of the potential kept each step"
+    )
+    v_th: Positive = Field(0.5, description="firing threshold")
+    strategy: str = Field("mpd-agl", description="surrogate width, e.g. mpd-agl or fixed:kappa=2.5")
+    surrogate: str = Field("rectangular", description="shape of the surrogate derivative")
+    timesteps: Count = Field(4, description="T")
+    epochs: Count = Field(30, description="passes over the training set")
+    batch_size: Count = Field(64, description="samples per step")
+    lr: Positive = Field(0.1, description="initial learning rate; cosine to 0")
+    momentum: Annotated[float, Field(ge=0, lt=1)] = Field(0.9, description="SGD momentum")
+    weight_decay: NotNegative = Field(1e-4, description="L2 penalty, on every parameter")
+    augment: bool = Field(True, description="the data set's own augmentation, if it has one")
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(0, description="initial weights and data order")
+    device: str = Field("auto", description="cpu, cuda, cuda:1, ... or auto")
+
+    @field_validator("planes", mode="before")
+    @classmethod
+    def _split_planes(cls, value: object) -> object:
+        return value.split(",") if isinstance(value, str) else value
+
+    def network_options(self) -> dict[str, Any]:
+        """Arguments of `networks.build` that this run fixes, sizes of the data set excepted."""
+        options: dict[str, Any] = {
+            "strategy": self.strategy,
+            "timesteps": self.timesteps,
+            "neuron": self.neuron,
+            "decay": self.decay,
+            "v_th": self.v_th,
+            "surrogate": self.surrogate,
+        }
+        sizes = {"encode_channels": self.encode_channels, "planes": self.planes}
+        return options | {name: size for name, size in sizes.items() if size is not None}
+
+    def to_toml(self) -> str:
+        """Settings as TOML; what is None is left out."""
+        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
+
+
+def validate(settings: dict[str, Any], where: str = "settings") -> RunConfig:
+    """Settings as a RunConfig.
+
+    Raises:
+        BadInput: an unknown setting (the closest one is suggested) or a value out of range.
+    """
+    for name in settings:
+        if name not in RunConfig.model_fields:
+            raise unknown_name(f"setting in {where}:", name, RunConfig.model_fields)
+    try:
+        return RunConfig(**settings)
+    except ValidationError as error:
+        first = error.errors()[0]
+        setting = ".".join(str(part) for part in first["loc"])
+        option = "--" + setting.split(".")[0].replace("_", "-")
+        remedy = f"{first['msg'][0].lower()}{first['msg'][1:]} ({option})"
+        raise BadInput(f"{where}: {setting}={first['input']!r}", remedy) from None
+
+
+def read_recipe(path: Path) -> dict[str, Any]:
+    """Settings in a TOML file, not yet validated.
+
+    Raises:
+        BadInput: the file cannot be read or is not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadInput(f"recipe {path}: {error.strerror}", "give a readable TOML file") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadInput(f"recipe {path} is not TOML: {error}", "write lines like `lr = 0.1`") from None

@@ -1,0 +1,84 @@
+"""Files that are either whole or not there: atomic writes, folders checked before work starts."""
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+from mpdviz.errors import BadInput
+
+
+def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Let `write` fill a temporary file beside `path`, then put it in `path`'s place in one step.
+
+    A reader, or a crash at any moment, sees the old file or the new one, never a part.
+
+    Raises:
+        BadInput: the folder or the disk refuses; the old file is untouched.
+    """
+    temporary: Path | None = None
+    try:
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            temporary = Path(file.name)
+            write(file.file)
+            file.flush()
+            os.fsync(file.fileno())
+        # mkstemp keeps files private; give this one the mode an ordinary open() would have.
+        mask = os.umask(0)
+        os.umask(mask)
+        temporary.chmod(0o666 & ~mask)
+        temporary.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise BadInput(
+            f"cannot write {path}: {error.strerror}", "free space or choose another folder"
+        ) from None
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    # The rename itself is only on disk once the folder is.
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` as UTF-8, atomically; raises like `write_atomically`."""
+    write_atomically(path, lambda file: file.write(text.encode()))
+
+
+def make_folder(path: Path) -> Path:
+    """Create `path` where needed and make sure files can be written in it.
+
+    Raises:
+        BadInput: it cannot be created or written to, or it is a file.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            return path
+    except OSError as error:
+        raise BadInput(
+            f"cannot write into folder {path}: {error.strerror}", "choose another folder"
+        ) from None
+
+
+def read_bytes(path: Path, kind: str) -> bytes:
+    """The content of a file that must not be empty; `kind` names what it should hold.
+
+    Raises:
+        BadInput: missing, a folder, unreadable or empty.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise BadInput(f"{kind} {path}: {error.strerror}", "check the path and its permissions") from None
+    if not content:
+        raise BadInput(f"{kind} {path} is empty", "make or copy it again")
+    return content

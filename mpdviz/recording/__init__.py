@@ -1,0 +1,1 @@
+"""Recording: hooks over a model, streaming accumulators, what they add up to."""

@@ -1,0 +1,90 @@
+"""How many synapses a spike drives: the network's wiring, read off one forward pass.
+
+Every tensor carries the set of neuron layers whose spikes reach it without passing a weight or another
+neuron: reshaping, pooling, adding and normalising hand the set on; a convolution or matrix product ends
+it and is counted. A layer's fan-out is the mean over its spikes' targets,
+
+    fan-out = sum over the synaptic operations it feeds of (connections / input elements),
+
+where a convolution's connections leave out the taps that fall into its zero padding.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.weak import WeakTensorKeyDictionary
+
+aten = torch.ops.aten
+
+
+class FanOutTracer(TorchDispatchMode):
+    """Watches the operations of one forward pass and sums up each neuron layer's fan-out."""
+
+    def __init__(self) -> None:
+        """Know no layer yet."""
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.fan_out: dict[str, float] = {}
+        self._origins = WeakTensorKeyDictionary()
+
+    def mark(self, layer: str, spikes: Tensor) -> None:
+        """Say that `spikes` are the output of the neuron layer called `layer`."""
+        self._origins[spikes] = frozenset([layer])
+        self.fan_out.setdefault(layer, 0.0)
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Run the operation as it is; note which layers' spikes it consumes or hands on."""
+        result = func(*args, **(kwargs or {}))
+        count = _SYNAPTIC.get(func)
+        if count is not None:
+            for operand, targets in count(args, result):
+                for layer in self._origins.get(operand, ()):
+                    self.fan_out[layer] += targets
+            return result
+        origins = frozenset().union(*(self._origins.get(leaf, ()) for leaf in _tensors(args)))
+        if origins:
+            for leaf in _tensors(result):
+                self._origins[leaf] = origins | self._origins.get(leaf, frozenset())
+        return result
+
+
+def _tensors(tree: Any) -> Iterator[Tensor]:
+    return (leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor))
+
+
+def _convolution(args: tuple[Any, ...], result: Tensor) -> Iterator[tuple[Tensor, float]]:
+    x, weight, _, stride, padding, dilation, transposed = args[:7]
+    if transposed:
+        # Every input element meets the whole kernel of its group; padding crops the output.
+        yield x, float(weight[0].numel())
+        return
+    taps = 1.0
+    for axis, size in enumerate(x.shape[2:]):
+        kernel, outputs = weight.shape[2 + axis], result.shape[2 + axis]
+        step, pad, spread = (values[axis % len(values)] for values in (stride, padding, dilation))
+        positions = torch.arange(outputs)[:, None] * step - pad + torch.arange(kernel) * spread
+        taps *= int(((positions >= 0) & (positions < size)).sum()) / size
+    yield x, taps * weight.shape[0] * weight.shape[1] / x.shape[1]
+
+
+def _product(first: int) -> Callable[[tuple[Any, ...], Tensor], Iterator[tuple[Tensor, float]]]:
+    def count(args: tuple[Any, ...], result: Tensor) -> Iterator[tuple[Tensor, float]]:
+        left, right = args[first : first + 2]
+        yield left, float(right.shape[-1])
+        yield right, float(left.shape[-2])
+
+    return count
+
+
+_SYNAPTIC: dict[Any, Callable[[tuple[Any, ...], Tensor], Iterator[tuple[Tensor, float]]]] = {
+    aten.convolution.default: _convolution,
+    aten.mm.default: _product(0),
+    aten.bmm.default: _product(0),
+    aten.addmm.default: _product(1),
+    aten.baddbmm.default: _product(1),
+}

@@ -1,0 +1,52 @@
+"""The folder of one training run: what lies where, and how its tables are written.
+
+config.toml           the run's settings
+metrics.csv           one row an epoch
+widths.csv            surrogate width and batch-norm weights, one row an epoch, layer and timestep
+checkpoints/last.pt   the latest state, to resume from
+checkpoints/best.pt   the epoch that was best on validation
+"""
+
+import csv
+import io
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from mpdviz.errors import BadInput
+from mpdviz.files import make_folder, write_text
+
+
+class RunFolder:
+    """Paths and tables of one run."""
+
+    def __init__(self, path: Path) -> None:
+        """Name the folder; nothing is created yet."""
+        self.path = path
+        self.config = path / "config.toml"
+        self.metrics = path / "metrics.csv"
+        self.widths = path / "widths.csv"
+        self.last = path / "checkpoints" / "last.pt"
+        self.best = path / "checkpoints" / "best.pt"
+
+    def create(self, *, resume: bool) -> None:
+        """Make the folder ready to write into.
+
+        Raises:
+            BadInput: it holds a run already and `resume` is false, or it cannot be written to.
+        """
+        if self.last.exists() and not resume:
+            raise BadInput(
+                f"{self.path} already holds a run", "add --resume to continue it, or choose another --out"
+            )
+        make_folder(self.path)
+        make_folder(self.last.parent)
+
+    def write_table(self, path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Write a table whole; a crash leaves the old one."""
+        rows = list(rows)
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_text(path, text.getvalue())

@@ -1,0 +1,298 @@
+"""Training: `fit` turns settings into a run folder.
+
+A run is a pure function of its settings: initial weights, data order and augmentation are drawn from
+(seed, epoch), never from how far a process got, so a run that is interrupted and resumed goes on bit for
+bit as if it had not been (on one machine, with one number of threads).
+"""
+
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mpdviz import checkpoint, data, networks
+from mpdviz.config import RunConfig
+from mpdviz.data import Dataset
+from mpdviz.devices import pick_device
+from mpdviz.diagnose import first_nonfinite
+from mpdviz.errors import BadInput, Diverged, Interrupted
+from mpdviz.evaluate import evaluate
+from mpdviz.files import write_text
+from mpdviz.networks.base import SpikingNetwork
+from mpdviz.runfolder import RunFolder
+from mpdviz.schedule import epoch_generator, learning_rate
+from mpdviz.signals import stop_signals
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is, after one training step."""
+
+    epoch: int
+    epochs: int
+    step: int
+    """Steps done in this epoch."""
+    steps: int
+    loss: float
+    """Mean training loss so far in this epoch."""
+    accuracy: float
+    """Training accuracy so far in this epoch."""
+    images_per_second: float
+
+
+@dataclass
+class _Position:
+    """Where a run stands; saved in `last.pt`, so that a resumed run continues at the very next step."""
+
+    epoch: int = 0
+    """Epochs finished."""
+    step: int = 0
+    """Steps done in the epoch under way."""
+    loss: float = 0.0
+    """Sum of the losses of the epoch's samples so far."""
+    correct: int = 0
+    samples: int = 0
+    seconds: float = 0.0
+    best: tuple[float, float] = (-1.0, 0.0)
+    """Validation accuracy and negative loss of the best epoch; the loss settles ties."""
+    metrics: list[dict[str, Any]] = field(default_factory=list)
+    widths: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a finished run reached, for the epoch that was best on validation."""
+
+    folder: Path
+    epoch: int
+    val_accuracy: float
+    test_accuracy: float
+
+
+Watcher = Callable[[Progress], None]
+EpochWatcher = Callable[[dict[str, Any]], None]
+
+
+def fit(config: RunConfig, out: Path, *, resume: bool = False) -> Result:
+    """Train a network and leave a run folder: `Run(config, out, resume=resume).fit()`."""
+    return Run(config, out, resume=resume).fit()
+
+
+class Run:
+    """A run under way: the network, its optimizer and where it stands."""
+
+    def __init__(self, config: RunConfig, out: Path, *, resume: bool = False) -> None:
+        """Check everything, build the network and make the run folder ready.
+
+        Args:
+            config: the run's settings.
+            out: the run folder, created where needed; see `runfolder` for what will be in it.
+            resume: continue the run in `out`; a fresh start in an empty folder, no work for a finished run.
+
+        Raises:
+            BadInput: settings that contradict the data or the run to be resumed; nothing has been written.
+        """
+        device = pick_device(config.device)
+        dataset = data.load(config.data, timesteps=config.timesteps, data_dir=config.data_dir)
+        check_sizes(config, dataset)
+        self.config, self.dataset, self.folder = config, dataset.to(device), RunFolder(out)
+        self.build = {
+            "name": config.model,
+            "num_classes": dataset.classes,
+            "in_channels": dataset.channels,
+            "image_size": dataset.image_size,
+            **config.network_options(),
+        }
+        with torch.random.fork_rng():
+            torch.manual_seed(config.seed)
+            self.network = networks.build(**self.build).to(device)
+        self.optimizer = torch.optim.SGD(
+            self.network.parameters(), config.lr, momentum=config.momentum, weight_decay=config.weight_decay
+        )
+        self.position = _Position()
+        self.folder.create(resume=resume)
+        if resume and self.folder.last.exists():
+            self._restore()
+        write_text(self.folder.config, config.to_toml())
+
+    def fit(self, *, on_step: Watcher | None = None, on_epoch: EpochWatcher | None = None) -> Result:
+        """Train what is left of the run. SIGINT and SIGTERM finish the step under way and save.
+
+        Args:
+            on_step: called after every training step.
+            on_epoch: called after every epoch with its row of `metrics.csv`.
+
+        Raises:
+            Diverged: a loss or gradient that is not finite; the last good checkpoint stays.
+            Interrupted: stopped by a signal, state saved.
+        """
+        with stop_signals() as stopped:
+            while self.position.epoch < self.config.epochs:
+                self._train_epoch(on_step, stopped)
+                row = self._close_epoch()
+                if on_epoch is not None:
+                    on_epoch(row)
+        return self._finish()
+
+    def _train_epoch(self, on_step: Watcher | None, stopped: threading.Event) -> None:
+        config, position = self.config, self.position
+        steps = len(self.dataset.train) // config.batch_size
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(config, position.epoch)
+        self.network.train()
+        for x, y in self._remaining_batches(steps):
+            started = time.perf_counter()
+            loss, correct = self._step(x, y)
+            position.step += 1
+            position.loss += loss * len(y)
+            position.correct += correct
+            position.samples += len(y)
+            position.seconds += time.perf_counter() - started
+            if on_step is not None:
+                on_step(self._progress(steps))
+            if stopped.is_set():
+                self._save_last({})
+                raise Interrupted(
+                    f"interrupted in epoch {position.epoch + 1}, state saved in {self.folder.last}",
+                    "continue with --resume",
+                )
+
+    def _remaining_batches(self, steps: int) -> Iterator[tuple[Tensor, Tensor]]:
+        config, position = self.config, self.position
+        generator = epoch_generator(config.seed, position.epoch)
+        # The incomplete last batch is left out: which samples it holds changes with every epoch.
+        order = torch.randperm(len(self.dataset.train), generator=generator)[: steps * config.batch_size]
+        augment = generator if config.augment else None
+        batches = data.batches(self.dataset, "train", config.batch_size, order=order, augment=augment)
+        for step, batch in enumerate(batches):
+            # A resumed epoch draws what was drawn before, so that the rest comes out the same.
+            if step >= position.step:
+                yield batch
+
+    def _step(self, x: Tensor, y: Tensor) -> tuple[float, int]:
+        logits = self.network(x).mean(0)
+        loss = F.cross_entropy(logits, y)
+        self.optimizer.zero_grad()
+        loss.backward()
+        norm = torch.nn.utils.get_total_norm(
+            [parameter.grad for parameter in self.network.parameters() if parameter.grad is not None]
+        )
+        # Spikes hide a NaN potential as silence, so the loss alone would not tell.
+        if not (math.isfinite(loss.item()) and math.isfinite(norm.item())):
+            kept = (
+                f"{self.folder.last} is from before"
+                if self.folder.last.exists()
+                else "no checkpoint was written yet"
+            )
+            raise Diverged(
+                f"training diverged in epoch {self.position.epoch + 1}, step {self.position.step + 1}: loss "
+                f"{loss.item():g}, gradient norm {norm.item():g}, first non-finite: "
+                f"{first_nonfinite(self.network, x)}; {kept}",
+                "lower --lr",
+            )
+        self.optimizer.step()
+        return loss.item(), int((logits.argmax(1) == y).sum())
+
+    def _progress(self, steps: int) -> Progress:
+        position = self.position
+        return Progress(
+            position.epoch + 1,
+            self.config.epochs,
+            position.step,
+            steps,
+            position.loss / position.samples,
+            position.correct / position.samples,
+            position.samples / position.seconds,
+        )
+
+    def _close_epoch(self) -> dict[str, Any]:
+        """Evaluate, note the epoch in the tables and save."""
+        config, position = self.config, self.position
+        val_loss, val_accuracy = evaluate(self.network, self.dataset, "val", config.batch_size)
+        row = {
+            "epoch": position.epoch + 1,
+            "train_loss": position.loss / position.samples,
+            "train_accuracy": position.correct / position.samples,
+            "val_loss": val_loss,
+            "val_accuracy": val_accuracy,
+            "lr": learning_rate(config, position.epoch),
+            "seconds": position.seconds,
+        }
+        score = (val_accuracy, -val_loss)
+        is_best = score > position.best
+        self.position = _Position(
+            epoch=position.epoch + 1,
+            best=max(score, position.best),
+            metrics=[*position.metrics, row],
+            widths=[
+                *position.widths,
+                *({"epoch": position.epoch + 1, **row} for row in self.network.widths()),
+            ],
+        )
+        metrics = {"epoch": position.epoch + 1, "val_accuracy": val_accuracy}
+        if is_best:
+            self._save(self.folder.best, metrics)
+        self._save_last(metrics)
+        self.folder.write_table(self.folder.metrics, self.position.metrics)
+        self.folder.write_table(self.folder.widths, self.position.widths)
+        return row
+
+    def _finish(self) -> Result:
+        """Measure the test accuracy of the best epoch, once, and keep it in its checkpoint."""
+        best = checkpoint.load(self.folder.best)
+        metrics = best.metrics
+        if "test_accuracy" not in metrics:
+            self.network.load_state_dict(best.network.state_dict())
+            _, metrics["test_accuracy"] = evaluate(self.network, self.dataset, "test", self.config.batch_size)
+            self._save(self.folder.best, metrics)
+        return Result(
+            self.folder.path, int(metrics["epoch"]), metrics["val_accuracy"], metrics["test_accuracy"]
+        )
+
+    def _save(self, path: Path, metrics: dict[str, float], training: dict[str, Any] | None = None) -> None:
+        checkpoint.save(
+            path, self.network, build=self.build, config=self.config, metrics=metrics, training=training
+        )
+
+    def _save_last(self, metrics: dict[str, float]) -> None:
+        training = {"optimizer": self.optimizer.state_dict(), "position": vars(self.position)}
+        self._save(self.folder.last, metrics, training)
+
+    def _restore(self) -> None:
+        """Take weights, optimizer and position from `last.pt`."""
+        saved = checkpoint.load(self.folder.last)
+        before, now = (c.model_dump(mode="json") if c else {} for c in (saved.config, self.config))
+        changed = [name for name in now if now[name] != before.get(name)]
+        if changed or saved.training is None:
+            differences = ", ".join(f"{name} was {before.get(name)}, now {now[name]}" for name in changed)
+            raise BadInput(
+                f"{self.folder.path} holds a run with other settings: {differences}",
+                "resume with the same settings, or choose another --out",
+            )
+        self.network.load_state_dict(saved.network.state_dict())
+        self.optimizer.load_state_dict(saved.training["optimizer"])
+        self.position = _Position(**saved.training["position"])
+
+
+def check_sizes(config: RunConfig, dataset: Dataset) -> None:
+    """Refuse a training set that gives no batch, and splits that leave nothing to choose or report by.
+
+    Raises:
+        BadInput: a batch larger than the training set, or an empty validation or test split.
+    """
+    if config.batch_size > len(dataset.train):
+        raise BadInput(
+            f"batch size {config.batch_size} is larger than the {len(dataset.train)} training samples of "
+            f"{config.data}",
+            "lower --batch-size",
+        )
+    for split in ("val", "test"):
+        if not len(dataset.split(split)):
+            raise BadInput(f"{config.data} is too small to keep a {split} split", "give more samples")

@@ -1,0 +1,144 @@
+"""The widths of each strategy against their closed forms."""
+
+import math
+import warnings
+
+import pytest
+import torch
+
+from mpdviz import strategies
+from mpdviz.errors import BadInput, MpdvizWarning
+from mpdviz.strategies import MPDAGL
+
+F64 = torch.float64
+
+
+def paper(timesteps, decay, v_th, gamma_mean):
+    """METHOD section A, in plain numbers."""
+    return [2 * gamma_mean * v_th * (1 if t == 0 else math.sqrt(1 + decay**2)) for t in range(timesteps)]
+
+
+@pytest.mark.parametrize("timesteps", [1, 2, 10])
+@pytest.mark.parametrize(
+    ("text", "width"), [("fixed", 1.0), ("fixed:kappa=2.5", 2.5), ("fixed:kappa=1e-2", 0.01)]
+)
+def test_fixed_is_one_width_everywhere(text, width, timesteps):
+    for decay in (0.2, torch.tensor(0.9, requires_grad=True)):
+        gamma = torch.randn(5, dtype=F64).requires_grad_()
+        kappa = strategies.get(text).kappa(timesteps, decay, 0.5, gamma, gamma)
+        assert kappa.tolist() == [width] * timesteps
+        assert not kappa.requires_grad
+
+
+DECAYS = {
+    "number": lambda decay: decay,
+    "tensor": lambda decay: torch.tensor(decay, dtype=F64),
+    "learned": lambda decay: torch.tensor(decay, dtype=F64, requires_grad=True),
+}
+
+
+@pytest.mark.parametrize("form", sorted(DECAYS))
+@pytest.mark.parametrize("decay", [0.0, 0.2, 0.9, 1.0])
+@pytest.mark.parametrize("timesteps", [1, 2, 10])
+def test_mpd_agl_is_the_closed_form(timesteps, decay, form):
+    gamma = torch.tensor([1.3, 0.2, 0.75, -0.4], dtype=F64)
+    given, strategy = DECAYS[form](decay), strategies.get("mpd-agl")
+    for v_th in (0.5, 1.0, 0.3):
+        expected = torch.tensor(paper(timesteps, decay, v_th, (1.3 + 0.2 + 0.75 - 0.4) / 4), dtype=F64)
+        kappa = strategy.kappa(timesteps, given, v_th, gamma.clone().requires_grad_(), beta=torch.ones(4))
+        assert kappa.shape == (timesteps,)
+        torch.testing.assert_close(kappa, expected, rtol=1e-14, atol=0)
+        assert not kappa.requires_grad
+        single = strategy.kappa(timesteps, given, v_th, gamma.float())
+        assert single.dtype == torch.float32
+        torch.testing.assert_close(single, expected.float(), rtol=2e-7, atol=0)
+
+
+def test_mpd_agl_at_the_reference_s_start():
+    """Gamma 1, v_th 0.5: the first width is 1, the fixed baseline's; later ones sqrt(1.04)."""
+    kappa = strategies.get("mpd-agl").kappa(3, 0.2, 0.5, torch.ones(64, dtype=F64))
+    assert kappa.tolist() == pytest.approx([1.0, 1.0198039027185570, 1.0198039027185570], rel=1e-15)
+
+
+def test_mpd_agl_never_uses_beta():
+    gamma = torch.rand(8) + 0.1
+    kappas = [
+        strategies.get("mpd-agl").kappa(4, 0.2, 0.5, gamma, beta) for beta in (None, torch.randn(8) * 100)
+    ]
+    assert torch.equal(*kappas)
+
+
+@pytest.mark.parametrize("gamma_mean", [1e-30, 1e-6, 0.001, 0.0099, 0.01])
+def test_any_positive_gamma_is_the_paper_s_width_without_a_floor(gamma_mean):
+    kappa = strategies.get("mpd-agl").kappa(2, 0.5, 0.5, torch.tensor([gamma_mean], dtype=F64))
+    assert kappa.tolist() == pytest.approx(paper(2, 0.5, 0.5, gamma_mean), rel=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("gamma_mean", "counts_as"), [(-0.7, 0.7), (-0.0101, 0.0101), (-0.001, 0.01), (0.0, 0.01), (-0.0, 0.01)]
+)
+def test_a_gamma_that_is_not_positive_counts_as_its_magnitude(gamma_mean, counts_as):
+    assert MPDAGL.FLOOR == 0.01
+    with pytest.warns(MpdvizWarning, match=r"mpd-agl.*not positive.*0\.01") as said:
+        kappa = strategies.get("mpd-agl").kappa(3, 0.5, 0.5, torch.tensor([gamma_mean], dtype=F64))
+    assert kappa.tolist() == pytest.approx(paper(3, 0.5, 0.5, counts_as), rel=1e-14)
+    assert len(said) == 1
+    assert "\n" not in str(said[0].message)
+
+
+def test_channels_that_cancel_are_a_gamma_of_zero():
+    with pytest.warns(MpdvizWarning):
+        kappa = strategies.get("mpd-agl").kappa(1, 0.5, 0.5, torch.tensor([1.0, -1.0]))
+    assert kappa.tolist() == pytest.approx([0.01])
+
+
+def test_the_warning_is_said_once_under_python_s_default_filter():
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("default")
+        for _ in range(5):  # other objects, other layers, other values: the same advice
+            for gamma in (torch.tensor([-1.0]), torch.tensor([0.0]), torch.tensor([-0.2, -0.3])):
+                strategies.get("mpd-agl").kappa(2, 0.2, 0.5, gamma)
+    assert [warning.category for warning in said] == [MpdvizWarning]
+
+
+def test_a_nan_gamma_stays_visible():
+    kappa = strategies.get("mpd-agl").kappa(2, 0.2, 0.5, torch.tensor([float("nan")]))
+    assert kappa.isnan().all()
+
+
+@pytest.mark.parametrize("name", sorted(strategies.STRATEGIES))
+def test_every_strategy_says_what_it_is(name):
+    strategy = strategies.get(name)
+    assert strategy.name == name
+    assert strategy.scope
+    assert strategy.source
+    assert strategy.changes_forward is False
+    assert strategies.get(name) is not strategy
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("mpd_agl", ["unknown strategy 'mpd_agl'", "did you mean 'mpd-agl'"]),
+        ("MPD-AGL", ["did you mean 'mpd-agl'"]),
+        ("fixd", ["did you mean 'fixed'"]),
+        ("", ["unknown strategy ''", "choose one of", "fixed", "mpd-agl"]),
+        ("qqqq", ["'qqqq'", "fixed, mpd-agl"]),
+        ("fixed:kappa", ["'fixed:kappa'", "'kappa' is no option", "fixed:kappa=2.5"]),
+        ("fixed:kappa=", ["'kappa='"]),
+        ("fixed:kappa=wide", ["'kappa=wide'"]),
+        ("fixed:", ["'fixed:'"]),
+        ("fixed:width=2", ["'fixed'", "no option", "'width'"]),
+        ("mpd-agl:kappa=2", ["'mpd-agl'", "no option", "'kappa'"]),
+        ("fixed:kappa=0", ["'fixed'", "kappa=0", "positive"]),
+        ("fixed:kappa=-1", ["kappa=-1", "positive"]),
+        ("fixed:kappa=nan", ["kappa=nan", "positive"]),
+        ("fixed:kappa=inf", ["kappa=inf", "positive"]),
+    ],
+)
+def test_bad_strings_get_one_line(text, words):
+    with pytest.raises(BadInput) as caught:
+        strategies.get(text)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert all(word in message for word in words), message
