@@ -2,9 +2,8 @@
 
 import sys
 import warnings
-from typing import TextIO
+from typing import Any, TextIO
 
-import click
 import typer
 
 from mpdviz.errors import MpdvizError, MpdvizWarning
@@ -17,11 +16,15 @@ app = typer.Typer(
     help="Do my spiking neurons still get a gradient, and if not, where, when and why?",
     no_args_is_help=True,
     add_completion=False,
+    pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("train", help=train.HELP)(train.train)
 app.command("inspect", help=inspect.HELP)(inspect.inspect)
 app.command("list", help=listing.HELP)(listing.list_)
+
+# Some releases of Typer bring their own Click, others use the installed one.
+UsageError: Any = typer.BadParameter.__base__
 
 
 def run() -> None:
@@ -33,14 +36,10 @@ def run() -> None:
     except MpdvizError as error:
         say(f"[red]mpdviz:[/] {_escape(str(error))}")
         status = error.exit_code
-    except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message(), err=True)
+    except UsageError as error:
+        say(f"[red]mpdviz:[/] {_escape(error.format_message())} See `mpdviz --help`.")
         status = 2
-    except click.ClickException as error:
-        usage = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "mpdviz"
-        say(f"[red]mpdviz:[/] {_escape(error.format_message())} See `{usage} --help`.")
-        status = 2
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         say("[red]mpdviz:[/] interrupted")
         status = 130
     except BrokenPipeError:

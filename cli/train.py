@@ -59,6 +59,7 @@ def _fit(config: "RunConfig", out: Path, *, resume: bool) -> None:
 
     from mpdviz import train as training
 
+    terminal = console(stderr=True)
     progress = Progress(
         TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
         BarColumn(),
@@ -67,8 +68,9 @@ def _fit(config: "RunConfig", out: Path, *, resume: bool) -> None:
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
-        console=console(stderr=True),
+        console=terminal,
         transient=True,
+        disable=not terminal.is_terminal,
     )
     task = progress.add_task(
         "training", total=None, epoch=0, epochs=config.epochs, loss=float("nan"), accuracy=0.0, speed=0.0
@@ -86,18 +88,17 @@ def _fit(config: "RunConfig", out: Path, *, resume: bool) -> None:
         )
 
     def on_epoch(row: dict[str, Any]) -> None:
-        progress.console.print(
+        terminal.print(
             f"epoch {row['epoch']:3d}  training {row['train_loss']:.4f}, {row['train_accuracy']:.2%}  "
             f"validation {row['val_loss']:.4f}, {row['val_accuracy']:.2%}  {row['seconds']:.1f} s"
         )
 
-    say(
-        f"{config.model}, {config.strategy}, T={config.timesteps}, {config.data}, seed {config.seed} -> {out}"
-    )
+    run = training.Run(config, out, resume=resume)
+    task_line = f"{config.model}, {config.strategy}, T={config.timesteps}, {config.data}, seed {config.seed}"
+    say(f"{task_line} -> {out}")
     with progress:
-        result = training.fit(config, out, resume=resume, on_step=on_step, on_epoch=on_epoch)
-    best = out / "checkpoints" / "best.pt"
+        result = run.fit(on_step=on_step, on_epoch=on_epoch)
     print(
-        f"{best}: test accuracy {result.test_accuracy:.2%}, validation {result.val_accuracy:.2%} "
+        f"{run.folder.best}: test accuracy {result.test_accuracy:.2%}, validation {result.val_accuracy:.2%} "
         f"(best epoch {result.epoch} of {config.epochs}, seed {config.seed})"
     )

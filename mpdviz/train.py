@@ -25,7 +25,6 @@ from mpdviz.diagnose import first_nonfinite
 from mpdviz.errors import BadInput, Diverged, Interrupted
 from mpdviz.evaluate import evaluate
 from mpdviz.files import write_text
-from mpdviz.networks.base import SpikingNetwork
 from mpdviz.runfolder import RunFolder
 from mpdviz.schedule import epoch_generator, learning_rate
 from mpdviz.signals import stop_signals
