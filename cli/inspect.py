@@ -106,8 +106,8 @@ def _load_data(
             f"{name} has {dataset.channels} channels where {loaded.path} expects {network.in_channels}",
             "give the data it was trained on",
         )
-    size = loaded.build.get("image_size", dataset.image_size)
-    if dataset.image_size != size and loaded.build["name"] != "resnet19":
+    size = network.image_size
+    if size not in (None, dataset.image_size):
         raise BadInput(
             f"{name} is {dataset.image_size}x{dataset.image_size} where {loaded.path} expects {size}x{size}",
             "give the data it was trained on",

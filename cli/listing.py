@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from mpdviz.errors import unknown_name
 
@@ -24,7 +25,7 @@ def list_(what: Annotated[str, typer.Argument(metavar="WHAT", help="one of the w
     for name in header:
         table.add_column(name, overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))  # as it stands: [ ] in a formula is no markup
     console().print(table)
 
 

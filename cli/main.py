@@ -37,7 +37,8 @@ def run() -> None:
         say(f"[red]mpdviz:[/] {_escape(str(error))}")
         status = error.exit_code
     except UsageError as error:
-        say(f"[red]mpdviz:[/] {_escape(error.format_message())} See `mpdviz --help`.")
+        if error.format_message():  # empty where no command was given: the help is on the screen then
+            say(f"[red]mpdviz:[/] {_escape(error.format_message().rstrip('.'))}; see `mpdviz --help`")
         status = 2
     except (KeyboardInterrupt, typer.Abort):
         say("[red]mpdviz:[/] interrupted")

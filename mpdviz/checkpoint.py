@@ -84,7 +84,7 @@ def save(
         "neurons": {
             name: {
                 "kind": layer.neuron.kind,
-                "decay": float(torch.as_tensor(layer.neuron.decay).detach()),
+                "decay": layer.neuron.decay_value,
                 "v_th": layer.neuron.v_th,
             }
             for name, layer in network.spiking_layers()

@@ -41,6 +41,11 @@ class Neuron(nn.Module):
         """Share of the potential kept from one timestep to the next, in [0, 1]."""
         raise NotImplementedError
 
+    @property
+    def decay_value(self) -> float:
+        """The decay as a number, cut off from any gradient."""
+        return float(torch.as_tensor(self.decay).detach())
+
     def forward(self, current: Tensor, kappa: Tensor | float | None = None) -> Tensor:
         """Spikes of the neurons driven by `current`.
 
@@ -72,7 +77,7 @@ class Neuron(nn.Module):
 
 
 class LIF(Neuron):
-    """Leaky integrate-and-fire with a constant decay and a hard reset to 0 (METHOD section A).
+    """Leaky integrate-and-fire with a constant decay and a hard reset to 0.
 
     v(t) = decay * v(t-1) * (1 - s(t-1)) + current(t),  s(t) = 1[v(t) >= v_th].
     """
@@ -125,7 +130,7 @@ class PLIF(Neuron):
 
     def extra_repr(self) -> str:
         """Current decay and constants, for print(network)."""
-        return f"decay={float(self.decay):.4g} (learned), v_th={self.v_th:g}, surrogate={self.surrogate.name}"
+        return f"decay={self.decay_value:.4g} (learned), v_th={self.v_th:g}, surrogate={self.surrogate.name}"
 
 
 KINDS: tuple[str, ...] = (LIF.kind, PLIF.kind)

@@ -111,7 +111,7 @@ class MPDAGL(Strategy):
         # The mean in gamma's precision, the rest in float64 and rounded once: exactly the reference's widths.
         gamma_mean = gamma.detach().mean().double()
         _warn_if_not_positive(gamma_mean, self.FLOOR)
-        decay = torch.as_tensor(decay, device=gamma.device).detach().double()
+        decay = torch.as_tensor(decay, dtype=torch.float64, device=gamma.device).detach()
         spread = torch.where(gamma_mean > 0, gamma_mean, gamma_mean.abs().clamp_min(self.FLOOR))
         first = 2 * spread * v_th
         later = first * torch.sqrt(1 + decay * decay)

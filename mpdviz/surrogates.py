@@ -9,7 +9,7 @@ so a strategy that sets kappa works with every shape. A spike gets a gradient on
 negligible: where a shape has compact support that is its support; elsewhere it is where
 h >= epsilon * max h, and whoever reports such an interval reports epsilon with it.
 
-Defaults are those of METHOD section C: Wu et al. 2018 (rectangular), Esser et al. 2016 (triangular),
+Shapes and defaults: Wu et al. 2018 (rectangular), Esser et al. 2016 (triangular),
 SpikingJelly (sigmoid, atan), Zenke & Ganguli 2018 (fast sigmoid).
 """
 

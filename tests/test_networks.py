@@ -134,7 +134,7 @@ class TestGolden:
     def test_layers_are_in_the_reference_s_order(self, golden, name):
         case, network = arrays(golden, name), load(golden, name, "best_model")
         theirs = list(dict.fromkeys(case["mpd.layer"].tolist()))
-        renamed = released.rename({f"{layer}.neuron.w": torch.zeros(()) for layer in theirs})
+        renamed = released.rename({f"{layer}.w": torch.zeros(()) for layer in theirs})
         assert list(renamed) == [f"{layer}.neuron.w" for layer, _ in network.spiking_layers()]
 
     @pytest.mark.parametrize("which", ["init", "best_model"])
@@ -366,7 +366,7 @@ def test_planes_of_the_wrong_length_are_refused():
 def test_too_small_an_image_is_refused():
     refused(lambda: small("vggsnn", image_size=15), "vggsnn", "15x15", "at least 16x16")
     refused(lambda: small("convsnn", image_size=3), "convsnn", "3x3", "at least 4x4")
-    refused(lambda: small("convsnn", image_size=0), "0x0")
+    refused(lambda: small("convsnn", image_size=0), "image_size=0")
     assert small("vggsnn", image_size=16)
     assert small("convsnn", image_size=4)
 

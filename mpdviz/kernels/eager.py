@@ -1,6 +1,6 @@
 """The definition of the multi-step LIF neuron, forward and backward, in plain tensor operations.
 
-Forward (METHOD section A; Jiang et al. 2025), with v(0) = 0, s(0) = 0:
+Forward (Jiang et al., IJCAI 2025), with v(0) = 0, s(0) = 0:
 
     v(t) = decay * v(t-1) * (1 - s(t-1)) + current(t)
     s(t) = 1[v(t) >= v_th]

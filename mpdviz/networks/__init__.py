@@ -1,7 +1,7 @@
 """Named networks; a new one is a file beside this one and a line in NETWORKS."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from mpdviz import surrogates
@@ -59,5 +59,8 @@ def build(
         expected = len(inspect.signature(network).parameters["planes"].default)
         if len(planes) != expected:
             raise BadInput(f"model {name!r}: planes={list(planes)}", f"give {expected} channel counts")
+    for option, size in {"num_classes": num_classes, **options}.items():
+        if min(size if isinstance(size, Sequence) else (size,)) < 1:
+            raise BadInput(f"model {name!r}: {option}={size}", "give at least 1")
     spec = NeuronSpec(strategy, neuron, decay, v_th, surrogates.get(surrogate))
     return network(spec, timesteps=timesteps, num_classes=num_classes, **options)

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from mpdviz.errors import BadInput
@@ -16,8 +15,8 @@ class SpikingNetwork(nn.Module):
     Subclasses define `run`, time-major in and out.
     """
 
-    def __init__(self, timesteps: int, in_channels: int) -> None:
-        """Remember T and the number of input channels.
+    def __init__(self, timesteps: int, in_channels: int, image_size: int | None) -> None:
+        """Remember T, the number of input channels and the side of the image (None: any).
 
         Raises:
             BadInput: fewer than one timestep.
@@ -25,7 +24,7 @@ class SpikingNetwork(nn.Module):
         super().__init__()
         if timesteps < 1:
             raise BadInput(f"timesteps={timesteps}", "give at least 1")
-        self.timesteps, self.in_channels = timesteps, in_channels
+        self.timesteps, self.in_channels, self.image_size = timesteps, in_channels, image_size
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits `[T, N, classes]` of static images `[N, C, H, W]` or frames `[T, N, C, H, W]`.
@@ -35,10 +34,13 @@ class SpikingNetwork(nn.Module):
         """
         if x.dim() == 4:
             x = x.unsqueeze(0).expand(self.timesteps, *x.shape)
-        if x.dim() != 5 or x.shape[2] != self.in_channels or len(x) != self.timesteps:
+        side = self.image_size
+        fits = x.dim() == 5 and x.shape[2] == self.in_channels and len(x) == self.timesteps
+        if not fits or (side is not None and x.shape[3:] != (side, side)):
+            size = "any size" if side is None else f"{side}x{side}"
             raise BadInput(
-                f"network input {list(x.shape)} where T={self.timesteps} and {self.in_channels} channels are "
-                "expected",
+                f"network input {list(x.shape)} where T={self.timesteps}, {self.in_channels} channels and "
+                f"{size} are expected",
                 "give images [N, C, H, W] or frames [T, N, C, H, W]",
             )
         return self.run(x)
@@ -65,7 +67,7 @@ class SpikingNetwork(nn.Module):
                         "name": name,
                         "timestep": t,
                         "kappa": kappa,
-                        "decay": float(torch.as_tensor(layer.neuron.decay).detach()),
+                        "decay": layer.neuron.decay_value,
                         "gamma_mean": float(gamma.mean()),
                         "gamma_min": float(gamma.min()),
                         "gamma_negative": int((gamma < 0).sum()),

@@ -42,14 +42,13 @@ class ResNet19(SpikingNetwork):
         timesteps: int,
         num_classes: int,
         in_channels: int = 3,
-        image_size: int = 32,
+        image_size: int | None = None,
         encode_channels: int = 128,
         planes: tuple[int, int, int] = (128, 256, 512),
         hidden: int = 256,
     ) -> None:
-        """Build with fresh weights; the global pool takes square images of any `image_size`."""
-        super().__init__(timesteps, in_channels)
-        del image_size
+        """Build with fresh weights; the global pool takes any `image_size` (None: not checked)."""
+        super().__init__(timesteps, in_channels, image_size)
         self.encode = ConvSpike(in_channels, encode_channels, spec)
         blocks: list[nn.Module] = []
         channels = encode_channels

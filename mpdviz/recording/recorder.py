@@ -97,7 +97,7 @@ class Recorder:
         return LayerInfo(
             name=name.removesuffix(".neuron") or type(neuron).__name__,
             v_th=neuron.v_th,
-            decay=float(neuron.decay),
+            decay=neuron.decay_value,
             gamma_mean=gamma_mean,
             surrogate=neuron.surrogate.name,
             epsilon=None if neuron.surrogate.compact else self._epsilon,

@@ -12,7 +12,7 @@ def measure(
 ) -> LayerStatistics:
     """Statistics of one forward of one neuron layer.
 
-    The reach of the gradient (METHOD section D) needs no backward pass: with T > 1 a potential outside the
+    The reach of the gradient needs no backward pass: with T > 1 a potential outside the
     interval still gets a gradient through its later potentials unless it spiked,
 
         reach(t) = available(t) or (reach(t+1) and not s(t)),  reach(T) = available(T).

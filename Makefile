@@ -1,0 +1,38 @@
+# Two commands on a fresh machine with Python >= 3.11: `make demo` and `make test`.
+
+PYTHON ?= python3
+VENV ?= .venv
+DEMO ?= demo
+BIN = $(VENV)/bin
+
+.PHONY: demo test test-slow lint clean
+
+demo: $(VENV)/installed
+	$(BIN)/mpdviz train --strategy fixed --out $(DEMO)/fixed --resume
+	$(BIN)/mpdviz train --strategy mpd-agl --out $(DEMO)/mpd-agl --resume
+	$(BIN)/mpdviz inspect $(DEMO)/fixed/checkpoints/best.pt --out $(DEMO)/fixed/inspect
+	$(BIN)/mpdviz inspect $(DEMO)/mpd-agl/checkpoints/best.pt --out $(DEMO)/mpd-agl/inspect
+	@echo "Tables:  $(DEMO)/fixed/inspect/table.csv  $(DEMO)/mpd-agl/inspect/table.csv"
+	@echo "Figures: $(DEMO)/fixed/inspect/*.png  $(DEMO)/mpd-agl/inspect/*.png"
+
+test: $(VENV)/installed
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: $(VENV)/installed
+	$(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy mpdviz cli
+	$(BIN)/lint-imports
+
+clean:
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
+	"mpdviz needs Python 3.11 or newer; try: make PYTHON=python3.12 $(MAKECMDGOALS)")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,lint]'
+	@touch $@

@@ -1,0 +1,175 @@
+"""Settings: what is accepted, what is refused and how, and that files give back what was put in."""
+
+import sys
+import tomllib
+import warnings
+
+import hypothesis
+import hypothesis.strategies as st
+import pytest
+from pydantic import ValidationError
+
+from mpdviz import networks
+from mpdviz.config import RunConfig, read_recipe, validate
+from mpdviz.errors import BadInput
+
+positive = st.floats(min_value=0, exclude_min=True, allow_infinity=False)
+counts = st.integers(1, 2**40)
+# TOML has no surrogates; text is otherwise anything.
+words = st.text(st.characters(codec="utf-8"), max_size=20)
+FIELDS = {
+    "data": words,
+    "model": words,
+    "encode_channels": counts,
+    "planes": st.lists(counts, min_size=1, max_size=4).map(tuple),
+    "neuron": words,
+    "decay": st.floats(0, 1),
+    "v_th": positive,
+    "strategy": words,
+    "surrogate": words,
+    "timesteps": counts,
+    "epochs": counts,
+    "batch_size": counts,
+    "lr": positive,
+    "momentum": st.floats(0, 1, exclude_max=True),
+    "weight_decay": st.floats(min_value=0, allow_infinity=False),
+    "augment": st.booleans(),
+    "seed": st.integers(0, 2**63 - 1),
+    "device": words,
+}
+
+
+@hypothesis.given(st.fixed_dictionaries({}, optional=FIELDS))
+def test_toml_gives_back_every_setting(given):
+    """Names (data, model, ...) are looked up by who knows them, so any text goes round here."""
+    try:
+        config = validate(given)
+    except BadInput:
+        hypothesis.reject()
+    assert validate(tomllib.loads(config.to_toml())) == config
+    for name, value in given.items():
+        assert getattr(config, name) == value
+
+
+def test_a_recipe_file_gives_back_every_setting(tmp_path):
+    config = validate({"planes": "4,8", "lr": "0.07", "data_dir": str(tmp_path), "augment": False})
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text("# a comment\n" + config.to_toml(), encoding="utf-8")
+    again = validate(read_recipe(recipe))
+    assert again == config
+    assert (again.planes, again.lr, again.data_dir, again.augment) == ((4, 8), 0.07, tmp_path, False)
+    assert validate({}) == RunConfig()
+
+
+def test_every_setting_is_an_option_of_train(capsys, monkeypatch):
+    from mpdviz.cli.main import run
+
+    monkeypatch.setattr(sys, "argv", ["mpdviz", "train", "--help"])
+    monkeypatch.setenv("COLUMNS", "160")
+    with warnings.catch_warnings(), pytest.raises(SystemExit) as ended:
+        run()
+    shown = capsys.readouterr().out.split()
+    assert ended.value.code == 0
+    for name, field in RunConfig.model_fields.items():
+        assert "--" + name.replace("_", "-") in shown
+        assert field.description, name
+        assert field.description.split()[0] in shown
+    assert {"--recipe", "--out", "--resume"} <= set(shown)
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("encode_channels", [0, -1, 2.5, "x", ""]),
+        ("planes", [(4, 0), "4,x", "4,,4", "", 7, "-4,4"]),
+        ("decay", [-0.01, 1.01, "nan", float("nan"), "inf"]),
+        ("v_th", [0, -0.5, "nan", "inf", "half"]),
+        ("timesteps", [0, -1, "0", "1.5", "two", None]),
+        ("epochs", [0, -3]),
+        ("batch_size", [0, -64, "64.5"]),
+        ("lr", [0, -0.1, "nan", "inf", "-inf", "1e400", "0,1"]),
+        ("momentum", [-0.1, 1, "nan"]),
+        ("weight_decay", [-1e-9, "nan", "inf"]),
+        ("augment", ["maybe", 2]),
+        ("seed", [-1, 2**63, 0.5, "nan"]),
+        ("data", [1, None, ["digits"]]),
+        ("model", [{"name": "convsnn"}]),
+    ],
+)
+def test_a_value_out_of_range_is_refused_by_name_and_option(name, values):
+    for value in values:
+        with pytest.raises(BadInput) as caught:
+            validate({name: value}, "recipe.toml")
+        message = str(caught.value)
+        assert message.startswith(f"recipe.toml: {name}")
+        assert message.endswith(f"(--{name.replace('_', '-')})")
+        assert repr(value) in message or name == "planes"
+        assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("decay", 0),
+        ("decay", 1),
+        ("momentum", 0),
+        ("weight_decay", 0),
+        ("seed", 0),
+        ("seed", 2**63 - 1),
+        ("timesteps", 1),
+        ("lr", 5e-324),
+    ],
+)
+def test_the_ends_of_each_range_are_accepted(name, value):
+    assert getattr(validate({name: value}), name) == value
+    assert getattr(validate({name: str(value)}), name) == value
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [("batchsize", "batch_size"), ("epoch", "epochs"), ("Strategy", "strategy"), ("weight-decay", "weight_decay")],
+)
+def test_an_unknown_setting_suggests_the_closest(wrong, right):
+    with pytest.raises(BadInput, match=f"recipe.toml: '{wrong}'; did you mean '{right}'"):
+        validate({"lr": 0.1, wrong: 3}, "recipe.toml")
+
+
+def test_settings_are_frozen():
+    with pytest.raises(ValidationError, match="frozen"):
+        RunConfig().lr = 1.0
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"lr = ", "is not TOML"),
+        (b"lr 0.1", "is not TOML"),
+        (b"lr = 0.1\nlr = 0.2", "is not TOML"),
+        (b"lr = '\xff'", "is not TOML"),
+        (b"\x80\x02}q\x00.", "is not TOML"),
+        (None, "No such file"),
+    ],
+)
+def test_a_recipe_that_cannot_be_read(tmp_path, content, problem):
+    recipe = tmp_path / "recipe.toml"
+    if content is not None:
+        recipe.write_bytes(content)
+    with pytest.raises(BadInput, match=problem) as caught:
+        read_recipe(recipe)
+    assert str(recipe) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_recipe_that_is_a_folder(tmp_path):
+    with pytest.raises(BadInput, match="Is a directory"):
+        read_recipe(tmp_path)
+
+
+def test_network_options_are_what_build_takes():
+    config = validate({"encode_channels": 4, "planes": "4,6", "timesteps": 3, "neuron": "plif", "decay": 0.3})
+    network = networks.build(config.model, num_classes=3, **config.network_options())
+    layers = dict(network.spiking_layers())
+    assert network.timesteps == 3
+    assert [layer.neuron.decay.item() for layer in layers.values()] == [pytest.approx(0.3)] * 5
+    assert [len(layer.norm.weight) for layer in layers.values()] == [4, 4, 6, 6, 128]
+    assert not {"planes", "encode_channels"} & set(RunConfig().network_options())

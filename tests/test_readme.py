@@ -1,0 +1,93 @@
+"""Every command and every example of the README runs as it is shown."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+COMMANDS = [line for block in blocks("sh") for line in block.splitlines() if line]
+MPDVIZ = [line for line in COMMANDS if line.startswith("mpdviz ")]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with what a clone has beside the package, for commands that name it."""
+    folder = tmp_path_factory.mktemp("readme")
+    for name in ("sample_checkpoints", "tests"):
+        (folder / name).symlink_to(ROOT / name)
+    (folder / "recipe.toml").write_text(blocks("toml")[0])
+    return folder
+
+
+def test_every_command_has_a_test_here():
+    others = {"make demo", "make test", "make lint", "pip install ."}
+    assert set(COMMANDS) == set(MPDVIZ) | others
+
+
+# One test, in the order of the README: later commands continue what earlier ones made.
+def test_mpdviz_commands(folder):
+    for line in MPDVIZ:
+        command = [sys.executable, "-m", "mpdviz.cli", *shlex.split(line)[1:]]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{line}\n{done.stderr}"
+        assert done.stdout
+    assert (folder / "figures" / "distribution_layer03.pdf").read_bytes().startswith(b"%PDF")
+    assert (folder / "runs" / "digits" / "metrics.csv").exists()
+
+
+def test_python_examples():
+    for example in blocks("python"):
+        done = subprocess.run([sys.executable, "-c", example], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert "available_ratio" in done.stdout
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+def test_make_demo_names_what_it_leaves(tmp_path):
+    # The environment that runs this test stands in for the one that `make demo` would set up.
+    environment = tmp_path / "venv"
+    environment.mkdir()
+    (environment / "installed").touch()
+    (environment / "bin").symlink_to(Path(sys.executable).parent)
+    demo = tmp_path / "demo"
+    command = ["make", "demo", f"VENV={environment}", f"DEMO={demo}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    *_, tables, figures = done.stdout.splitlines()
+    assert all(Path(path).exists() for path in tables.split()[1:])
+    for pattern in figures.split()[1:]:
+        assert len(list(Path("/").glob(pattern.lstrip("/")))) == 5
+
+
+def test_plain_install(tmp_path):
+    # Build tools come from this environment: the test must not need a network.
+    target = tmp_path / "site"
+    install = ["install", "--quiet", "--no-deps", "--no-build-isolation", "--target", str(target), "."]
+    copy = tmp_path / "copy"
+    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*", "build", "*.egg-info", "demo", "runs"))
+    subprocess.run([sys.executable, "-m", "pip", *install], cwd=copy, check=True)
+    environment = {**os.environ, "PYTHONPATH": str(target)}
+    script = "import mpdviz.cli, mpdviz.networks, sys; print(mpdviz.cli.__file__)"
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert str(target) in done.stdout
+    assert not (target / "cli").exists()
