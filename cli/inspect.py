@@ -59,7 +59,7 @@ def inspect(
     if layer is not None:
         from mpdviz.api import check_layer
 
-        check_layer(layer, len(list(loaded.network.spiking_layers())))
+        check_layer(layer, range(1, 1 + len(list(loaded.network.spiking_layers()))))
     if out is not None:
         from mpdviz.files import make_folder
 

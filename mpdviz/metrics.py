@@ -1,17 +1,18 @@
 """Accumulations as tidy tables: one row a neuron layer and timestep (no torch)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
 from mpdviz import columns
-from mpdviz.recording.accumulation import Counts, Floats, LayerAccumulation, bins, cell_edges
+from mpdviz.recording.accumulation import LayerAccumulation
+from mpdviz.recording.histogram import Counts, Floats, bins, cell_edges
 
 
-def table(layers: Sequence[LayerAccumulation]) -> pd.DataFrame:
+def table(layers: Mapping[int, LayerAccumulation]) -> pd.DataFrame:
     """The main table, see `columns.MAIN`; layers and timesteps count from 1."""
-    blocks = [_rows(number, layer) for number, layer in enumerate(layers, start=1)]
+    blocks = [_rows(number, layer) for number, layer in sorted(layers.items())]
     frame = (
         pd.concat(blocks, ignore_index=True)
         if blocks

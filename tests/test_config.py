@@ -127,7 +127,12 @@ def test_the_ends_of_each_range_are_accepted(name, value):
 
 @pytest.mark.parametrize(
     ("wrong", "right"),
-    [("batchsize", "batch_size"), ("epoch", "epochs"), ("Strategy", "strategy"), ("weight-decay", "weight_decay")],
+    [
+        ("batchsize", "batch_size"),
+        ("epoch", "epochs"),
+        ("Strategy", "strategy"),
+        ("weight-decay", "weight_decay"),
+    ],
 )
 def test_an_unknown_setting_suggests_the_closest(wrong, right):
     with pytest.raises(BadInput, match=f"recipe.toml: '{wrong}'; did you mean '{right}'"):

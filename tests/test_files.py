@@ -105,7 +105,7 @@ def test_the_mode_is_that_of_an_ordinary_file(tmp_path, mask):
 def test_a_place_that_takes_no_file(tmp_path, place):
     (tmp_path / "file").write_bytes(b"a file")
     (tmp_path / "folder" / "full").mkdir(parents=True)
-    with pytest.raises(BadInput, match="cannot write .*choose another folder"):
+    with pytest.raises(BadInput, match=r"cannot write .*choose another folder"):
         write_text(tmp_path / place, "x")
     assert listing(tmp_path) == ["file", "folder"]
     assert listing(tmp_path / "folder") == ["full"]
@@ -122,7 +122,7 @@ def test_make_folder_creates_parents_and_leaves_nothing_in_it(tmp_path):
 @pytest.mark.parametrize("place", ["file", "file/below", "a" * 300, "/proc/run", "/proc/self/fd/run/deep"])
 def test_make_folder_refuses_where_nothing_can_be_written(tmp_path, place):
     (tmp_path / "file").write_bytes(b"a file")
-    with pytest.raises(BadInput, match="cannot write into folder .*choose another folder"):
+    with pytest.raises(BadInput, match=r"cannot write into folder .*choose another folder"):
         make_folder(tmp_path / place)
     assert listing(tmp_path) == ["file"]
 

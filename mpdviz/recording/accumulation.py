@@ -3,52 +3,52 @@
 Accumulations of batches, ranks and runs merge by `+`. Everything counted is an integer, so the order of
 merging cannot change it; means and variances are merged in float64 by the pairwise update of Chan, Golub
 & LeVeque (1979).
-
-The histogram has fixed edges in units of the threshold, so that any two can be added. A value lying
-exactly on an edge has a cell of its own between its two neighbours, because under the strict inequality
-of the available interval it belongs to neither side: a silent input gives v = 0 exactly, and 0 is the
-lower end of kappa = 1 at v_th = 0.5. Cell layout, with E edges e_0 < ... < e_{E-1}:
-
-    0: below e_0 | 1: on e_0 | 2: between e_0 and e_1 | 3: on e_1 | ... | 2E-1: on e_{E-1} | 2E: above
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Counts = NDArray[np.int64]
-Floats = NDArray[np.float64]
-
-REACH, PER_UNIT = 8, 64
-EDGES: Floats = np.arange(-REACH * PER_UNIT, REACH * PER_UNIT + 1) / PER_UNIT
-"""Histogram edges in units of v_th: from -8 to 8 in steps of 1/64, all exact in binary."""
-CELLS = 2 * len(EDGES) + 1
+from mpdviz.errors import BadInput
+from mpdviz.recording.census import Census
+from mpdviz.recording.flow import GradientFlow
+from mpdviz.recording.histogram import CELLS, Counts, Floats
 
 
 @dataclass(frozen=True)
 class LayerInfo:
-    """What is constant of a neuron layer while it is recorded; widths and interval one per timestep."""
+    """What describes a neuron layer, as of the latest forward; widths and interval one per timestep."""
 
     name: str
     v_th: float
     decay: float
-    gamma_mean: float
-    """Mean weight of the batch norm before the neurons, v_th excluded; NaN where there is none."""
     surrogate: str
     epsilon: float | None
     """Share of max h that bounds the interval; None where the surrogate's support is exact."""
     kappa: tuple[float, ...]
     lower: tuple[float, ...]
     upper: tuple[float, ...]
+    gamma: tuple[float, ...] = ()
+    """Channel weights of the batch norm before the neurons, v_th excluded; empty where there is none."""
+    beta: tuple[float, ...] = ()
+    """Its channel biases."""
     fan_out: float = float("nan")
     """Mean number of synapses that one spike drives; NaN where unknown."""
+    repeated_input: bool = False
+    """Whether the input current was the same at every timestep, as with a static image."""
+    what_if: tuple[float, ...] = ()
+    """Widths for which the potentials inside were counted besides."""
 
     @property
     def timesteps(self) -> int:
         """T."""
         return len(self.kappa)
+
+    @property
+    def gamma_mean(self) -> float:
+        """Mean of the batch norm's weights; NaN where there is none."""
+        return float(np.mean(self.gamma)) if self.gamma else float("nan")
 
 
 @dataclass
@@ -70,14 +70,18 @@ class LayerStatistics:
     min: Floats
     max: Floats
     cells: Counts
-    """Histogram `[T, CELLS]` of the finite potentials, see the module's docstring."""
+    """Histogram `[T, CELLS]` of the finite potentials, see `recording.histogram`."""
+    what_if: Counts
+    """Potentials inside the interval of each what-if width `[T, W]`."""
 
     @classmethod
-    def empty(cls, timesteps: int) -> "LayerStatistics":
-        """The statistics of no potentials at all."""
+    def empty(cls, timesteps: int, widths: int = 0) -> "LayerStatistics":
+        """The statistics of no potentials at all, with `widths` what-if widths."""
         values: dict[str, Any] = {}
         for field in fields(cls):
-            shape = (timesteps, CELLS) if field.name == "cells" else timesteps
+            shape = {"cells": (timesteps, CELLS), "what_if": (timesteps, widths)}.get(
+                field.name, (timesteps,)
+            )
             values[field.name] = np.zeros(shape, np.float64 if field.name in _REAL else np.int64)
         values["min"] += np.inf
         values["max"] -= np.inf
@@ -102,26 +106,77 @@ class LayerStatistics:
         merged["max"] = np.maximum(self.max, other.max)
         return LayerStatistics(**merged)
 
+    def at(self, first: int, timesteps: int) -> "LayerStatistics":
+        """The same statistics as timesteps `first` .. of a sequence of `timesteps`, nothing elsewhere."""
+        wide = LayerStatistics.empty(timesteps, self.what_if.shape[1])
+        for field in fields(self):
+            getattr(wide, field.name)[first : first + len(self.count)] = getattr(self, field.name)
+        return wide
+
 
 _REAL = ("gain", "mean", "m2", "min", "max")
 
 
 @dataclass
 class LayerAccumulation:
-    """A neuron layer's description and its statistics so far."""
+    """Everything recorded of one neuron layer."""
 
     info: LayerInfo
     statistics: LayerStatistics
+    census: Census
+    flow: GradientFlow | None = None
+    """Sums over the gradients, where they were asked for and a backward pass ran."""
+
+    def widened(self, first: int, timesteps: int, around: LayerInfo | None = None) -> "LayerAccumulation":
+        """The same recording as timesteps `first` .. of a sequence of `timesteps`, counted from 0.
+
+        Widths of the timesteps it does not cover are those of `around`, or its own last ones.
+        """
+        if first == 0 and timesteps == self.info.timesteps:
+            return self
+        spans: dict[str, Any] = {}
+        for name in ("kappa", "lower", "upper"):
+            own = getattr(self.info, name)
+            base = list(getattr(around, name) if around is not None else own)
+            base += [own[-1]] * (timesteps - len(base))
+            base[first : first + len(own)] = own
+            spans[name] = tuple(base)
+        return replace(
+            self, info=replace(self.info, **spans), statistics=self.statistics.at(first, timesteps)
+        )
+
+    def __add__(self, other: "LayerAccumulation") -> "LayerAccumulation":
+        """Both recordings of the same layer together; the description is the other's.
+
+        Raises:
+            BadInput: they are not recordings of the same layer of the same network.
+        """
+        for name in ("name", "timesteps", "v_th", "surrogate", "epsilon", "what_if"):
+            ours, theirs = getattr(self.info, name), getattr(other.info, name)
+            if ours != theirs:
+                raise BadInput(
+                    f"recordings differ in the {name} of layer {self.info.name}: {ours} and {theirs}",
+                    "merge recordings of one network, made with the same options",
+                )
+        flow = (
+            self.flow if other.flow is None else other.flow if self.flow is None else self.flow + other.flow
+        )
+        return LayerAccumulation(
+            other.info, self.statistics + other.statistics, self.census + other.census, flow
+        )
 
 
-def cell_edges(v_th: float) -> tuple[Floats, Floats]:
-    """Lower and upper end of each histogram cell `[CELLS]` in units of potential; equal on an edge."""
-    edges = EDGES * v_th
-    lower = np.concatenate([[-np.inf], np.repeat(edges, 2)])
-    upper = np.concatenate([np.repeat(edges, 2), [np.inf]])
-    return lower, upper
+def merge(
+    one: dict[int, LayerAccumulation], other: dict[int, LayerAccumulation]
+) -> dict[int, LayerAccumulation]:
+    """Two recordings of the same network, by layer number.
 
-
-def bins(cells: Counts) -> Counts:
-    """Half-open bins `[e_i, e_i+1)` `[T, E - 1]` from the cells `[T, CELLS]`, for drawing."""
-    return cells[:, 1:-2:2] + cells[:, 2:-1:2]
+    Raises:
+        BadInput: they are not recordings of the same layers of the same network.
+    """
+    if one.keys() != other.keys():
+        raise BadInput(
+            f"recordings of layers {sorted(one)} and of layers {sorted(other)}",
+            "merge recordings of one network",
+        )
+    return {number: layer + other[number] for number, layer in one.items()}

@@ -1,54 +1,74 @@
-"""Statistics of one batch of membrane potentials, on the device where they lie."""
+"""The statistics of one forward of one neuron layer: the definition, in plain tensor operations.
 
+Runs on any device; `scan` does the same on the CPU in one compiled pass.
+"""
+
+import numpy as np
 import torch
 from torch import Tensor
 
-from mpdviz.recording.accumulation import CELLS, EDGES, PER_UNIT, REACH, Counts, LayerStatistics
-from mpdviz.surrogates import Surrogate
+from mpdviz.recording.accumulation import LayerStatistics
+from mpdviz.recording.census import AVAILABLE, PAUSED, SPIKED
+from mpdviz.recording.histogram import CELLS, EDGES, PER_UNIT, REACH, Counts
+
+PART = 1 << 18
+"""Neurons handled at a time, through all timesteps: bounds the memory of what is computed on the way."""
 
 
-def measure(
-    v: Tensor, spikes: Tensor, kappa: Tensor, v_th: float, surrogate: Surrogate, epsilon: float
-) -> LayerStatistics:
-    """Statistics of one forward of one neuron layer.
+def measure(v: Tensor, v_th: float, halves: Tensor, others: Tensor, seen: Tensor) -> LayerStatistics:
+    """Statistics of one forward; the gain is left at zero.
 
-    The reach of the gradient needs no backward pass: with T > 1 a potential outside the
-    interval still gets a gradient through its later potentials unless it spiked,
+    The reach of the gradient needs no backward pass: with T > 1 a potential outside the interval still gets
+    a gradient through its later potentials unless it spiked,
 
         reach(t) = available(t) or (reach(t+1) and not s(t)),  reach(T) = available(T).
 
     Args:
-        v: pre-reset potentials `[T, ...]`.
-        spikes: the spikes they caused `[T, ...]`.
-        kappa: widths `[T]`.
+        v: pre-reset potentials of whole samples `[T, M]`, M = samples x neurons.
         v_th: threshold.
-        surrogate: shape of the derivative, which also says where it is available.
-        epsilon: share of max h that bounds an infinite support.
+        halves: half the available interval's width at each timestep `[T]`, of v's dtype.
+        others: half of each what-if width `[W]`, of v's dtype.
+        seen: the layer's census, uint8, flat `[neurons]`, updated in place.
     """
-    statistics = LayerStatistics.empty(len(v))
+    total = LayerStatistics.empty(len(v), len(others))
+    samples = v.reshape(len(v), -1, len(seen))
+    for first in range(0, len(seen), PART):
+        neurons = slice(first, first + PART)
+        # Whole neurons at a time, so that their census bytes belong to one part.
+        step = max(PART // max(len(seen), 1), 1)
+        for sample in range(0, samples.shape[1], step):
+            part = samples[:, sample : sample + step, neurons]
+            total += _part(part, v_th, halves, others, seen[neurons])
+    return total
+
+
+def _part(v: Tensor, v_th: float, halves: Tensor, others: Tensor, seen: Tensor) -> LayerStatistics:
+    statistics = LayerStatistics.empty(len(v), len(others))
     later: Tensor | None = None  # reach(t+1)
     for t in range(len(v) - 1, -1, -1):
-        finite = v[t].isfinite()
         x = v[t] - v_th
-        available = surrogate.available(x, kappa[t], epsilon)
-        outside = finite & ~available
-        fired = spikes[t] != 0
+        available = x.abs() < halves[t]
+        fired = x >= 0
         later = available if later is None else available | (later & ~fired)
+        finite = v[t].isfinite()
+        outside = finite & ~available
         potentials = v[t][finite].double()
+        for bit, event in ((PAUSED, ~fired), (SPIKED, fired), (AVAILABLE, available)):
+            seen |= event.any(0) * bit
 
         statistics.count[t] = v[t].numel()
         statistics.nonfinite[t] = v[t].numel() - potentials.numel()
         statistics.available[t] = available.sum()
-        statistics.below[t] = (outside & (x < 0)).sum()
-        statistics.above[t] = (outside & (x > 0)).sum()
+        statistics.below[t] = (outside & ~fired).sum()
+        statistics.above[t] = (outside & fired).sum()
         statistics.reach[t] = later.sum()
         statistics.spikes[t] = fired.sum()
-        statistics.gain[t] = surrogate.h(potentials - v_th, kappa[t].double()).sum()
         if potentials.numel():
             statistics.mean[t] = potentials.mean()
             statistics.m2[t] = (potentials - potentials.mean()).square().sum()
             statistics.min[t], statistics.max[t] = potentials.aminmax()
         statistics.cells[t] = _cells(potentials, v_th)
+        statistics.what_if[t] = np.array([int((x.abs() < other).sum()) for other in others], np.int64)
     return statistics
 
 

@@ -1,0 +1,78 @@
+"""Gradient hooks: what reaches the potentials, and the weights of the synapses before them."""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd
+from torch.utils.hooks import RemovableHandle
+
+from mpdviz.recording.flow import GradientFlow
+
+Synapse = _ConvNd | nn.Linear
+
+
+class FlowMeter:
+    """Sums up, at each backward pass, the gradients at every neuron layer's input current."""
+
+    def __init__(self) -> None:
+        """Know no layer yet."""
+        self.flows: dict[str, GradientFlow] = {}
+        self._synapse: nn.Module | None = None  # the one that ran last
+        self._owner: dict[Tensor, str] = {}  # weight -> the layer whose current it makes
+        self._handles: list[RemovableHandle] = []
+
+    def attach(self, model: nn.Module) -> list[RemovableHandle]:
+        """Watch which synapses run before which neurons; returns the hooks to remove at the end."""
+        return [
+            module.register_forward_hook(self._remember)
+            for module in model.modules()
+            if isinstance(module, Synapse)
+        ]
+
+    def detach(self) -> None:
+        """Take the hooks off the weights."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles, self._synapse = [], None
+
+    def watch(self, name: str, current: Tensor, first: int) -> None:
+        """Add the gradient of this forward's `current` `[T, ...]` to layer `name`, from timestep `first`."""
+        if not current.requires_grad:
+            return
+        current.register_hook(partial(self._add, name, first))
+        weight = getattr(self._synapse, "weight", None)
+        if weight is not None and weight.requires_grad and weight not in self._owner:
+            self._owner[weight] = name
+            self._handles.append(weight.register_hook(partial(self._add_weight, name)))
+        self._synapse = None
+
+    def _remember(self, module: nn.Module, *_: Any) -> None:
+        self._synapse = module
+
+    @torch.no_grad()
+    def _add(self, name: str, first: int, gradient: Tensor) -> None:
+        flat = gradient.detach().flatten(1)
+        products = torch.zeros(len(flat), dtype=torch.float64)
+        for t in range(len(flat) - 1):
+            products[t] = (flat[t].double() * flat[t + 1].double()).sum()
+        flow = GradientFlow(
+            passes=1,
+            count=np.full(len(flat), flat.shape[1], np.int64),
+            zeros=np.array([int((step == 0).sum()) for step in flat], np.int64),
+            squares=np.array([float(step.double().square().sum()) for step in flat]),
+            products=products.numpy(),
+            weight_squares=0.0,
+        )
+        before = self.flows.get(name)
+        if before is not None:
+            timesteps = max(len(before.count), first + len(flat))
+            flow = before.at(0, timesteps) + flow.at(first, timesteps)
+        self.flows[name] = flow
+
+    @torch.no_grad()
+    def _add_weight(self, name: str, gradient: Tensor) -> None:
+        if name in self.flows:
+            self.flows[name].weight_squares += float(gradient.double().square().sum())

@@ -1,0 +1,32 @@
+"""The histogram's fixed edges, in units of the threshold, so that any two histograms can be added (no torch).
+
+A value lying exactly on an edge has a cell of its own between its two neighbours, because under the strict
+inequality of the available interval it belongs to neither side: a silent input gives v = 0 exactly, and 0
+is the lower end of kappa = 1 at v_th = 0.5. Cell layout, with E edges e_0 < ... < e_{E-1}:
+
+    0: below e_0 | 1: on e_0 | 2: between e_0 and e_1 | 3: on e_1 | ... | 2E-1: on e_{E-1} | 2E: above
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Counts = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+REACH, PER_UNIT = 8, 64
+EDGES: Floats = np.arange(-REACH * PER_UNIT, REACH * PER_UNIT + 1) / PER_UNIT
+"""Edges in units of v_th: from -8 to 8 in steps of 1/64, all exact in binary."""
+CELLS = 2 * len(EDGES) + 1
+
+
+def cell_edges(v_th: float) -> tuple[Floats, Floats]:
+    """Lower and upper end of each cell `[CELLS]` in units of potential; equal on an edge."""
+    edges = EDGES * v_th
+    lower = np.concatenate([[-np.inf], np.repeat(edges, 2)])
+    upper = np.concatenate([np.repeat(edges, 2), [np.inf]])
+    return lower, upper
+
+
+def bins(cells: Counts) -> Counts:
+    """Half-open bins `[e_i, e_i+1)` `[T, E - 1]` from the cells `[T, CELLS]`, for drawing."""
+    return cells[:, 1:-2:2] + cells[:, 2:-1:2]

@@ -1,0 +1,70 @@
+"""Measuring a layer's potentials with whatever is fastest: tensor operations, or a compiled scan."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+from torch import Tensor
+
+from mpdviz.recording.accumulation import LayerStatistics
+from mpdviz.recording.statistics import measure
+from mpdviz.surrogates import Surrogate
+
+COMPILE_AFTER = 50_000_000
+"""Potentials after which compiling the scan (about a second) has been outweighed by what it saves."""
+
+
+class Meter:
+    """Measures the layers of one recording; compiles the scan once that pays."""
+
+    def __init__(self, epsilon: float, what_if: tuple[float, ...]) -> None:
+        """Measure with this epsilon and count the potentials inside these what-if widths besides."""
+        self.epsilon, self.what_if = epsilon, what_if
+        self._measured = 0
+        self._pool: ThreadPoolExecutor | None = None
+
+    def measure(
+        self, v: Tensor, kappa: Tensor, v_th: float, surrogate: Surrogate, seen: Tensor
+    ) -> LayerStatistics:
+        """Statistics of one forward of one layer.
+
+        Args:
+            v: pre-reset potentials `[T, N, ...]`.
+            kappa: widths `[T]`, of v's dtype.
+            v_th: threshold.
+            surrogate: shape of the derivative, which also says where it is available.
+            seen: the layer's census, flat uint8 `[neurons]` on v's device, updated in place.
+        """
+        flat = v.reshape(len(v), -1)
+        half = surrogate.half_width(self.epsilon)
+        halves = kappa * half
+        others = torch.tensor(self.what_if, dtype=v.dtype, device=v.device) * half
+        self._measured += v.numel()
+        if v.device.type == "cpu" and self._measured > COMPILE_AFTER:
+            statistics = self._scan(flat, v_th, halves, others, seen)
+        else:
+            statistics = measure(flat, v_th, halves, others, seen)
+        if surrogate.name == "rectangular":
+            statistics.gain += statistics.available / kappa.double().cpu().numpy()
+        else:
+            for t in range(len(flat)):
+                h = surrogate.h(flat[t] - v_th, kappa[t])
+                statistics.gain[t] = torch.where(flat[t].isfinite(), h, 0).sum(dtype=torch.float64)
+        return statistics
+
+    def _scan(
+        self, flat: Tensor, v_th: float, halves: Tensor, others: Tensor, seen: Tensor
+    ) -> LayerStatistics:
+        from mpdviz.recording.scan import scan  # numba takes a while to import
+
+        threads = torch.get_num_threads()
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(threads)
+        return scan(
+            flat.contiguous().numpy(), v_th, halves.numpy(), others.numpy(), seen.numpy(), self._pool, threads
+        )
+
+    def close(self) -> None:
+        """Let the threads go."""
+        if self._pool is not None:
+            self._pool.shutdown()
+            self._pool = None

@@ -1,0 +1,167 @@
+"""The statistics in one pass over the potentials, compiled for the CPU by numba.
+
+The same integers as `statistics.measure`, at a tenth of its time: potentials are read once, in blocks that
+stay in the cache, by as many threads as torch uses. Every thread counts on its own and the counts are
+added, so the number of threads cannot change them.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from mpdviz.recording.accumulation import LayerStatistics
+from mpdviz.recording.census import AVAILABLE, PAUSED, SPIKED
+from mpdviz.recording.histogram import CELLS, EDGES, PER_UNIT, REACH, Floats
+
+BLOCK = 1024
+"""Neurons handled at a time, through all timesteps."""
+BINS = len(EDGES) - 1
+
+
+def scan(
+    v: NDArray[np.float32] | Floats,
+    v_th: float,
+    halves: NDArray[np.float32] | Floats,
+    others: NDArray[np.float32] | Floats,
+    seen: NDArray[np.uint8],
+    pool: ThreadPoolExecutor,
+    threads: int,
+) -> LayerStatistics:
+    """Statistics of one forward; the gain is left at zero.
+
+    Args:
+        v: pre-reset potentials of whole samples, contiguous `[T, M]`, M = samples x neurons.
+        v_th: threshold.
+        halves: half the available interval's width at each timestep `[T]`, of v's dtype.
+        others: half of each what-if width `[W]`, of v's dtype.
+        seen: the layer's census, flat `[neurons]`, updated in place.
+        pool: where the threads come from.
+        threads: how many parts the work is divided into.
+    """
+    timesteps, size = v.shape
+
+    def part(start: int, stop: int) -> tuple[LayerStatistics, NDArray[np.uint8]]:
+        mine, census = LayerStatistics.empty(timesteps, len(others)), np.zeros_like(seen)
+        mine.count += stop - start
+        constants = v.dtype.type(v_th), halves, others, PER_UNIT / v_th
+        counted = mine.available, mine.above, mine.reach, mine.spikes, mine.what_if, mine.cells
+        _scan(
+            v,
+            start,
+            stop,
+            *constants,
+            *counted,
+            mine.nonfinite,
+            mine.mean,
+            mine.m2,
+            mine.min,
+            mine.max,
+            census,
+        )
+        mine.below += mine.finite - mine.available - mine.above
+        return mine, census
+
+    ends = [size * i // threads for i in range(threads + 1)]
+    total = LayerStatistics.empty(timesteps, len(others))
+    for mine, census in pool.map(part, ends[:-1], ends[1:]):
+        total += mine
+        seen |= census
+    return total
+
+
+@numba.njit(nogil=True)
+def _scan(
+    v, start, stop, v_th, halves, others, scale, available, above, reach, spikes, what_if, cells, nonfinite,
+    mean, m2, low, high, census,
+):  # fmt: skip
+    finite = np.zeros(len(v), np.int64)  # potentials in `mean` so far
+    # One byte an event and neuron, so that the loops below run as vector instructions.
+    inside = np.empty(BLOCK, np.uint8)
+    fired = np.empty(BLOCK, np.uint8)
+    reached = np.empty(BLOCK, np.uint8)
+    ever_inside = np.empty(BLOCK, np.uint8)
+    ever_fired = np.empty(BLOCK, np.uint8)
+    always_fired = np.empty(BLOCK, np.uint8)
+    for first in range(start, stop, BLOCK):
+        size = min(BLOCK, stop - first)
+        reached[:size] = ever_inside[:size] = ever_fired[:size] = 0
+        always_fired[:size] = 1
+        for t in range(len(v) - 1, -1, -1):
+            row = v[t, first : first + size]
+            half = halves[t]
+            for j in range(size):
+                x = row[j] - v_th
+                inside[j] = abs(x) < half
+                fired[j] = x >= 0
+            for j in range(size):
+                reached[j] = inside[j] | (reached[j] & ~fired[j])
+                ever_inside[j] |= inside[j]
+                ever_fired[j] |= fired[j]
+                always_fired[j] &= fired[j]
+            for j in range(size):
+                available[t] += inside[j]
+                spikes[t] += fired[j]
+                above[t] += fired[j] & ~inside[j]
+                reach[t] += reached[j]
+            for w in range(len(others)):
+                for j in range(size):
+                    what_if[t, w] += abs(row[j] - v_th) < others[w]
+            _add_moments(row, t, finite, nonfinite, above, mean, m2, low, high)
+            for j in range(size):
+                p = np.float64(row[j]) * scale + REACH * PER_UNIT
+                if 0 <= p < BINS:
+                    i = np.int64(p)
+                    cells[t, 2 * i + 2 - (p == i)] += 1
+                elif p < 0 and p > -np.inf:
+                    cells[t, 0] += 1
+                elif p == BINS:
+                    cells[t, CELLS - 2] += 1
+                elif p > BINS and p < np.inf:
+                    cells[t, CELLS - 1] += 1
+        neuron = first % len(census)
+        for j in range(size):
+            paused = PAUSED * (1 - always_fired[j])
+            census[neuron] |= AVAILABLE * ever_inside[j] | SPIKED * ever_fired[j] | paused
+            neuron += 1
+            if neuron == len(census):
+                neuron = 0
+
+
+@numba.njit(nogil=True)
+def _add_moments(row, t, finite, nonfinite, above, mean, m2, low, high):
+    total = squares = 0.0
+    least, most = np.inf, -np.inf
+    for j in range(len(row)):
+        y = np.float64(row[j])
+        total += y
+        squares += y * y
+        least = min(least, y)
+        most = max(most, y)
+    count = len(row)
+    if not np.isfinite(squares):  # once more, without what is not finite
+        total = squares = 0.0
+        least, most = np.inf, -np.inf
+        for j in range(len(row)):
+            y = np.float64(row[j])
+            if np.isfinite(y):
+                total += y
+                squares += y * y
+                least = min(least, y)
+                most = max(most, y)
+            else:
+                count -= 1
+                nonfinite[t] += 1
+                above[t] -= y > 0  # counted as a spike outside the interval, but it is in no share
+    if count == 0:
+        return
+    # The pairwise update of Chan et al.: sums over one block are short enough to be exact to rounding.
+    centre = total / count
+    difference = centre - mean[t]
+    share = count / (finite[t] + count)
+    mean[t] += difference * share
+    m2[t] += max(squares - total * centre, 0.0) + difference * difference * finite[t] * share
+    finite[t] += count
+    low[t] = min(low[t], least)
+    high[t] = max(high[t], most)
