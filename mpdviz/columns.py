@@ -1,7 +1,7 @@
 """Every column of the tables: name, dtype, unit and meaning, in one place.
 
-`mpdviz list columns` prints this; tables are built in this order; potentials and widths share one unit,
-that of the threshold.
+`mpdviz list columns` prints this; tables are built in this order. Potentials and widths share one unit, that
+of the threshold.
 """
 
 from dataclasses import dataclass
@@ -45,6 +45,68 @@ MAIN: tuple[Column, ...] = (
         "potentials that get any gradient: available now, or at a later timestep reached without a spike",
     ),
     Column("firing_rate", "float64", "share", "spikes per neuron and timestep"),
+    Column("predicted_mean", "float64", "potential", "mean that MPD-AGL's Theorems 1 and 2 predict"),
+    Column("predicted_std", "float64", "potential", "standard deviation that they predict"),
+    Column("predicted_ratio", "float64", "share", "available ratio of a normal with these"),
+    Column(
+        "ks", "float64", "", "Kolmogorov-Smirnov distance of the potentials from it, at the histogram's edges"
+    ),
+    Column(
+        "wasserstein", "float64", "std", "Wasserstein-1 distance from it, in observed standard deviations"
+    ),
     Column("synops", "float64", "operations", "spikes times mean fan-out: synaptic operations they cause"),
     Column("nonfinite", "int64", "potentials", "potentials that are NaN or infinite, counted in no share"),
 )
+
+BOUNDS: tuple[Column, ...] = (
+    Column("ks_bound", "float64", "", "upper bound of the Kolmogorov-Smirnov distance within the bins"),
+    Column(
+        "wasserstein_error", "float64", "std", "bound on what the bins can change in the Wasserstein distance"
+    ),
+)
+"""Follow the main table, then its predicted columns and these again for each other prediction, suffixed
+`_mixture` (a normal per channel), `_time` (decay over the actual t) and `_reset` (the reset included)."""
+
+BEST = Column("best_prediction", "str", "", "prediction with the smallest Wasserstein distance")
+
+FLOW: tuple[Column, ...] = (
+    Column(
+        "grad_norm", "float64", "loss/potential", "norm of dL/dv(t), root mean square over backward passes"
+    ),
+    Column("grad_zero_ratio", "float64", "share", "potentials whose gradient is exactly zero"),
+    Column("grad_cosine", "float64", "", "cosine between dL/dv(t) and dL/dv(t+1)"),
+    Column(
+        "weight_grad_norm", "float64", "loss/weight", "norm of the gradient of the layer's synaptic weights"
+    ),
+)
+"""Last columns where gradients were recorded."""
+
+LAYER: tuple[Column, ...] = (
+    Column("layer", "int64", "", "neuron layer, from 1, in execution order"),
+    Column("name", "str", "", "module path of the layer"),
+    Column("neurons", "int64", "neurons", "neurons of the layer"),
+    Column("silent", "int64", "neurons", "neurons that never spiked"),
+    Column("silent_channel", "Int64", "", "channel (from 0) where most of them sit"),
+    Column("saturated", "int64", "neurons", "neurons that spiked at every timestep of every sample"),
+    Column("saturated_channel", "Int64", "", "channel (from 0) where most of them sit"),
+    Column("gradient_dead", "int64", "neurons", "neurons never inside the available interval"),
+    Column("gradient_dead_channel", "Int64", "", "channel (from 0) where most of them sit"),
+    Column("silent_input", "int64", "neurons", "neurons whose input was exactly zero throughout"),
+    Column("silent_input_channel", "Int64", "", "channel (from 0) where most of them sit"),
+    Column("gamma_mean", "float64", "", "mean weight of the batch norm before the neuron, v_th excluded"),
+    Column("gamma_min", "float64", "", "smallest of these weights"),
+    Column("gamma_negative", "int64", "channels", "how many of them are negative"),
+    Column("repeated_input", "bool", "", "the same current at every timestep, as from a static image"),
+)
+"""The table of layers: one row a neuron layer."""
+
+WHAT_IF: tuple[Column, ...] = (
+    Column("layer", "int64", "", "neuron layer, from 1, in execution order"),
+    Column("name", "str", "", "module path of the layer"),
+    Column("timestep", "int64", "", "timestep, from 1"),
+    Column("kappa", "float64", "potential", "full width that a rectangular surrogate would have"),
+    Column("available_ratio", "float64", "share", "potentials that would be inside, exactly"),
+    Column("mean_gain", "float64", "1/potential", "mean surrogate derivative there would be"),
+    Column("on_edge", "int64", "potentials", "potentials exactly on an end of the interval: outside it"),
+)
+"""The what-if table: one row a layer, timestep and width."""

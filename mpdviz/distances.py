@@ -62,7 +62,7 @@ def measure(
         prediction: for the same T timesteps.
     """
     edges, width = EDGES * v_th, v_th / PER_UNIT
-    lowest, highest = np.fmin(minimum, edges[0]), np.fmax(maximum, edges[-1])
+    lowest, highest = np.minimum(minimum, edges[0]), np.maximum(maximum, edges[-1])
     widths = np.full((len(cells), len(edges) + 1), width)
     widths[:, 0], widths[:, -1] = edges[0] - lowest, highest - edges[-1]
 

@@ -1,60 +1,140 @@
-"""Accumulations as tidy tables: one row a neuron layer and timestep (no torch)."""
+"""Accumulations as tidy tables (no torch); `columns` says what each column means."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from mpdviz import columns
+from mpdviz import columns, distances
+from mpdviz.columns import Column
+from mpdviz.predict import PREDICTIONS, predict
 from mpdviz.recording.accumulation import LayerAccumulation
 from mpdviz.recording.histogram import Counts, Floats, bins, cell_edges
 
-
-def table(layers: Mapping[int, LayerAccumulation]) -> pd.DataFrame:
-    """The main table, see `columns.MAIN`; layers and timesteps count from 1."""
-    blocks = [_rows(number, layer) for number, layer in sorted(layers.items())]
-    frame = (
-        pd.concat(blocks, ignore_index=True)
-        if blocks
-        else pd.DataFrame(columns=[c.name for c in columns.MAIN])
-    )
-    return frame.astype({column.name: column.dtype for column in columns.MAIN})
+Layers = Mapping[int, LayerAccumulation]
+PAPER, *OTHERS = PREDICTIONS
 
 
-def _rows(number: int, layer: LayerAccumulation) -> pd.DataFrame:
+def table(layers: Layers) -> pd.DataFrame:
+    """The main table: one row a neuron layer and timestep, both from 1; see `columns.MAIN` and below it."""
+    blocks = [_observed(number, layer) | _predicted(layer) for number, layer in sorted(layers.items())]
+    wanted = list(columns.MAIN) + list(columns.BOUNDS)
+    for name in OTHERS:
+        five = [column for column in columns.MAIN if column.name in _PREDICTED]
+        wanted += [_suffixed(column, name) for column in (*five, *columns.BOUNDS)]
+    wanted.append(columns.BEST)
+    if any(layer.flow is not None for layer in layers.values()):
+        wanted += columns.FLOW
+    return _frame(blocks, wanted)
+
+
+_PREDICTED = ("predicted_mean", "predicted_std", "predicted_ratio", "ks", "wasserstein")
+
+
+def _suffixed(column: Column, name: str) -> Column:
+    return Column(f"{column.name}_{name}", column.dtype, column.unit, column.meaning)
+
+
+def _frame(blocks: Sequence[Mapping[str, Any]], wanted: Sequence[Column]) -> pd.DataFrame:
+    # Scalars of a block spread over its rows; a layer without gradients has NaN in their columns.
+    frames = [pd.DataFrame({c.name: block.get(c.name, np.nan) for c in wanted}) for block in blocks]
+    frame = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=[c.name for c in wanted])
+    return frame.astype({column.name: column.dtype for column in wanted})
+
+
+def _observed(number: int, layer: LayerAccumulation) -> dict[str, Any]:
     info, statistics = layer.info, layer.statistics
+    finite = statistics.finite
     values = {
         "layer": number,
         "name": info.name,
         "timestep": np.arange(1, info.timesteps + 1),
         "count": statistics.count,
-        "mean": _share(statistics.mean * statistics.finite, statistics.finite),
-        "std": np.sqrt(_share(statistics.m2, statistics.finite)),
-        "min": np.where(statistics.finite > 0, statistics.min, np.nan),
-        "max": np.where(statistics.finite > 0, statistics.max, np.nan),
+        "mean": np.where(finite > 0, statistics.mean, np.nan),
+        "std": np.sqrt(_share(statistics.m2, finite)),
+        "min": np.where(finite > 0, statistics.min, np.nan),
+        "max": np.where(finite > 0, statistics.max, np.nan),
         "v_th": info.v_th,
         "decay": info.decay,
         "gamma_mean": info.gamma_mean,
         "kappa": info.kappa,
         "lower": info.lower,
         "upper": info.upper,
-        "available_ratio": _share(statistics.available, statistics.finite),
-        "below_ratio": _share(statistics.below, statistics.finite),
-        "above_ratio": _share(statistics.above, statistics.finite),
-        "mean_gain": _share(statistics.gain, statistics.finite),
-        "reach_ratio": _share(statistics.reach, statistics.finite),
+        "available_ratio": _share(statistics.available, finite),
+        "below_ratio": _share(statistics.below, finite),
+        "above_ratio": _share(statistics.above, finite),
+        "mean_gain": _share(statistics.gain, finite),
+        "reach_ratio": _share(statistics.reach, finite),
         "firing_rate": _share(statistics.spikes, statistics.count),
         "synops": statistics.spikes * info.fan_out,
         "nonfinite": statistics.nonfinite,
     }
-    return pd.DataFrame({column.name: values[column.name] for column in columns.MAIN})
+    if layer.flow is not None:
+        values |= {
+            "grad_norm": layer.flow.norm,
+            "grad_zero_ratio": _share(layer.flow.zeros, layer.flow.count),
+            "grad_cosine": layer.flow.cosine,
+            "weight_grad_norm": layer.flow.weight_norm,
+        }
+    return values
 
 
-def _share(part: Counts | Floats, whole: Counts) -> Floats:
-    # A share of nothing is not a number, said without numpy's warning.
-    shares = np.full(len(part), np.nan)
-    np.divide(part, whole, out=shares, where=whole > 0)
-    return shares
+def _predicted(layer: LayerAccumulation) -> dict[str, Any]:
+    info, statistics = layer.info, layer.statistics
+    if not info.gamma:
+        return {columns.BEST.name: ""}  # nothing to predict from
+    gamma, beta = np.array(info.gamma), np.array(info.beta)
+    std = np.sqrt(_share(statistics.m2, statistics.finite))
+    values: dict[str, Any] = {}
+    for name in PREDICTIONS:
+        prediction = predict(
+            name, timesteps=info.timesteps, decay=info.decay, v_th=info.v_th, gamma=gamma, beta=beta
+        )
+        measured = distances.measure(
+            statistics.cells, info.v_th, statistics.min, statistics.max, std, prediction
+        )
+        suffix = "" if name == PAPER else f"_{name}"
+        values |= {
+            f"predicted_mean{suffix}": prediction.mean,
+            f"predicted_std{suffix}": prediction.std,
+            f"predicted_ratio{suffix}": prediction.ratio(np.array(info.lower), np.array(info.upper)),
+            f"ks{suffix}": measured.ks,
+            f"ks_bound{suffix}": measured.ks_bound,
+            f"wasserstein{suffix}": measured.wasserstein,
+            f"wasserstein_error{suffix}": measured.wasserstein_error,
+        }
+    apart = np.array([values["wasserstein" + ("" if name == PAPER else f"_{name}")] for name in PREDICTIONS])
+    known = np.isfinite(apart).all(0)
+    best = np.array(list(PREDICTIONS))[np.where(known, apart, 0).argmin(0)]
+    return values | {columns.BEST.name: np.where(known, best, "")}
+
+
+def layer_table(layers: Layers) -> pd.DataFrame:
+    """The table of layers: what single neurons did over the data; see `columns.LAYER`."""
+    blocks = []
+    for number, layer in sorted(layers.items()):
+        gamma = np.array(layer.info.gamma)
+        block: dict[str, Any] = {
+            "layer": [number],
+            "name": layer.info.name,
+            "neurons": layer.census.seen.size,
+            "gamma_mean": layer.info.gamma_mean,
+            "gamma_min": gamma.min(initial=np.inf) if len(gamma) else np.nan,
+            "gamma_negative": int((gamma < 0).sum()),
+            "repeated_input": layer.info.repeated_input,
+        }
+        for name, neurons in (
+            ("silent", layer.census.silent),
+            ("saturated", layer.census.saturated),
+            ("gradient_dead", layer.census.dead),
+            ("silent_input", layer.census.undriven),
+        ):
+            by_channel = neurons.reshape(len(neurons), -1).sum(1)
+            block[name] = int(by_channel.sum())
+            block[f"{name}_channel"] = int(by_channel.argmax()) if by_channel.any() else pd.NA
+        blocks.append(block)
+    return _frame(blocks, columns.LAYER)
 
 
 def histogram(number: int, layer: LayerAccumulation) -> pd.DataFrame:
@@ -70,7 +150,8 @@ def histogram(number: int, layer: LayerAccumulation) -> pd.DataFrame:
     )
     widths = np.diff(edges)
     total = np.maximum(statistics.finite, 1)[:, None]
-    density = np.where(np.isfinite(widths), counts / total / np.where(np.isfinite(widths), widths, 1), np.nan)
+    bounded = np.isfinite(widths)
+    density = np.where(bounded, counts / total / np.where(bounded, widths, 1), np.nan)
     return pd.DataFrame(
         {
             "layer": number,
@@ -82,3 +163,10 @@ def histogram(number: int, layer: LayerAccumulation) -> pd.DataFrame:
             "density": density.ravel(),
         }
     )
+
+
+def _share(part: Counts | Floats, whole: Counts) -> Floats:
+    # A share of nothing is not a number, said without numpy's warning.
+    shares = np.full(len(part), np.nan)
+    np.divide(part, whole, out=shares, where=whole > 0)
+    return shares

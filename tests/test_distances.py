@@ -113,6 +113,29 @@ def test_opposite_point_masses_are_as_far_apart_as_can_be():
     )
 
 
+def test_chords_that_cross_inside_a_bin_leave_two_triangles():
+    width = V_TH / 64
+    v = (np.arange(1000) + 0.5) / 1000 * width
+    distances = measured([v], law([0.0, width], [0.0, 0.0]))
+    assert distances.wasserstein[0] == pytest.approx(width / 4 / v.std(), rel=1e-9)
+
+
+@pytest.mark.parametrize("std", [0.0, 1e-4])
+def test_a_prediction_narrower_than_a_bin_widens_the_error(std):
+    width = V_TH / 64
+    v, mean = np.array([0.0, width]), width / 10
+    distances = measured([v], law([mean], [std]))
+    error = abs(distances.wasserstein[0] - true_wasserstein(v, [mean], [std]))
+    assert 0.5 * width / 4 / v.std() < error <= distances.wasserstein_error[0]
+
+
+def test_a_prediction_beyond_the_edges_widens_the_error():
+    v = np.array([-10.0] + [0.0] * 99)
+    distances = measured([v], law([-9.0], [0.0]))
+    truth = true_wasserstein(v, [-9.0], [0.0])
+    assert abs(distances.wasserstein[0] - truth) <= distances.wasserstein_error[0]
+
+
 def test_timesteps_are_measured_each_by_itself():
     rng = np.random.default_rng(2)
     samples = [rng.normal(0, 0.5, 1000), rng.normal(-3, 2.0, 500)]
@@ -153,7 +176,9 @@ def test_a_prediction_that_is_no_number_has_no_distance():
 # Multiples of a quarter bin: often on an edge, often equal, sometimes beyond the outer edges.
 potentials = st.lists(st.integers(-2500, 2500).map(lambda k: k * V_TH / 256), min_size=2, max_size=30)
 components = st.lists(
-    st.tuples(st.integers(-600, 600).map(lambda k: k * V_TH / 128), st.sampled_from([0.0, 0.003, 0.3, 2.0])),
+    st.tuples(
+        st.integers(-1500, 1500).map(lambda k: k * V_TH / 128), st.sampled_from([0.0, 0.003, 0.3, 2.0])
+    ),
     min_size=1,
     max_size=4,
 )

@@ -27,7 +27,8 @@ def simulate(timesteps, decay, gamma, beta, *, reset=True, repeated=False, seed=
     return v
 
 
-def of(name, timesteps=10, decay=0.2, gamma=(1.0,), beta=(0.0,)):
+def of(name, timesteps=10, decay=0.2, gamma=(1.0,), beta=None):
+    beta = np.zeros(len(gamma)) if beta is None else beta
     return predict(name, timesteps=timesteps, decay=decay, v_th=V_TH, gamma=gamma, beta=beta)
 
 
@@ -52,6 +53,13 @@ def test_the_registry_runs_from_the_coarsest_to_the_finest():
 def test_every_prediction_is_the_input_law_at_the_first_timestep(name):
     prediction = of(name, timesteps=1, gamma=[0.7], beta=[-0.2])
     np.testing.assert_allclose([prediction.mean, prediction.std], [[-0.2], [0.35]])
+
+
+@pytest.mark.parametrize("name", PREDICTIONS)
+def test_a_spread_is_a_magnitude(name):
+    negative, positive = of(name, 3, 0.5, [-0.7, -1.2]), of(name, 3, 0.5, [0.7, 1.2])
+    np.testing.assert_array_equal(negative.stds, positive.stds)
+    np.testing.assert_array_equal(negative.means, positive.means)
 
 
 def test_the_paper_uses_channel_means_and_one_law_for_all_later_timesteps():

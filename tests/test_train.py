@@ -372,7 +372,7 @@ def command(config, folder):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_a_real_process_stopped_in_the_middle(sample, tmp_path, number):
     """Ctrl-C exits 130 with its state saved; a kill loses no more than the epoch under way."""
-    config = validate({**TINY, "data": sample, "epochs": 30, "batch_size": 4})
+    config = validate({**TINY, "data": sample, "epochs": 15, "batch_size": 4})
     folder, whole = RunFolder(tmp_path / "run"), RunFolder(tmp_path / "whole")
     process = subprocess.Popen(
         command(config, folder.path),
@@ -495,9 +495,7 @@ def all_finite(path):
 def test_a_learning_rate_far_too_high(sample, tmp_path):
     folder = RunFolder(tmp_path / "run")
     config = validate({**TINY, "data": sample, "epochs": 5, "lr": 1e12})
-    with pytest.raises(
-        Diverged, match=r"diverged in epoch \d, step \d: .*first non-finite: .*; lower --lr"
-    ) as e:
+    with pytest.raises(Diverged, match=r"diverged in epoch \d.*first non-finite: .*; lower --lr") as e:
         fit(config, folder.path)
     assert e.value.exit_code == 2
     if folder.last.exists():
@@ -557,8 +555,8 @@ def test_a_huge_sample_met_late_keeps_the_last_good_epoch(tmp_path):
     ],
 )
 def test_the_ends_of_the_number_line_give_a_run_or_a_plain_refusal(sample, tmp_path, settings):
-    config = validate({**TINY, "data": sample, "epochs": 1, "batch_size": 24, **settings})
     try:
+        config = validate({**TINY, "data": sample, "epochs": 1, "batch_size": 24, **settings})
         ended = fit(config, tmp_path / "run").test_accuracy
     except MpdvizError as error:
         ended = error.exit_code
