@@ -7,164 +7,131 @@ import typer
 
 from mpdviz.errors import BadInput, unknown_name
 
+from .options import takes
 from .output import FORMATS, console, print_table, say
+from .select import layer_numbers, timestep_numbers
+from .source import Source, record
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from mpdviz.api import Recording
-    from mpdviz.checkpoint import Checkpoint
-    from mpdviz.data import Dataset
 
 HELP = """Record the membrane potentials of a trained network: which share gets its spike gradient, by layer
 and timestep.
 
-CKPT is a checkpoint of `mpdviz train` or a released one of the MPD-AGL reference (give --data then)."""
+CKPT is a checkpoint of `mpdviz train`, a released one of the MPD-AGL reference (give --data then), or one
+or more recordings written with --save."""
+
+FIGURE_FORMATS = ("png", "pdf", "svg")
 
 
+@takes(Source, "source")
 def inspect(
-    ckpt: Annotated[Path, typer.Argument(metavar="CKPT", help="checkpoint file")],
+    source: Source,
     layer: Annotated[
-        int | None, typer.Option(help="only this layer, from 1, with a sketch", metavar="N")
+        str | None,
+        typer.Option(help="only these: numbers, ranges, names; one layer is sketched", metavar="L"),
     ] = None,
-    data: Annotated[str | None, typer.Option(help="data set or npz:FILE (default: the checkpoint's)")] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="where the data set's files lie")] = None,
-    split: Annotated[
-        str | None, typer.Option(help="train, val, test or all (default: test; npz: all)")
+    timestep: Annotated[str | None, typer.Option(help="only these: numbers, ranges", metavar="T")] = None,
+    target_ratio: Annotated[
+        float | None, typer.Option(help="also the narrowest kappa that reaches this available ratio")
     ] = None,
-    batch_size: Annotated[int, typer.Option(help="samples a forward pass")] = 64,
-    timesteps: Annotated[int | None, typer.Option(help="T (default: the checkpoint's)")] = None,
-    strategy: Annotated[str | None, typer.Option(help="of a released file (default: mpd-agl)")] = None,
-    decay: Annotated[float | None, typer.Option(help="of a released file's LIF (default: 0.2)")] = None,
-    v_th: Annotated[float | None, typer.Option(help="of a released file (default: 0.5)")] = None,
-    epsilon: Annotated[
-        float, typer.Option(help="available where h >= epsilon * max h, for surrogates of infinite support")
-    ] = 0.1,
-    device: Annotated[str, typer.Option(help="cpu, cuda, ... or auto")] = "auto",
-    format_: Annotated[str, typer.Option("--format", help="table, json, csv or markdown")] = "table",
-    out: Annotated[
-        Path | None, typer.Option(help="folder for the table (CSV) and a figure a layer", metavar="DIR")
+    what_if_surrogate: Annotated[
+        str | None, typer.Option(help="also ratio and gain under this surrogate shape", metavar="NAME")
     ] = None,
+    full: Annotated[bool, typer.Option("--full", help="every row and column on the terminal")] = False,
+    format_: Annotated[
+        str, typer.Option("--format", help="table, json, csv, parquet, latex or markdown")
+    ] = "table",
+    save: Annotated[Path | None, typer.Option(help="write the recording (.npz)", metavar="FILE")] = None,
+    out: Annotated[Path | None, typer.Option(help="folder for tables and figures", metavar="DIR")] = None,
     figure_format: Annotated[str, typer.Option(help="png, pdf or svg")] = "png",
 ) -> None:
     """Check everything, record, print, write."""
     if format_ not in FORMATS:
         raise unknown_name("format", format_, FORMATS)
-    _check_figure_format(figure_format)
+    if figure_format not in FIGURE_FORMATS:
+        raise unknown_name("figure format", figure_format, FIGURE_FORMATS)
+    if save is not None and save.suffix != ".npz":
+        raise BadInput(f"--save {save}", "give a name that ends in .npz")
 
-    from mpdviz import checkpoint
+    from mpdviz.distributed import team
 
-    loaded = checkpoint.load(ckpt, strategy=strategy, timesteps=timesteps, decay=decay, v_th=v_th)
-    dataset = _load_data(loaded, data, data_dir, timesteps)
-    if layer is not None:
-        from mpdviz.api import check_layer
+    def ready(names: dict[int, str], timesteps: int) -> None:
+        _check_what_ifs(target_ratio, what_if_surrogate)
+        if layer is not None:
+            layer_numbers(layer, names)
+        if timestep is not None:
+            timestep_numbers(timestep, timesteps)
+        _make_folders(out, save)
 
-        check_layer(layer, range(1, 1 + len(list(loaded.network.spiking_layers()))))
-    if out is not None:
-        from mpdviz.files import make_folder
-
-        make_folder(out)
-    split = split or ("all" if dataset.name.startswith("npz:") else "test")
-    recording, accuracy = _record(loaded, dataset, split, batch_size, device, epsilon)
-    _tell(loaded, dataset, split, accuracy)
-
-    table = recording.table()
-    if layer is not None:
-        table = table[table["layer"] == layer]
-    print_table(table, format_)
-    if layer is not None and format_ == "table":
+    with team() as us:
+        recording = record(source, us, ready)
+    if recording is None:
+        return
+    table = _select(_with_what_ifs(recording, target_ratio, what_if_surrogate), layer, timestep)
+    print_table(table, format_, full=full)
+    chosen = table["layer"].unique()
+    if layer is not None and len(chosen) == 1 and format_ == "table":
         from .sketch import sketch
 
-        console().print(sketch(table, recording.histogram(layer)))
+        console().print(sketch(table, recording.histogram(int(chosen[0]))))
+    _notes(recording)
+    if save is not None:
+        recording.save(save)
+        say(f"wrote {save}")
     if out is not None:
         _write(recording, table, out, figure_format)
 
 
-def _check_figure_format(name: str) -> None:
-    # Told before any work; figures.style knows the formats, but importing it takes a second.
-    if name not in ("png", "pdf", "svg"):
-        raise unknown_name("figure format", name, ("png", "pdf", "svg"))
-
-
-def _load_data(
-    loaded: "Checkpoint", name: str | None, data_dir: Path | None, timesteps: int | None
-) -> "Dataset":
-    from mpdviz import data
-
-    network = loaded.network
-    if loaded.config is not None:
-        name, data_dir = name or loaded.config.data, data_dir or loaded.config.data_dir
-    if name is None:
-        raise BadInput(
-            f"{loaded.path} does not say what it was trained on", "give --data, e.g. --data npz:FILE"
+def _with_what_ifs(recording: "Recording", ratio: float | None, surrogate: str | None) -> "pd.DataFrame":
+    table = recording.table()
+    if ratio is not None:
+        wanted = recording.kappa_for(ratio)[["layer", "timestep", "kappa"]]
+        table = table.merge(
+            wanted.rename(columns={"kappa": f"kappa_for_{ratio:g}"}), on=["layer", "timestep"]
         )
-    # An own file has its own number of frames; made-up frames come as many as the network had.
-    wanted = timesteps if name.startswith("npz:") else network.timesteps
-    dataset = data.load(name, timesteps=wanted, data_dir=data_dir)
-    if dataset.channels != network.in_channels:
-        raise BadInput(
-            f"{name} has {dataset.channels} channels where {loaded.path} expects {network.in_channels}",
-            "give the data it was trained on",
-        )
-    size = network.image_size
-    if size not in (None, dataset.image_size):
-        raise BadInput(
-            f"{name} is {dataset.image_size}x{dataset.image_size} where {loaded.path} expects {size}x{size}",
-            "give the data it was trained on",
-        )
-    if dataset.classes > loaded.build["num_classes"]:
-        raise BadInput(
-            f"labels of {name} go up to {dataset.classes - 1}, but {loaded.path} has "
-            f"{loaded.build['num_classes']} classes",
-            "give the data it was trained on",
-        )
-    if dataset.timesteps is not None and dataset.timesteps != network.timesteps:
-        network.timesteps = dataset.timesteps
-        loaded.assumed.pop("timesteps", None)
-    return dataset
+    if surrogate is not None:
+        bounds = recording.what_if(surrogate).drop(columns="name").set_index(["layer", "timestep"])
+        table = table.merge(bounds.add_suffix(f"_{surrogate}"), on=["layer", "timestep"])
+    return table
 
 
-def _record(
-    loaded: "Checkpoint", dataset: "Dataset", split: str, batch_size: int, device_name: str, epsilon: float
-) -> "tuple[Recording, float]":
-    import torch
-    from rich.progress import track
+def _check_what_ifs(ratio: float | None, surrogate: str | None) -> None:
+    from mpdviz import surrogates
 
-    import mpdviz
-    from mpdviz import data
-    from mpdviz.devices import pick_device
-
-    device = pick_device(device_name)
-    batches = data.batches(dataset, split, batch_size)
-    samples = len(dataset.split(split))
-    if not samples:
-        raise BadInput(f"the {split} split of {dataset.name} is empty", "choose another --split, e.g. all")
-    network = loaded.network.to(device)
-    correct = 0
-    shown = track(
-        batches,
-        "recording",
-        total=-(-samples // batch_size),
-        console=console(stderr=True),
-        transient=True,
-        disable=not console(stderr=True).is_terminal,
-    )
-    with torch.no_grad(), mpdviz.record(network, epsilon=epsilon) as recording:
-        for x, y in shown:
-            logits = network(x.to(device)).mean(0)
-            correct += int((logits.argmax(1).cpu() == y).sum())
-    return recording, correct / samples
+    if ratio is not None and not 0 < ratio < 1:
+        raise BadInput(f"--target-ratio {ratio:g}", "give a share between 0 and 1, e.g. 0.5")
+    if surrogate is not None and isinstance(surrogates.get(surrogate), surrogates.Rectangular):
+        raise BadInput("--what-if-surrogate rectangular", "give its widths with --what-if")
 
 
-def _tell(loaded: "Checkpoint", dataset: "Dataset", split: str, accuracy: float) -> None:
-    if loaded.assumed:
-        taken = ", ".join(f"--{name.replace('_', '-')} {value}" for name, value in loaded.assumed.items())
-        say(f"{loaded.path} is a released checkpoint and does not hold everything; taken: {taken}")
-    build = loaded.build
-    say(
-        f"{build['name']}, {build['strategy']}, T={loaded.network.timesteps}; {dataset.name} {split}, "
-        f"{len(dataset.split(split))} samples, accuracy {accuracy:.2%}"
-    )
+def _select(table: "pd.DataFrame", layer: str | None, timestep: str | None) -> "pd.DataFrame":
+    if layer is not None:
+        names = dict(zip(table["layer"], table["name"], strict=True))
+        table = table[table["layer"].isin(layer_numbers(layer, names))]
+    if timestep is not None:
+        table = table[table["timestep"].isin(timestep_numbers(timestep, int(table["timestep"].max())))]
+    return table
+
+
+def _make_folders(out: Path | None, save: Path | None) -> None:
+    from mpdviz.files import make_folder
+
+    if out is not None:
+        make_folder(out)
+    if save is not None:
+        make_folder(save.parent)
+
+
+def _notes(recording: "Recording") -> None:
+    for number, layer in recording.layers.items():
+        if layer.info.repeated_input:
+            say(
+                f"note: layer {number} ({layer.info.name}) gets the same current at every timestep, so its "
+                "spread grows with 1 + decay, not with sqrt(1 + decay^2) as the predictions take it"
+            )
 
 
 def _write(recording: "Recording", table: "pd.DataFrame", out: Path, figure_format: str) -> None:
@@ -172,8 +139,9 @@ def _write(recording: "Recording", table: "pd.DataFrame", out: Path, figure_form
     from mpdviz.figures.distribution import distribution
     from mpdviz.files import write_text
 
-    written = [out / "table.csv"]
+    written = [out / "table.csv", out / "layers.csv"]
     write_text(written[0], table.to_csv(index=False))
+    write_text(written[1], recording.layer_table().to_csv(index=False))
     for number, rows in table.groupby("layer"):
         histogram = recording.histogram(int(str(number)))
         stem = f"distribution_layer{number:02d}"

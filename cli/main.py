@@ -5,10 +5,11 @@ import warnings
 from typing import Any, TextIO
 
 import typer
+from rich.markup import escape
 
 from mpdviz.errors import MpdvizError, MpdvizWarning
 
-from . import inspect, listing, train
+from . import check, inspect, listing, train
 from .output import say
 
 app = typer.Typer(
@@ -21,6 +22,7 @@ app = typer.Typer(
 )
 app.command("train", help=train.HELP)(train.train)
 app.command("inspect", help=inspect.HELP)(inspect.inspect)
+app.command("check", help=check.HELP)(check.check)
 app.command("list", help=listing.HELP)(listing.list_)
 
 # Some releases of Typer bring their own Click, others use the installed one.
@@ -34,11 +36,11 @@ def run() -> None:
     try:
         status = app(standalone_mode=False)
     except MpdvizError as error:
-        say(f"[red]mpdviz:[/] {_escape(str(error))}")
+        say(f"[red]mpdviz:[/] {escape(str(error))}")
         status = error.exit_code
     except UsageError as error:
         if error.format_message():  # empty where no command was given: the help is on the screen then
-            say(f"[red]mpdviz:[/] {_escape(error.format_message().rstrip('.'))}; see `mpdviz --help`")
+            say(f"[red]mpdviz:[/] {escape(error.format_message().rstrip('.'))}; see `mpdviz --help`")
         status = 2
     except (KeyboardInterrupt, typer.Abort):
         say("[red]mpdviz:[/] interrupted")
@@ -58,8 +60,4 @@ def _show_warning(
     line: str | None = None,
 ) -> None:
     if issubclass(category, MpdvizWarning):  # libraries' own warnings are for us, not for users
-        say(f"[yellow]mpdviz:[/] {_escape(str(message))}")
-
-
-def _escape(text: str) -> str:
-    return text.replace("[", r"\[")
+        say(f"[yellow]mpdviz:[/] {escape(str(message))}")

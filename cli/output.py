@@ -1,10 +1,14 @@
-"""Where things are printed: results on stdout, everything else on stderr; tables in several formats."""
+"""Where things are printed: results on stdout, everything else on stderr; formats of the main table."""
 
 import json
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.table import Table
+
+from mpdviz.errors import BadInput
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,17 +28,36 @@ TERMINAL = (
     "mean_gain",
     "reach_ratio",
     "firing_rate",
+    "predicted_ratio",
+    "grad_norm",
 )
-"""Columns of the main table that fit a terminal."""
+"""Columns of the main table shown on a terminal, with any what-if columns behind them."""
+
+DROPPED_FIRST = (
+    "lower",
+    "upper",
+    "mean",
+    "predicted_ratio",
+    "std",
+    "above_ratio",
+    "below_ratio",
+    "mean_gain",
+)
+"""What a narrow terminal does without, in this order."""
+
+MANY_ROWS = 40
+"""Rows beyond which a terminal gets one row a layer instead of one a timestep."""
 
 UNLIMITED = 500
 """Characters a line when the output is no terminal, so that nothing is cut."""
 
+BARS = "▁▂▃▄▅▆▇█"
+
 
 def console(*, stderr: bool = False) -> Console:
     """The console for results (stdout) or for everything else (stderr)."""
-    made = Console(stderr=stderr, highlight=False, soft_wrap=stderr)
-    return made if made.is_terminal or stderr else Console(highlight=False, width=UNLIMITED)
+    made = Console(stderr=stderr, highlight=False, soft_wrap=stderr, emoji=False)
+    return made if made.is_terminal or stderr else Console(highlight=False, emoji=False, width=UNLIMITED)
 
 
 def say(text: str) -> None:
@@ -42,42 +65,96 @@ def say(text: str) -> None:
     console(stderr=True).print(text)
 
 
-def print_table(frame: "pd.DataFrame", kind: str) -> None:
-    """Print the main table on stdout in one of FORMATS."""
-    FORMATS[kind](frame)
+def print_table(frame: "pd.DataFrame", kind: str, *, full: bool = False) -> None:
+    """Print the main table on stdout in one of FORMATS; `full` keeps every row and column on a terminal.
+
+    Raises:
+        BadInput: a format whose library is not installed, or binary output to a terminal.
+    """
+    if kind == "table":
+        _as_table(frame, full=full)
+    else:
+        FORMATS[kind](frame)
 
 
-def _as_table(frame: "pd.DataFrame") -> None:
-    from rich.table import Table
+def _as_table(frame: "pd.DataFrame", *, full: bool) -> None:
+    screen = console()
+    if not full and screen.is_terminal and len(frame) > MANY_ROWS:
+        screen.print(_by_layer(frame))
+        screen.print(
+            "one row a layer, bars from 0 to 100 % over timesteps; --full or --format csv has every row"
+        )
+        return
+    asked_for = ("_kappa", "kappa_for", "_low_", "_high_")
+    extra = [name for name in frame.columns if any(mark in name for mark in asked_for)]
+    shown = [name for name in (*TERMINAL, *extra) if name in frame.columns]
+    if full:
+        shown = list(frame.columns)
+    if frame["predicted_ratio"].isna().all() and "predicted_ratio" in shown:
+        shown.remove("predicted_ratio")
+    table = _rows(frame, shown)
+    for name in () if full else DROPPED_FIRST:
+        if screen.measure(table).minimum <= screen.width:
+            break
+        shown = [kept for kept in shown if kept != name]
+        table = _rows(frame, shown)
+    screen.print(table)
 
-    shown = frame[list(TERMINAL)]
+
+def _rows(frame: "pd.DataFrame", shown: Sequence[str]) -> Table:
     table = Table(box=None, padding=(0, 1), header_style="bold")
-    for name in shown.columns:
+    for name in shown:
         table.add_column(_heading(name), justify="left" if name == "name" else "right", no_wrap=True)
     before = 0
-    for row in shown.itertuples(index=False):
-        layer = int(str(row.layer))
-        if before not in (0, layer):
+    for row in frame[list(shown)].to_dict("records"):
+        if before not in (0, row["layer"]):
             table.add_section()
-        table.add_row(*(_cell(name, value) for name, value in zip(shown.columns, row, strict=True)))
-        before = layer
-    console().print(table)
+        table.add_row(*(_cell(str(name), value) for name, value in row.items()))
+        before = row["layer"]
+    return table
+
+
+def _by_layer(frame: "pd.DataFrame") -> Table:
+    table = Table(box=None, padding=(0, 1), header_style="bold")
+    for heading in ("layer", "name", "available", "by timestep", "worst", "reach", "gain", "firing"):
+        table.add_column(heading, justify="left" if heading in ("name", "by timestep", "worst") else "right")
+    lowest = frame["available_ratio"].min()
+    for (number, name), rows in frame.groupby(["layer", "name"]):
+        ratios = rows["available_ratio"]
+        at = rows["timestep"].to_numpy()[ratios.argmin()]
+        worst = f"{ratios.min():.1%} at t={at}" if ratios.notna().any() else "-"
+        table.add_row(
+            str(number),
+            str(name),
+            f"{ratios.mean():.1%}",
+            "".join(
+                BARS[min(int(ratio * len(BARS)), len(BARS) - 1)] if ratio == ratio else " "
+                for ratio in ratios
+            ),
+            f"[bold red]{worst}[/] <- lowest" if ratios.min() == lowest else worst,
+            f"{rows['reach_ratio'].mean():.1%}",
+            f"{rows['mean_gain'].mean():.3f}",
+            f"{rows['firing_rate'].mean():.1%}",
+        )
+    return table
 
 
 def _heading(name: str) -> str:
     short = {"timestep": "t", "available_ratio": "available", "mean_gain": "gain", "firing_rate": "firing"}
-    return short.get(name, name.removesuffix("_ratio"))
+    return short.get(name, name.replace("_ratio", "", 1))
 
 
 def _cell(name: str, value: object) -> str:
     if not isinstance(value, float):
         return str(value)
-    return f"{value:.1%}" if name.endswith(("_ratio", "_rate")) else f"{value:.3f}"
+    if name.endswith("_norm"):
+        return f"{value:.2e}"
+    return f"{value:.1%}" if "_ratio" in name or name.endswith("_rate") else f"{value:.3f}"
 
 
 def _as_json(frame: "pd.DataFrame") -> None:
-    missing = frame.isna()  # NaN is no JSON
-    rows = frame.astype(object).where(~missing, None).to_dict("records")
+    # NaN is no JSON; null is.
+    rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
     print(json.dumps(rows, indent=1))
 
 
@@ -89,9 +166,28 @@ def _as_markdown(frame: "pd.DataFrame") -> None:
     print(frame.to_markdown(index=False, floatfmt=".6g"))
 
 
+def _as_latex(frame: "pd.DataFrame") -> None:
+    shown = frame[[name for name in TERMINAL if name in frame.columns]]
+    headings = {name: _heading(name).replace("_", " ") for name in shown.columns}
+    print(shown.rename(columns=headings).to_latex(index=False, float_format="%.4g", escape=True), end="")
+
+
+def _as_parquet(frame: "pd.DataFrame") -> None:
+    if sys.stdout.isatty():
+        raise BadInput(
+            "parquet is binary and stdout is a terminal", "redirect it: ... --format parquet > table.parquet"
+        )
+    try:
+        frame.to_parquet(sys.stdout.buffer, index=False)
+    except ImportError:
+        raise BadInput("parquet needs pyarrow", "pip install 'mpdviz[parquet]'") from None
+
+
 FORMATS: dict[str, Callable[["pd.DataFrame"], None]] = {
-    "table": _as_table,
+    "table": lambda frame: _as_table(frame, full=False),
     "json": _as_json,
     "csv": _as_csv,
+    "parquet": _as_parquet,
+    "latex": _as_latex,
     "markdown": _as_markdown,
 }

@@ -35,13 +35,14 @@ def train(
     """Validate everything, then train."""
     from mpdviz import config as configuration
     from mpdviz.errors import BadInput
+    from mpdviz.files import exists
 
     if recipe is not None:
         settings = configuration.read_recipe(recipe) | settings
     if resume:
         if out is None:
             raise BadInput("--resume without --out", "say which run folder to continue")
-        if (out / "config.toml").exists():
+        if exists(out / "config.toml"):
             settings = configuration.read_recipe(out / "config.toml") | settings
     config = configuration.validate(settings, where=str(recipe or "settings"))
     _fit(config, out or Path("runs") / default_name(config), resume=resume)

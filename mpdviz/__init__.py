@@ -4,9 +4,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mpdviz.api import Recording, record
+    from mpdviz.api import Recording, load_recording, record
 
-__all__ = ["Recording", "record"]
+__all__ = ["Recording", "load_recording", "record"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,37 +1,42 @@
 """The face of the library: `with mpdviz.record(model) as mpd: ...` around any forward passes."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 import pandas as pd
+import torch
 from torch import nn
 
-from mpdviz import metrics
+from mpdviz import metrics, surrogates, whatif
 from mpdviz.errors import BadInput
-from mpdviz.recording.accumulation import LayerAccumulation
+from mpdviz.limits import Limits
+from mpdviz.recording import storage
+from mpdviz.recording.accumulation import LayerAccumulation, merge
 from mpdviz.recording.recorder import Recorder
 from mpdviz.surrogates import EPSILON
+from mpdviz.verdicts import Verdict, judge
 
 
 class Recording:
-    """What was recorded so far, as tables; it can be read inside the `with` block too."""
+    """What was recorded, as tables and verdicts; it can be read inside the `with` block too."""
 
-    def __init__(self, recorder: Recorder) -> None:
-        """Read from `recorder`."""
-        self._recorder = recorder
+    def __init__(self, layers: Mapping[int, LayerAccumulation]) -> None:
+        """Read from accumulations by layer number."""
+        self._layers = layers
 
     @property
-    def layers(self) -> dict[int, LayerAccumulation]:
+    def layers(self) -> Mapping[int, LayerAccumulation]:
         """The accumulations behind the tables, by layer number from 1."""
-        return self._recorder.layers
-
-    def new_sequence(self) -> None:
-        """Say that the next call of each layer is timestep 1, for a network stepped by a loop over time."""
-        self._recorder.new_sequence()
+        return self._layers
 
     def table(self) -> pd.DataFrame:
         """The main table, one row a neuron layer and timestep; columns as in `mpdviz list columns`."""
         return metrics.table(self.layers)
+
+    def layer_table(self) -> pd.DataFrame:
+        """One row a neuron layer: silent, saturated and gradient-dead neurons, batch-norm weights."""
+        return metrics.layer_table(self.layers)
 
     def histogram(self, layer: int) -> pd.DataFrame:
         """Histogram of the potentials of one layer, counted from 1; one row a timestep and bin.
@@ -41,6 +46,79 @@ class Recording:
         """
         check_layer(layer, self.layers)
         return metrics.histogram(layer, self.layers[layer])
+
+    def what_if(self, surrogate: str = "rectangular", *, epsilon: float = EPSILON) -> pd.DataFrame:
+        """What another surrogate would do to the recorded potentials.
+
+        Args:
+            surrogate: `rectangular` for available ratio and mean gain as exact functions of kappa; any other
+                shape, at its own defaults, for bounds of both.
+            epsilon: share of max h that bounds the available interval of an infinite support.
+        """
+        shape = surrogates.get(surrogate)
+        if isinstance(shape, surrogates.Rectangular):
+            return pd.concat([whatif.curve(number, layer) for number, layer in self.layers.items()])
+        half = shape.half_width(epsilon)
+        return pd.concat(
+            [
+                whatif.shape(number, layer, half, lambda x: shape.h(torch.from_numpy(x)).numpy())
+                for number, layer in self.layers.items()
+            ]
+        )
+
+    def kappa_for(self, ratio: float) -> pd.DataFrame:
+        """The narrowest width, in steps of v_th / 32, that reaches an available ratio; a row a layer and t.
+
+        Raises:
+            BadInput: `ratio` is not in (0, 1).
+        """
+        return pd.concat([whatif.target(number, layer, ratio) for number, layer in self.layers.items()])
+
+    def verdicts(self, limits: Limits | None = None) -> list[Verdict]:
+        """What is wrong with which layer, in words; every check of every layer."""
+        return judge(self.layers, limits)
+
+    def save(self, path: str | Path) -> None:
+        """Write everything recorded to an `.npz` file of plain arrays.
+
+        Raises:
+            BadInput: the file cannot be written.
+        """
+        storage.save(Path(path), self.layers)
+
+    def merged(self, other: "Recording") -> "Recording":
+        """Both recordings together, as if all data had been recorded at once.
+
+        Raises:
+            BadInput: they are not recordings of the same network made with the same options.
+        """
+        return Recording(merge(self.layers, other.layers))
+
+
+class LiveRecording(Recording):
+    """A recording under way."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        """Read from `recorder`."""
+        self._recorder = recorder
+
+    @property
+    def layers(self) -> Mapping[int, LayerAccumulation]:
+        """The accumulations so far, by layer number from 1."""
+        return self._recorder.layers
+
+    def new_sequence(self) -> None:
+        """Say that the next call of each layer is timestep 1, for a network stepped by a loop over time."""
+        self._recorder.new_sequence()
+
+
+def load_recording(path: str | Path) -> Recording:
+    """A recording that `Recording.save` wrote.
+
+    Raises:
+        BadInput: missing, damaged, or no recording.
+    """
+    return Recording(storage.load(Path(path)))
 
 
 @contextmanager
@@ -52,7 +130,7 @@ def record(
     gradients: bool = False,
     what_if: Collection[float] = (),
     epsilon: float = EPSILON,
-) -> Iterator[Recording]:
+) -> Iterator[LiveRecording]:
     """Record the membrane potentials of every forward pass of `model` inside the `with` block.
 
     Args:
@@ -71,7 +149,7 @@ def record(
     )
     recorder.attach()
     try:
-        yield Recording(recorder)
+        yield LiveRecording(recorder)
     finally:
         recorder.detach()
 

@@ -93,7 +93,10 @@ def save(
     }
     if training is not None:
         content["training"] = dict(training)
-    write_atomically(path, lambda file: torch.save(content, file))
+    # Into memory first: torch answers a full disk with an error of its own.
+    archive = io.BytesIO()
+    torch.save(content, archive)
+    write_atomically(path, lambda file: file.write(archive.getbuffer()))
 
 
 def load(
@@ -123,6 +126,8 @@ def load(
         NotFinite: weights that are NaN or infinite.
     """
     path = Path(path)
+    if timesteps is not None and timesteps < 1:
+        raise BadInput(f"timesteps={timesteps}", "give at least 1")
     content = read_archive(path)
     given = {"strategy": strategy, "timesteps": timesteps, "decay": decay, "v_th": v_th}
     given = {option: value for option, value in given.items() if value is not None}
@@ -139,24 +144,29 @@ def read_archive(path: Path) -> dict[str, Any]:
     """
     raw = read_bytes(path, "checkpoint")
     damaged = BadInput(f"checkpoint {path} is damaged or cut short", "copy or make it again")
-    if not zipfile.is_zipfile(io.BytesIO(raw)):
-        if raw.startswith(b"PK"):
-            raise damaged
+    if not raw.startswith(b"PK"):
         raise BadInput(
             f"{path} is not a checkpoint archive (and nothing in it was run)",
             "give a file written by mpdviz or by torch.save in its zip format",
         )
+    # torch reads the archive's directory in its own way and verifies nothing (a flipped attribute bit makes
+    # it leave a weight's memory as it was), so it is handed a fresh archive of the verified parts.
+    clean = io.BytesIO()
+    name = ""
     try:
-        with zipfile.ZipFile(io.BytesIO(raw)) as archive:
-            broken = archive.testzip()
-    except Exception:  # zipfile answers damage with half a dozen unrelated exceptions
+        with zipfile.ZipFile(io.BytesIO(raw)) as archive, zipfile.ZipFile(clean, "w") as copy:
+            names = archive.namelist()
+            if len(set(names)) < len(names):
+                raise damaged
+            for name in names:
+                copy.writestr(name, archive.read(name))
+    except Exception as error:  # zipfile answers damage with half a dozen unrelated exceptions
+        if "CRC" in str(error):
+            problem = f"checkpoint {path} is damaged: the checksum of {name} does not match"
+            raise BadInput(problem, "copy or make it again") from None
         raise damaged from None
-    if broken is not None:
-        raise BadInput(
-            f"checkpoint {path} is damaged: the checksum of {broken} does not match", "copy or make it again"
-        )
     try:
-        content = torch.load(io.BytesIO(raw), map_location="cpu", weights_only=True)
+        content = torch.load(io.BytesIO(clean.getvalue()), map_location="cpu", weights_only=True)
     except Exception as error:  # torch wraps every reason, refused code included, in its own ways
         if "WeightsUnpickler" in str(error) or "Weights only" in str(error):
             raise BadInput(
@@ -178,12 +188,13 @@ def _load_ours(path: Path, content: dict[str, Any], given: dict[str, Any]) -> Ch
     fixed = [f"--{option.replace('_', '-')}" for option in given if option != "timesteps"]
     if fixed:
         raise BadInput(f"checkpoint {path} knows its own {fixed[0]}", f"leave {', '.join(fixed)} out")
-    try:
-        build, state, metrics = content["network"], content["state"], content["metrics"]
-        config = validate(content["config"], f"checkpoint {path}")
-    except KeyError as error:
-        raise BadInput(f"checkpoint {path} lacks its part {error}", "make it again") from None
-    network = networks.build(**build)
+    parts: dict[str, Any] = {part: content.get(part) for part in ("config", "network", "state", "metrics")}
+    for part, value in parts.items():
+        if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+            raise BadInput(f"checkpoint {path} lacks its part {part!r}", "make it again")
+    build, state, metrics = parts["network"], parts["state"], parts["metrics"]
+    config = validate(parts["config"], f"checkpoint {path}")
+    network = _build(build, path)
     fill(network, state, path)
     network.timesteps = given.get("timesteps", network.timesteps)
     return Checkpoint(path, network, build, config, metrics, content.get("training"))
@@ -210,22 +221,35 @@ def _load_released(path: Path, content: dict[str, Any], given: dict[str, Any]) -
         raise BadInput(
             f"{path}: missing {error} of the released networks", "give the whole state dict"
         ) from None
+    except (IndexError, TypeError, ZeroDivisionError):
+        raise BadInput(
+            f"{path}: tensors of the released networks' names but other shapes", "give a released checkpoint"
+        ) from None
+    best = content.get("best_acc")
     assumed = DEFAULTS | {"timesteps": RELEASED_TIMESTEPS[known["name"]]}
     if known["neuron"] == "plif":
         if "decay" in given:
             raise BadInput(f"{path} holds learned decays (PLIF)", "leave --decay out")
         del assumed["decay"]
     build = assumed | known | given
-    network = networks.build(**build)
+    network = _build(build, path)
     fill(network, state, path)
     return Checkpoint(
         path,
         network,
         build,
         None,
-        {"test_accuracy": content["best_acc"] / 100} if "best_acc" in content else {},
+        {"test_accuracy": best / 100} if isinstance(best, int | float) else {},
         assumed={option: value for option, value in assumed.items() if option not in given},
     )
+
+
+def _build(build: Mapping[str, Any], path: Path) -> SpikingNetwork:
+    with torch.random.fork_rng(devices=[]):
+        try:
+            return networks.build(**build)
+        except (BadInput, TypeError, ValueError, AttributeError, RuntimeError, LookupError) as error:
+            raise BadInput(f"{path} describes no network: {error}", "make it again") from None
 
 
 def fill(network: SpikingNetwork, state: Mapping[str, Tensor], path: Path) -> None:
@@ -236,6 +260,9 @@ def fill(network: SpikingNetwork, state: Mapping[str, Tensor], path: Path) -> No
         NotFinite: values that are NaN or infinite.
     """
     own = network.state_dict()
+    for name, value in state.items():
+        if not isinstance(value, Tensor):
+            raise BadInput(f"{path}: {name!r} is no tensor", "make it again")
     missing = [f"missing {name!r} {list(own[name].shape)}" for name in own if name not in state]
     unexpected = [f"unexpected {name!r} {list(state[name].shape)}" for name in state if name not in own]
     reshaped = [

@@ -93,6 +93,9 @@ LAYER: tuple[Column, ...] = (
     Column("gradient_dead_channel", "Int64", "", "channel (from 0) where most of them sit"),
     Column("silent_input", "int64", "neurons", "neurons whose input was exactly zero throughout"),
     Column("silent_input_channel", "Int64", "", "channel (from 0) where most of them sit"),
+    Column(
+        "channels", "int64", "channels", "channels of the batch norm before the neuron; 0 where there is none"
+    ),
     Column("gamma_mean", "float64", "", "mean weight of the batch norm before the neuron, v_th excluded"),
     Column("gamma_min", "float64", "", "smallest of these weights"),
     Column("gamma_negative", "int64", "channels", "how many of them are negative"),

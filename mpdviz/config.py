@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from mpdviz.errors import BadInput, unknown_name
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, le=3e38)]
+NotNegative = Annotated[float, Field(ge=0, le=3e38)]
 Count = Annotated[int, Field(ge=1)]
 
 

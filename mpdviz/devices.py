@@ -15,7 +15,7 @@ def pick_device(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.empty(0, device=device)
+        torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError):
         raise BadInput(
             f"device {name!r} is not usable here", "choose cpu, cuda, cuda:1, ... or auto"

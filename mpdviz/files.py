@@ -69,6 +69,14 @@ def make_folder(path: Path) -> Path:
         ) from None
 
 
+def exists(path: Path) -> bool:
+    """Whether a file or folder can be seen at `path`; false, and no error, where looking is refused."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
 def read_bytes(path: Path, kind: str) -> bytes:
     """The content of a file that must not be empty; `kind` names what it should hold.
 

@@ -24,12 +24,23 @@ def table(layers: Layers) -> pd.DataFrame:
         five = [column for column in columns.MAIN if column.name in _PREDICTED]
         wanted += [_suffixed(column, name) for column in (*five, *columns.BOUNDS)]
     wanted.append(columns.BEST)
+    for width in {width: None for layer in layers.values() for width in layer.info.what_if}:
+        ratio, gain = what_if_names(width)
+        wanted.append(Column(ratio, "float64", "share", f"available ratio for kappa = {width:g}"))
+        wanted.append(
+            Column(gain, "float64", "1/potential", f"mean gain of a rectangle of kappa = {width:g}")
+        )
     if any(layer.flow is not None for layer in layers.values()):
         wanted += columns.FLOW
     return _frame(blocks, wanted)
 
 
 _PREDICTED = ("predicted_mean", "predicted_std", "predicted_ratio", "ks", "wasserstein")
+
+
+def what_if_names(width: float) -> tuple[str, str]:
+    """Columns of the main table for a what-if width: available ratio, mean gain."""
+    return f"available_ratio_kappa{width:g}", f"mean_gain_kappa{width:g}"
 
 
 def _suffixed(column: Column, name: str) -> Column:
@@ -70,6 +81,10 @@ def _observed(number: int, layer: LayerAccumulation) -> dict[str, Any]:
         "synops": statistics.spikes * info.fan_out,
         "nonfinite": statistics.nonfinite,
     }
+    for width, inside in zip(info.what_if, statistics.what_if.T, strict=True):
+        ratio, gain = what_if_names(width)
+        share = _share(inside, finite)
+        values |= {ratio: share, gain: share / width}
     if layer.flow is not None:
         values |= {
             "grad_norm": layer.flow.norm,
@@ -119,6 +134,7 @@ def layer_table(layers: Layers) -> pd.DataFrame:
             "layer": [number],
             "name": layer.info.name,
             "neurons": layer.census.seen.size,
+            "channels": len(gamma),
             "gamma_mean": layer.info.gamma_mean,
             "gamma_min": gamma.min(initial=np.inf) if len(gamma) else np.nan,
             "gamma_negative": int((gamma < 0).sum()),

@@ -44,7 +44,7 @@ class Neuron(nn.Module):
     @property
     def decay_value(self) -> float:
         """The decay as a number, cut off from any gradient."""
-        return float(torch.as_tensor(self.decay).detach())
+        return float(torch.as_tensor(self.decay, dtype=torch.float64).detach())
 
     def forward(self, current: Tensor, kappa: Tensor | float | None = None) -> Tensor:
         """Spikes of the neurons driven by `current`.

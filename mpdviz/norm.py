@@ -1,5 +1,8 @@
 """Threshold-dependent batch norm (tdBN, Zheng et al. 2021) over batch, time and space."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -36,6 +39,7 @@ class _TDBatchNorm(nn.Module):
         self.eps, self.momentum = eps, momentum
         self.weight = nn.Parameter(torch.ones(num_features))
         self.bias = nn.Parameter(torch.zeros(num_features))
+        self.frozen = False
         self.register_buffer("running_mean", torch.zeros(num_features))
         self.register_buffer("running_var", torch.ones(num_features))
 
@@ -55,10 +59,11 @@ class _TDBatchNorm(nn.Module):
                 "batch norm in training got one single value per channel",
                 "use a larger batch or more timesteps",
             )
+        batch_only = self.training and self.frozen
         y = F.batch_norm(
             x.flatten(0, 1),
-            self.running_mean,
-            self.running_var,
+            None if batch_only else self.running_mean,
+            None if batch_only else self.running_var,
             self.weight * (self.alpha * self.v_th),
             self.bias,
             self.training,
@@ -70,6 +75,19 @@ class _TDBatchNorm(nn.Module):
     def extra_repr(self) -> str:
         """Sizes and constants, for print(network)."""
         return f"{self.num_features}, v_th={self.v_th:g}, alpha={self.alpha:g}"
+
+
+@contextmanager
+def frozen_statistics(model: nn.Module) -> Iterator[None]:
+    """Inside the block, tdBN layers in training mode use the batch's statistics and keep the running ones."""
+    norms = [module for module in model.modules() if isinstance(module, _TDBatchNorm) and not module.frozen]
+    for norm in norms:
+        norm.frozen = True
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.frozen = False
 
 
 class TDBatchNorm1d(_TDBatchNorm):

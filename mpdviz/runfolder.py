@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mpdviz.errors import BadInput
-from mpdviz.files import make_folder, write_text
+from mpdviz.files import exists, make_folder, write_text
 
 
 class RunFolder:
@@ -35,7 +35,7 @@ class RunFolder:
         Raises:
             BadInput: it holds a run already and `resume` is false, or it cannot be written to.
         """
-        if self.last.exists() and not resume:
+        if exists(self.last) and not resume:
             raise BadInput(
                 f"{self.path} already holds a run", "add --resume to continue it, or choose another --out"
             )

@@ -15,5 +15,5 @@ def learning_rate(config: RunConfig, epoch: int) -> float:
 
 def epoch_generator(seed: int, epoch: int) -> torch.Generator:
     """The random numbers of one epoch (data order, augmentation), independent of every other epoch's."""
-    low, high = np.random.SeedSequence((seed, epoch)).generate_state(2)
+    low, high = np.random.SeedSequence(seed, spawn_key=(epoch,)).generate_state(2)
     return torch.Generator().manual_seed(int(low) | int(high) << 32)

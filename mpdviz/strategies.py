@@ -7,7 +7,6 @@ the network's state dict.
 A strategy is written as one string, its options after colons: `fixed`, `fixed:kappa=2.5`, `mpd-agl`.
 """
 
-import math
 import warnings
 from abc import ABC, abstractmethod
 from typing import ClassVar
@@ -64,7 +63,7 @@ class Fixed(Strategy):
             BadInput: `kappa` is not a positive number.
         """
         super().__init__()
-        if not (math.isfinite(kappa) and kappa > 0):
+        if not 0 < kappa < 3e38:
             raise BadInput(f"strategy 'fixed': kappa={kappa}", "give a positive width")
         self.width = float(kappa)
 

@@ -109,9 +109,14 @@ class Run:
             "image_size": dataset.image_size,
             **config.network_options(),
         }
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
-            self.network = networks.build(**self.build).to(device)
+            try:
+                self.network = networks.build(**self.build).to(device)
+            except RuntimeError as error:
+                raise BadInput(
+                    f"cannot build the network: {error}", "lower --encode-channels or --planes"
+                ) from None
         self.optimizer = torch.optim.SGD(
             self.network.parameters(), config.lr, momentum=config.momentum, weight_decay=config.weight_decay
         )
@@ -119,6 +124,7 @@ class Run:
         self.folder.create(resume=resume)
         if resume and self.folder.last.exists():
             self._restore()
+            self._write_tables()
         write_text(self.folder.config, config.to_toml())
 
     def fit(self, *, on_step: Watcher | None = None, on_epoch: EpochWatcher | None = None) -> Result:
@@ -157,6 +163,7 @@ class Run:
             if on_step is not None:
                 on_step(self._progress(steps))
             if stopped.is_set():
+                self._check_finite()
                 self._save_last({})
                 raise Interrupted(
                     f"interrupted in epoch {position.epoch + 1}, state saved in {self.folder.last}",
@@ -185,16 +192,9 @@ class Run:
         )
         # Spikes hide a NaN potential as silence, so the loss alone would not tell.
         if not (math.isfinite(loss.item()) and math.isfinite(norm.item())):
-            kept = (
-                f"{self.folder.last} is from before"
-                if self.folder.last.exists()
-                else "no checkpoint was written yet"
-            )
-            raise Diverged(
-                f"training diverged in epoch {self.position.epoch + 1}, step {self.position.step + 1}: loss "
-                f"{loss.item():g}, gradient norm {norm.item():g}, first non-finite: "
-                f"{first_nonfinite(self.network, x)}; {kept}",
-                "lower --lr",
+            raise self._diverged(
+                f"{first_nonfinite(self.network, x)} (step {self.position.step + 1}, loss {loss.item():g}, "
+                f"gradient norm {norm.item():g})"
             )
         self.optimizer.step()
         return loss.item(), int((logits.argmax(1) == y).sum())
@@ -224,6 +224,7 @@ class Run:
             "lr": learning_rate(config, position.epoch),
             "seconds": position.seconds,
         }
+        self._check_finite()
         score = (val_accuracy, -val_loss)
         is_best = score > position.best
         self.position = _Position(
@@ -239,9 +240,13 @@ class Run:
         if is_best:
             self._save(self.folder.best, metrics)
         self._save_last(metrics)
-        self.folder.write_table(self.folder.metrics, self.position.metrics)
-        self.folder.write_table(self.folder.widths, self.position.widths)
+        self._write_tables()
         return row
+
+    def _write_tables(self) -> None:
+        if self.position.metrics:
+            self.folder.write_table(self.folder.metrics, self.position.metrics)
+            self.folder.write_table(self.folder.widths, self.position.widths)
 
     def _finish(self) -> Result:
         """Measure the test accuracy of the best epoch, once, and keep it in its checkpoint."""
@@ -258,6 +263,20 @@ class Run:
     def _save(self, path: Path, metrics: dict[str, float], training: dict[str, Any] | None = None) -> None:
         checkpoint.save(
             path, self.network, build=self.build, config=self.config, metrics=metrics, training=training
+        )
+
+    def _check_finite(self) -> None:
+        # A step can be finite and still leave weights or running statistics that are not.
+        for name, value in self.network.state_dict().items():
+            if not bool(value.isfinite().all()):
+                raise self._diverged(name)
+
+    def _diverged(self, first: str) -> Diverged:
+        last = self.folder.last
+        kept = f"{last} is from before" if last.exists() else "no checkpoint was written yet"
+        return Diverged(
+            f"training diverged in epoch {self.position.epoch + 1}: first non-finite: {first}; {kept}",
+            "lower --lr",
         )
 
     def _save_last(self, metrics: dict[str, float]) -> None:
@@ -291,6 +310,10 @@ def check_sizes(config: RunConfig, dataset: Dataset) -> None:
             f"batch size {config.batch_size} is larger than the {len(dataset.train)} training samples of "
             f"{config.data}",
             "lower --batch-size",
+        )
+    if config.batch_size * config.timesteps == 1:
+        raise BadInput(
+            "batch norm in training gets one single value per channel", "raise --batch-size or --timesteps"
         )
     for split in ("val", "test"):
         if not len(dataset.split(split)):

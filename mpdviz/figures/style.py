@@ -1,4 +1,4 @@
-"""What all figures share: colours that colour-blind eyes and grey prints tell apart, sizes, saving."""
+"""What all figures share: colours that colour-blind eyes and grey prints tell apart, sizes, names, saving."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
 from mpdviz.errors import BadInput
@@ -16,9 +18,22 @@ POTENTIAL = "#56B4E9"
 OUTLINE = "#0072B2"
 INTERVAL = "#E69F00"
 THRESHOLD = "#D55E00"
+ABOVE = "#CC79A7"
+OBSERVED = "#222222"
+PREDICTIONS = {
+    "paper": ("o", "#0072B2"),
+    "mixture": ("s", "#D55E00"),
+    "time": ("x", "#009E73"),
+    "reset": ("+", "#CC79A7"),
+}
+"""Marker and colour of each prediction; hollow outer and thin inner ones, so that equal values show both."""
 
 PAGE_WIDTH = 7.0
 """Width in inches of the text of a two-column page."""
+NARROW = 0.7 * PAGE_WIDTH
+"""Least width that the legends need."""
+MOST_TIMESTEPS = 10
+"""Timesteps that colours or columns can tell apart."""
 FORMATS = ("png", "pdf", "svg")
 
 
@@ -30,11 +45,14 @@ def style() -> Iterator[None]:
         "axes.titlesize": 8,
         "axes.labelsize": 8,
         "legend.fontsize": 7,
+        "legend.frameon": False,
         "xtick.labelsize": 7,
         "ytick.labelsize": 7,
         "axes.spines.top": False,
         "axes.spines.right": False,
         "axes.linewidth": 0.6,
+        "xtick.major.width": 0.6,
+        "ytick.major.width": 0.6,
         "lines.linewidth": 1.0,
         "figure.dpi": 120,
         "savefig.dpi": 300,
@@ -44,6 +62,27 @@ def style() -> Iterator[None]:
     }
     with mpl.rc_context(settings):
         yield
+
+
+def timestep_colours(timesteps: int) -> list[str]:
+    """A colour for each of so many timesteps, from dark to light, light ones still seen on white."""
+    return [mpl.colors.to_hex(colour) for colour in mpl.colormaps["viridis"](np.linspace(0, 0.88, timesteps))]
+
+
+def shown_timesteps(table: pd.DataFrame, most: int = MOST_TIMESTEPS) -> list[int]:
+    """The timesteps of a table, or `most` of them evenly spread from the first to the last."""
+    timesteps = np.unique(table["timestep"])
+    chosen = np.linspace(0, len(timesteps) - 1, min(most, len(timesteps)))
+    return [int(timestep) for timestep in timesteps[chosen.round().astype(int)]]
+
+
+def layer_labels(table: pd.DataFrame, most: int = 20) -> dict[int, str]:
+    """Number and name of each layer in execution order, the name's start left out beyond `most` characters."""
+    layers = table.drop_duplicates("layer").sort_values("layer")
+    return {
+        int(number): f"{number}  {name if len(name) <= most else '…' + name[1 - most :]}"
+        for number, name in zip(layers["layer"], layers["name"].astype(str), strict=True)
+    }
 
 
 def save(figure: Figure, path: Path) -> Path:

@@ -5,6 +5,7 @@ merging cannot change it; means and variances are merged in float64 by the pairw
 & LeVeque (1979).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -167,7 +168,7 @@ class LayerAccumulation:
 
 
 def merge(
-    one: dict[int, LayerAccumulation], other: dict[int, LayerAccumulation]
+    one: Mapping[int, LayerAccumulation], other: Mapping[int, LayerAccumulation]
 ) -> dict[int, LayerAccumulation]:
     """Two recordings of the same network, by layer number.
 

@@ -1,0 +1,49 @@
+"""Histograms made ready for drawing: the range worth showing, and bins joined to what print can resolve."""
+
+import numpy as np
+import pandas as pd
+
+BARS = 60
+"""About how many bars the shown range is divided into."""
+
+
+def visible_range(table: pd.DataFrame, histograms: pd.DataFrame) -> tuple[float, float]:
+    """Where all but the outermost 0.1 % of each layer's and timestep's potentials lie, and all intervals."""
+    inner = histograms[np.isfinite(histograms["density"])]
+    counts = inner.groupby(["layer", "timestep"])["count"]
+    share = counts.cumsum() / counts.transform("sum").clip(lower=1)
+    bulk = inner[(share > 0.001) & (share < 0.999)]
+    ends = bulk if len(bulk) else inner[inner["count"] > 0]
+    low = min(ends["left"].min(), table["lower"].min()) if len(ends) else table["lower"].min()
+    high = max(ends["right"].max(), table["upper"].max()) if len(ends) else table["upper"].max()
+    margin = 0.05 * (high - low)
+    return float(low - margin), float(high + margin)
+
+
+def rebinned(histograms: pd.DataFrame, low: float, high: float) -> pd.DataFrame:
+    """The bounded bins that touch [low, high], joined in twos, fours, ... to about `BARS` over that range.
+
+    Args:
+        histograms: `metrics.histogram` of one layer or several.
+        low: lower end of the range, in units of potential.
+        high: its upper end.
+
+    Returns:
+        Columns `layer, name, timestep, left, right, density`; densities are per unit of potential, over all
+        finite potentials, those outside the range included.
+    """
+    inner = histograms[np.isfinite(histograms["density"])]
+    frames = []
+    for _, bins in inner.groupby(["layer", "timestep"]):
+        width = bins["right"].iloc[0] - bins["left"].iloc[0]
+        joined = 2 ** max(round(np.log2((high - low) / width / BARS)), 0)
+        wide = bins.iloc[::joined][["layer", "name", "timestep", "left"]].copy()
+        wide["right"] = bins["right"].iloc[joined - 1 :: joined].to_numpy()
+        wide["density"] = bins["density"].to_numpy().reshape(-1, joined).mean(1)
+        frames.append(wide[(wide["right"] > low) & (wide["left"] < high)])
+    return pd.concat(frames, ignore_index=True)
+
+
+def edges(bars: pd.DataFrame) -> list[float]:
+    """Edges `[B + 1]` of the B bars of one layer and timestep."""
+    return [*bars["left"], bars["right"].iloc[-1]]

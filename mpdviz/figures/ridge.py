@@ -1,0 +1,105 @@
+"""Potential distributions of all layers: a column a timestep, a ridge a layer, the intervals shaded."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
+from scipy.stats import norm
+
+from mpdviz.figures.density import edges, rebinned, visible_range
+from mpdviz.figures.style import (
+    INTERVAL,
+    OBSERVED,
+    OUTLINE,
+    PAGE_WIDTH,
+    POTENTIAL,
+    THRESHOLD,
+    layer_labels,
+    shown_timesteps,
+    style,
+)
+
+RIDGE = 0.85
+"""Height of a layer's highest bar, in distances between layers."""
+
+
+def numbers(table: pd.DataFrame, histograms: pd.DataFrame) -> pd.DataFrame:
+    """Densities that the figure shows, one row a layer, timestep and bar.
+
+    Args:
+        table: the main table.
+        histograms: `metrics.histogram` of its layers, one after the other.
+
+    Returns:
+        Columns `layer, name, timestep, left, right, density, predicted_density, lower, upper, v_th`: a bar's
+        ends, the observed density, that of the normal law of Theorems 1 and 2 at the bar's middle (NaN where
+        there is no batch norm), and the available interval of the layer and timestep.
+    """
+    shown = table[table["timestep"].isin(shown_timesteps(table))]
+    bars = rebinned(
+        histograms[histograms["timestep"].isin(shown["timestep"])], *visible_range(shown, histograms)
+    )
+    of_layer = ["lower", "upper", "v_th", "predicted_mean", "predicted_std"]
+    bars = bars.merge(shown[["layer", "timestep", *of_layer]], on=["layer", "timestep"])
+    middle = (bars["left"] + bars["right"]) / 2
+    predicted = norm.pdf(middle, bars["predicted_mean"], bars["predicted_std"])
+    bars.insert(bars.columns.get_loc("density") + 1, "predicted_density", predicted)
+    return bars.drop(columns=["predicted_mean", "predicted_std"])
+
+
+def ridge(table: pd.DataFrame, histograms: pd.DataFrame) -> Figure:
+    """Draw the potentials of every layer, at most ten timesteps of them.
+
+    Each layer has a scale of its own, the same at all its timesteps.
+
+    Args:
+        table: the main table.
+        histograms: `metrics.histogram` of its layers, one after the other.
+
+    Returns:
+        The figure, not drawn yet, 7 inches wide.
+    """
+    bars = numbers(table, histograms)
+    labels, timesteps = layer_labels(table), shown_timesteps(table)
+    with style():
+        height = max(0.33, 0.6 - 0.03 * len(labels))
+        figure = Figure(figsize=(PAGE_WIDTH, height * len(labels) + 1.0), layout="constrained")
+        axes = figure.subplots(1, len(timesteps), sharex=True, sharey=True, squeeze=False)[0]
+        for axis, timestep in zip(axes, timesteps, strict=True):
+            axis.set_title(f"$t={timestep}$")
+        for row, number in enumerate(labels):
+            layer = bars[bars["layer"] == number]
+            highest = layer["density"].max() or layer["predicted_density"].max()
+            for axis, timestep in zip(axes, timesteps, strict=True):
+                _ridge(axis, layer[layer["timestep"] == timestep], -row, RIDGE / highest)
+        axes[0].set_yticks(-np.arange(len(labels)), list(labels.values()), va="bottom")
+        axes[0].set_ylim(0.1 - len(labels), 1)
+        axes[0].set_xlim(bars["left"].min(), bars["right"].max())
+        axes[0].xaxis.set_major_locator(MaxNLocator(3 if len(timesteps) > 5 else 6))
+        for axis in axes:
+            axis.spines["left"].set_visible(False)
+            axis.tick_params(left=False)
+        figure.supxlabel("potential $v$ before reset; densities scaled to each layer's highest", fontsize=8)
+        handles, texts = axes[0].get_legend_handles_labels()
+        figure.legend(handles[:4], texts[:4], loc="outside lower center", ncols=4)
+    return figure
+
+
+def _ridge(axis: Axes, bars: pd.DataFrame, base: float, scale: float) -> None:
+    """One layer at one timestep, standing on `base`."""
+    first = bars.iloc[0]
+    interval = (first["lower"], base), first["upper"] - first["lower"], 1.0
+    axis.add_patch(Rectangle(*interval, color=INTERVAL, alpha=0.3, lw=0, label="gradient-available interval"))
+    if bars["density"].any():
+        heights, ends = base + scale * bars["density"], edges(bars)
+        axis.stairs(heights, ends, baseline=base, fill=True, color=POTENTIAL, label="potentials before reset")
+        axis.stairs(heights, ends, baseline=None, color=OUTLINE, lw=0.5)
+    else:
+        middle = (bars["left"].iloc[0] + bars["right"].iloc[-1]) / 2
+        axis.text(middle, base, "not finite", fontsize=6, ha="center", va="bottom", style="italic")
+    predicted = base + np.minimum(scale * bars["predicted_density"], 1)
+    middles = (bars["left"] + bars["right"]) / 2
+    axis.plot(middles, predicted, color=OBSERVED, lw=0.6, label="predicted by Theorems 1 and 2")
+    axis.vlines(first["v_th"], base, base + 1, color=THRESHOLD, ls="--", lw=0.6, label="threshold $v_{th}$")
