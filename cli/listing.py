@@ -70,9 +70,22 @@ def _data() -> Rows:
 
 
 def _columns() -> Rows:
-    from mpdviz.columns import MAIN
+    from mpdviz import columns
 
-    return [("column", "unit", "meaning"), *((column.name, column.unit, column.meaning) for column in MAIN)]
+    groups = {
+        "": (*columns.MAIN, *columns.BOUNDS, columns.BEST),
+        "with --gradients": columns.FLOW,
+        "table of layers": columns.LAYER,
+        "what-if": columns.WHAT_IF,
+    }
+    rows: Rows = [("column", "table", "unit", "meaning")]
+    for group, members in groups.items():
+        rows += [(column.name, group, column.unit, column.meaning) for column in members]
+    suffixed = "predicted_*, ks*, wasserstein* with _mixture, _time or _reset"
+    rows.append(
+        (suffixed, "", "", "the same for a normal per channel; for decay over the actual t; with the reset")
+    )
+    return rows
 
 
 def _summary(thing: object) -> str:

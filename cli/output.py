@@ -94,7 +94,7 @@ def _as_table(frame: "pd.DataFrame", *, full: bool) -> None:
         shown.remove("predicted_ratio")
     table = _rows(frame, shown)
     for name in () if full else DROPPED_FIRST:
-        if screen.measure(table).minimum <= screen.width:
+        if screen.measure(table).maximum <= screen.width:
             break
         shown = [kept for kept in shown if kept != name]
         table = _rows(frame, shown)

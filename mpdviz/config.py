@@ -41,7 +41,7 @@ class RunConfig(BaseModel):
     batch_size: Count = Field(64, description="samples per step")
     lr: Positive = Field(0.1, description="initial learning rate; cosine to 0")
     momentum: Annotated[float, Field(ge=0, lt=1)] = Field(0.9, description="SGD momentum")
-    weight_decay: NotNegative = Field(1e-4, description="L2 penalty, on every parameter")
+    weight_decay: NotNegative = Field(5e-4, description="L2 penalty, on every parameter")
     augment: bool = Field(True, description="the data set's own augmentation, if it has one")
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(0, description="initial weights and data order")
     device: str = Field("auto", description="cpu, cuda, cuda:1, ... or auto")

@@ -48,9 +48,10 @@ def test_mpdviz_commands(folder):
     assert (folder / "runs" / "digits" / "metrics.csv").exists()
 
 
-def test_python_examples():
+def test_python_examples(tmp_path):
     for example in blocks("python"):
-        done = subprocess.run([sys.executable, "-c", example], capture_output=True, text=True, check=False)
+        command = [sys.executable, "-c", example]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         assert "available_ratio" in done.stdout
 

@@ -1,0 +1,76 @@
+"""How the loss's gradient to the potentials fares over depth and time: norm, zeros, direction."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from mpdviz.figures.style import PAGE_WIDTH, shown_timesteps, style, timestep_colours
+
+PANELS = {
+    "grad_norm": r"norm of $\partial L/\partial v(t)$" + "\n(loss/potential)",
+    "grad_zero_ratio": "potentials with\ngradient exactly 0",
+    "grad_cosine": "cosine to gradient\nat $t+1$",
+}
+"""Columns of the main table, one a panel, and their labels."""
+
+
+def numbers(table: pd.DataFrame) -> pd.DataFrame:
+    """The gradient columns of the main table at the timesteps shown, at most ten of them."""
+    shown = table[table["timestep"].isin(shown_timesteps(table))]
+    return shown[["layer", "name", "timestep", *PANELS]].reset_index(drop=True)
+
+
+def gradient_norm(table: pd.DataFrame) -> Figure:
+    """Draw gradient norm, share of zeros and the cosine between timesteps over depth, a line a timestep.
+
+    A norm of exactly 0, which has no logarithm, is a triangle on the lower edge.
+
+    Args:
+        table: the main table of a recording with gradients.
+
+    Returns:
+        The figure, not drawn yet, 7 inches wide.
+    """
+    values = numbers(table)
+    timesteps = shown_timesteps(table)
+    panels = [column for column in PANELS if column != "grad_cosine" or values[column].notna().any()]
+    with style():
+        figure = Figure(figsize=(PAGE_WIDTH, 1.4 * len(panels) + 0.8), layout="constrained")
+        axes = figure.subplots(len(panels), 1, sharex=True)
+        for axis, column in zip(axes, panels, strict=True):
+            _panel(axis, values, column, timesteps)
+        norm = axes[0]
+        if (values["grad_norm"] > 0).any():
+            norm.set_yscale("log")
+        axes[1].set_ylim(0, 1)
+        axes[1].yaxis.set_major_formatter(PercentFormatter(1))
+        axes[-1].xaxis.set_major_locator(MaxNLocator(30, integer=True))
+        axes[-1].set_xlim(values["layer"].min() - 0.5, values["layer"].max() + 0.5)
+        axes[-1].set_xlabel("layer, from input to output")
+        handles, labels = norm.get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside right center")
+        figure.align_ylabels()
+    return figure
+
+
+def _panel(axis: Axes, values: pd.DataFrame, column: str, timesteps: list[int]) -> None:
+    """One column of the table, a line a timestep."""
+    for timestep, colour in zip(timesteps, timestep_colours(len(timesteps)), strict=True):
+        layers = values[values["timestep"] == timestep]
+        drawn = layers[column].where(layers[column] != 0) if column == "grad_norm" else layers[column]
+        axis.plot(layers["layer"], drawn, ".-", color=colour, ms=4, lw=0.8, label=f"$t={timestep}$")
+        if column == "grad_norm":
+            zeros = layers["layer"][layers[column] == 0]
+            axis.plot(
+                zeros,
+                np.zeros(len(zeros)),
+                "v",
+                color=colour,
+                ms=4,
+                clip_on=False,
+                transform=axis.get_xaxis_transform(),
+            )
+    axis.set_ylabel(PANELS[column])
+    axis.grid(axis="y", lw=0.3, color="#CCCCCC")

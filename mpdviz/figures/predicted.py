@@ -1,0 +1,87 @@
+"""What batch norm and decay predict of the potentials against what was observed, layer by layer."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from mpdviz.figures.style import OBSERVED, PAGE_WIDTH, PREDICTIONS, style
+
+QUANTITIES = {"mean": "mean\n(potential)", "std": "spread: std\n(potential)", "ratio": "available\nratio"}
+"""Rows of panels and their labels."""
+
+
+def numbers(table: pd.DataFrame) -> pd.DataFrame:
+    """Observed and predicted values at the first, the second and the last timestep.
+
+    Args:
+        table: the main table.
+
+    Returns:
+        One row a layer, timestep and source, columns `layer, name, timestep, source, mean, std, ratio`; the
+        source is `observed` or the name of a prediction, whose values are NaN where there is no batch norm.
+    """
+    timesteps = np.unique(table["timestep"])
+    shown = table[table["timestep"].isin([*timesteps[:2], timesteps[-1]])]
+    sources = {"observed": ["mean", "std", "available_ratio"]}
+    for name in PREDICTIONS:
+        suffix = "" if name == "paper" else f"_{name}"
+        sources[name] = [f"predicted_{value}{suffix}" for value in QUANTITIES]
+    rows = [
+        shown[["layer", "name", "timestep"]].assign(
+            source=source,
+            **{value: shown[column] for value, column in zip(QUANTITIES, columns, strict=True)},
+        )
+        for source, columns in sources.items()
+    ]
+    return pd.concat(rows, ignore_index=True)
+
+
+def predicted(table: pd.DataFrame) -> Figure:
+    """Draw mean, spread and available ratio: observed as a line, each prediction as a marker.
+
+    Args:
+        table: the main table.
+
+    Returns:
+        The figure, not drawn yet, 7 inches wide.
+    """
+    values = numbers(table)
+    timesteps = values["timestep"].unique()
+    with style():
+        figure = Figure(figsize=(PAGE_WIDTH, 5.0), layout="constrained")
+        axes = figure.subplots(3, len(timesteps), sharex=True, sharey="row", squeeze=False)
+        for column, timestep in zip(axes.T, timesteps, strict=True):
+            column[0].set_title(f"$t={timestep}$")
+            column[-1].set_xlabel("layer")
+            for axis, quantity in zip(column, QUANTITIES, strict=True):
+                _panel(axis, values[values["timestep"] == timestep], quantity)
+        for axis, label in zip(axes[:, 0], QUANTITIES.values(), strict=True):
+            axis.set_ylabel(label)
+        axes[2, 0].yaxis.set_major_formatter(PercentFormatter(1))
+        axes[0, 0].xaxis.set_major_locator(MaxNLocator(10, integer=True))
+        axes[0, 0].set_xlim(values["layer"].min() - 0.7, values["layer"].max() + 0.7)
+        handles, labels = axes[0, 0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=5)
+        figure.align_ylabels()
+    return figure
+
+
+def _panel(axis: Axes, values: pd.DataFrame, quantity: str) -> None:
+    """One quantity at one timestep."""
+    observed = values[values["source"] == "observed"]
+    axis.plot(observed["layer"], observed[quantity], "-", color=OBSERVED, marker=".", ms=4, label="observed")
+    for source, (marker, colour) in PREDICTIONS.items():
+        guess = values[values["source"] == source]
+        axis.plot(
+            guess["layer"],
+            guess[quantity],
+            marker,
+            color=colour,
+            mfc="none",
+            ms=5 if marker in "os" else 4,
+            mew=0.8,
+            label=f"predicted: {source}",
+        )
+    axis.grid(axis="y", lw=0.3, color="#CCCCCC")

@@ -1,0 +1,82 @@
+"""Where the potentials lie: shares below, inside and above the available interval, a bar a layer."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from mpdviz.figures.style import ABOVE, INTERVAL, NARROW, OUTLINE, PAGE_WIDTH, layer_labels, style
+
+STATES = {
+    "below_ratio": ("below the interval (degeneration side)", OUTLINE, "white"),
+    "available_ratio": ("available: gets its spike gradient", INTERVAL, "black"),
+    "above_ratio": ("above the interval (saturation side)", ABOVE, "black"),
+}
+"""Columns of the main table: what they mean, colour, colour of the text upon it."""
+PANELS = 4
+"""Most timesteps with a panel each; beyond, one panel shows all timesteps together."""
+ROOM = 0.11
+"""Least share whose bar holds a number."""
+
+
+def numbers(table: pd.DataFrame) -> pd.DataFrame:
+    """The shares that the figure shows.
+
+    Returns:
+        Columns `layer, name, timestep, below_ratio, available_ratio, above_ratio`; beyond `PANELS` timesteps
+        one row a layer, the shares weighted by the timesteps' finite potentials, `timestep` holding `all`.
+    """
+    shares = list(STATES)
+    if table["timestep"].nunique() <= PANELS:
+        return table[["layer", "name", "timestep", *shares]].sort_values(["layer", "timestep"])
+    finite = table["count"] - table["nonfinite"]
+    potentials = table[shares].mul(finite, axis=0).assign(finite=finite)
+    layers = potentials.groupby([table["layer"], table["name"]]).sum()
+    averaged = layers[shares].div(layers["finite"].replace(0, np.nan), axis=0).reset_index()
+    averaged.insert(2, "timestep", "all")
+    return averaged
+
+
+def states(table: pd.DataFrame) -> Figure:
+    """Draw the three shares of every layer, a panel a timestep where there are few timesteps.
+
+    Args:
+        table: the main table.
+
+    Returns:
+        The figure, not drawn yet, at most 7 inches wide.
+    """
+    shares = numbers(table)
+    labels, timesteps = layer_labels(table), shares["timestep"].unique()
+    with style():
+        width = PAGE_WIDTH if len(timesteps) > 1 else NARROW
+        figure = Figure(figsize=(width, max(0.19 * len(labels), 0.5) + 1.0), layout="constrained")
+        axes = figure.subplots(1, len(timesteps), sharex=True, sharey=True, squeeze=False)[0]
+        for axis, timestep in zip(axes, timesteps, strict=True):
+            _panel(axis, shares[shares["timestep"] == timestep], numbered=len(timesteps) < PANELS)
+            axis.set_title("all timesteps" if timestep == "all" else f"$t={timestep}$")
+        axes[0].set_yticks(range(len(labels)), list(labels.values()))
+        axes[0].set_ylim(len(labels) - 0.5, -0.5)
+        axes[0].set_xlim(0, 1)
+        axes[0].xaxis.set_major_formatter(PercentFormatter(1))
+        figure.supxlabel("share of the finite potentials", fontsize=8)
+        handles, texts = axes[0].get_legend_handles_labels()
+        figure.legend(handles, texts, loc="outside lower center", ncols=3)
+    return figure
+
+
+def _panel(axis: Axes, shares: pd.DataFrame, *, numbered: bool) -> None:
+    """One stacked bar a layer, from the top; without finite potentials, words instead."""
+    rows = np.arange(len(shares))
+    left = np.zeros(len(shares))
+    for column, (label, colour, ink) in STATES.items():
+        share = shares[column].to_numpy(np.float64)
+        bars = axis.barh(rows, share, 0.8, left=left, color=colour, label=label)
+        if numbered:
+            texts = [f"{100 * part:.0f}" if part >= ROOM else "" for part in share]
+            axis.bar_label(bars, texts, label_type="center", color=ink, fontsize=6)
+        left += np.nan_to_num(share)
+    for row in rows[shares["available_ratio"].isna()]:
+        axis.text(0.02, row, "no finite potentials", fontsize=6, va="center", style="italic")
+    axis.tick_params(axis="y", length=0)

@@ -1,0 +1,105 @@
+"""What another width would do: available ratio and mean gain of a rectangular surrogate, layer by layer."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, PercentFormatter
+
+from mpdviz.figures.style import (
+    NARROW,
+    OBSERVED,
+    PAGE_WIDTH,
+    layer_labels,
+    shown_timesteps,
+    style,
+    timestep_colours,
+)
+
+COLUMNS = 5
+"""Most layers side by side."""
+WIDTHS = 48
+"""About how many of a curve's widths are drawn, evenly over their logarithm."""
+
+
+def numbers(table: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
+    """The points that the figure shows, one row a layer, timestep and width.
+
+    Args:
+        table: the main table.
+        curves: `whatif.curve` of its layers, one after the other.
+
+    Returns:
+        Columns `layer, name, timestep, kappa, available_ratio, mean_gain, own`: `own` is True in one row a
+        layer and timestep, which holds what was recorded; its kappa is the width of its available interval.
+        A layer without finite potentials has NaN throughout.
+    """
+    shown = table[table["timestep"].isin(shown_timesteps(table))]
+    own = shown[["layer", "name", "timestep"]].assign(
+        kappa=shown["upper"] - shown["lower"],
+        available_ratio=shown["available_ratio"],
+        mean_gain=shown["mean_gain"],
+        own=True,
+    )
+    points = curves[curves["timestep"].isin(shown["timestep"])]
+    nth = points.groupby(["layer", "timestep"]).cumcount()
+    wanted = np.unique(np.geomspace(1, nth.max() + 1, WIDTHS).round().astype(int)) - 1
+    points = points.loc[nth.isin(wanted), list(own.columns[:-1])].assign(own=False)
+    known = points.merge(own, on=["layer", "timestep"], how="left")["available_ratio_y"].notna().to_numpy()
+    points.loc[~known, ["available_ratio", "mean_gain"]] = np.nan
+    return pd.concat([points, own]).sort_values(["layer", "timestep", "own", "kappa"], ignore_index=True)
+
+
+def what_if(table: pd.DataFrame, curves: pd.DataFrame) -> Figure:
+    """Draw ratio over gain for every layer, a line a timestep (at most ten of them), own widths as dots.
+
+    Args:
+        table: the main table.
+        curves: `whatif.curve` of its layers, one after the other.
+
+    Returns:
+        The figure, not drawn yet, at most 7 inches wide.
+    """
+    points = numbers(table, curves)
+    labels, timesteps = layer_labels(table), shown_timesteps(table)
+    rows = -(-len(labels) // COLUMNS)
+    columns = -(-len(labels) // rows)
+    with style():
+        width = max(PAGE_WIDTH * columns / COLUMNS, NARROW)
+        figure = Figure(figsize=(width, 1.75 * rows + 0.75), layout="constrained")
+        axes = figure.subplots(2 * rows, columns, sharex=True, squeeze=False)
+        for axis in axes.flat:
+            axis.set_axis_off()
+        ratios, gains = axes[0::2].ravel(), axes[1::2].ravel()
+        highest = points["mean_gain"].max()
+        for index, (number, label) in enumerate(labels.items()):
+            layer = points[points["layer"] == number]
+            _panel(ratios[index], layer, "available_ratio", timesteps)
+            _panel(gains[index], layer, "mean_gain", timesteps)
+            ratios[index].set_title(label, fontsize=7)
+            ratios[index].set_ylim(0, 1)
+            ratios[index].yaxis.set_major_formatter(PercentFormatter(1))
+            gains[index].set_ylim(0, 1.05 * highest if highest > 0 else 1)
+            first, last = index % columns == 0, index + columns >= len(labels)
+            for axis, name in ((ratios[index], "available"), (gains[index], "mean gain")):
+                axis.set_ylabel(name if first else "")
+                axis.tick_params(labelleft=first, labelbottom=False)
+            gains[index].tick_params(labelbottom=last)
+        axes[0, 0].set_xscale("log")
+        axes[0, 0].set_xlim(points["kappa"].min(), points["kappa"].max())
+        axes[0, 0].xaxis.set_major_formatter(FuncFormatter(lambda kappa, _: f"{kappa:g}"))
+        figure.supxlabel(r"full width $\kappa$ of a rectangular surrogate (potential)", fontsize=8)
+        handles, texts = ratios[0].get_legend_handles_labels()
+        figure.legend(handles, texts, loc="outside lower center", ncols=6)
+    return figure
+
+
+def _panel(axis: Axes, layer: pd.DataFrame, value: str, timesteps: list[int]) -> None:
+    """A line a timestep, and a dot for what was recorded."""
+    axis.set_axis_on()
+    for timestep, colour in zip(timesteps, timestep_colours(len(timesteps)), strict=True):
+        points = layer[layer["timestep"] == timestep]
+        curve, own = points[~points["own"]], points[points["own"]]
+        axis.plot(curve["kappa"], curve[value], color=colour, lw=0.8, label=f"$t={timestep}$")
+        axis.plot(own["kappa"], own[value], "o", color=colour, ms=3, mec="white", mew=0.4, zorder=3)
+    axis.plot([], [], "o", color=OBSERVED, ms=3, label="own width, as recorded")
