@@ -135,20 +135,12 @@ def _notes(recording: "Recording") -> None:
 
 
 def _write(recording: "Recording", table: "pd.DataFrame", out: Path, figure_format: str) -> None:
-    from mpdviz.figures import style
-    from mpdviz.figures.distribution import distribution
+    from mpdviz import figures
+    from mpdviz.figures.tables import Tables
     from mpdviz.files import write_text
 
-    written = [out / "table.csv", out / "layers.csv"]
-    write_text(written[0], table.to_csv(index=False))
-    write_text(written[1], recording.layer_table().to_csv(index=False))
-    for number, rows in table.groupby("layer"):
-        histogram = recording.histogram(int(str(number)))
-        stem = f"distribution_layer{number:02d}"
-        write_text(out / f"{stem}.csv", histogram.to_csv(index=False))
-        written += [
-            out / f"{stem}.csv",
-            style.save(distribution(rows, histogram), out / f"{stem}.{figure_format}"),
-        ]
-    for path in written:
+    for name, frame in (("table", table), ("layers", recording.layer_table())):
+        write_text(out / f"{name}.csv", frame.to_csv(index=False))
+        say(f"wrote {out / name}.csv")
+    for path in figures.write(Tables.of(recording.layers, table), out, figure_format):
         say(f"wrote {path}")

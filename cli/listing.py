@@ -11,7 +11,7 @@ from mpdviz.errors import unknown_name
 
 from .output import console
 
-HELP = "List what there is to choose from: models, neurons, strategies, surrogates, data, columns."
+HELP = "List what there is to choose from: models, neurons, strategies, surrogates, backends, data, columns."
 
 Rows = list[tuple[str, ...]]
 
@@ -63,6 +63,12 @@ def _surrogates() -> Rows:
     return rows
 
 
+def _backends() -> Rows:
+    from mpdviz.kernels import backend
+
+    return [("backend", "here"), *backend.describe().items()]
+
+
 def _data() -> Rows:
     from mpdviz import data
 
@@ -97,6 +103,7 @@ LISTINGS: dict[str, Callable[[], Rows]] = {
     "neurons": _neurons,
     "strategies": _strategies,
     "surrogates": _surrogates,
+    "backends": _backends,
     "data": _data,
     "columns": _columns,
 }

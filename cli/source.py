@@ -51,6 +51,7 @@ class Source:
         float, typer.Option(help="available where h >= epsilon * max h, for infinite supports")
     ] = 0.1
     device: Annotated[str, typer.Option(help="cpu, cuda, ... or auto")] = "auto"
+    backend: Annotated[str, typer.Option(help="neuron kernels: eager, compiled or auto")] = "auto"
 
 
 Ready = Callable[[dict[int, str], int], None]
@@ -159,6 +160,7 @@ def _observe(
     import mpdviz
     from mpdviz import data
     from mpdviz.devices import pick_device
+    from mpdviz.kernels.backend import using
     from mpdviz.norm import frozen_statistics
 
     device = pick_device(source.device)
@@ -181,7 +183,12 @@ def _observe(
         what_if=widths(source.what_if),
         epsilon=source.epsilon,
     )
-    with torch.set_grad_enabled(source.gradients), frozen_statistics(network), observing as recording:
+    with (
+        using(source.backend),
+        torch.set_grad_enabled(source.gradients),
+        frozen_statistics(network),
+        observing as recording,
+    ):
         names = (name for name, _ in network.spiking_layers())
         ready(dict(enumerate(names, start=1)), network.timesteps)
         for number, (x, y) in shown:

@@ -58,6 +58,7 @@ def default_name(config: "RunConfig") -> str:
 def _fit(config: "RunConfig", out: Path, *, resume: bool) -> None:
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+    from mpdviz import runstate
     from mpdviz import train as training
 
     terminal = console(stderr=True)
@@ -77,7 +78,7 @@ def _fit(config: "RunConfig", out: Path, *, resume: bool) -> None:
         "training", total=None, epoch=0, epochs=config.epochs, loss=float("nan"), accuracy=0.0, speed=0.0
     )
 
-    def on_step(now: training.Progress) -> None:
+    def on_step(now: runstate.Progress) -> None:
         progress.update(
             task,
             total=now.epochs * now.steps,

@@ -45,6 +45,7 @@ class RunConfig(BaseModel):
     augment: bool = Field(True, description="the data set's own augmentation, if it has one")
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(0, description="initial weights and data order")
     device: str = Field("auto", description="cpu, cuda, cuda:1, ... or auto")
+    backend: str = Field("auto", description="neuron kernels: eager, compiled or auto")
 
     @field_validator("planes", mode="before")
     @classmethod

@@ -9,7 +9,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mpdviz import checkpoint, data, networks
+from mpdviz.allocator import keep_large_buffers
 from mpdviz.config import RunConfig
 from mpdviz.data import Dataset
 from mpdviz.devices import pick_device
@@ -25,55 +26,11 @@ from mpdviz.diagnose import first_nonfinite
 from mpdviz.errors import BadInput, Diverged, Interrupted
 from mpdviz.evaluate import evaluate
 from mpdviz.files import write_text
+from mpdviz.kernels.backend import resolve, using
 from mpdviz.runfolder import RunFolder
+from mpdviz.runstate import Position, Progress, Result
 from mpdviz.schedule import epoch_generator, learning_rate
 from mpdviz.signals import stop_signals
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a run is, after one training step."""
-
-    epoch: int
-    epochs: int
-    step: int
-    """Steps done in this epoch."""
-    steps: int
-    loss: float
-    """Mean training loss so far in this epoch."""
-    accuracy: float
-    """Training accuracy so far in this epoch."""
-    images_per_second: float
-
-
-@dataclass
-class _Position:
-    """Where a run stands; saved in `last.pt`, so that a resumed run continues at the very next step."""
-
-    epoch: int = 0
-    """Epochs finished."""
-    step: int = 0
-    """Steps done in the epoch under way."""
-    loss: float = 0.0
-    """Sum of the losses of the epoch's samples so far."""
-    correct: int = 0
-    samples: int = 0
-    seconds: float = 0.0
-    best: tuple[float, float] = (-1.0, 0.0)
-    """Validation accuracy and negative loss of the best epoch; the loss settles ties."""
-    metrics: list[dict[str, Any]] = field(default_factory=list)
-    widths: list[dict[str, Any]] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a finished run reached, for the epoch that was best on validation."""
-
-    folder: Path
-    epoch: int
-    val_accuracy: float
-    test_accuracy: float
-
 
 Watcher = Callable[[Progress], None]
 EpochWatcher = Callable[[dict[str, Any]], None]
@@ -120,12 +77,13 @@ class Run:
         self.optimizer = torch.optim.SGD(
             self.network.parameters(), config.lr, momentum=config.momentum, weight_decay=config.weight_decay
         )
-        self.position = _Position()
+        self.position = Position()
+        self.config = config.model_copy(update={"backend": resolve(config.backend, self._potentials())})
         self.folder.create(resume=resume)
         if resume and self.folder.last.exists():
             self._restore()
             self._write_tables()
-        write_text(self.folder.config, config.to_toml())
+        write_text(self.folder.config, self.config.to_toml())
 
     def fit(self, *, on_step: Watcher | None = None, on_epoch: EpochWatcher | None = None) -> Result:
         """Train what is left of the run. SIGINT and SIGTERM finish the step under way and save.
@@ -138,13 +96,20 @@ class Run:
             Diverged: a loss or gradient that is not finite; the last good checkpoint stays.
             Interrupted: stopped by a signal, state saved.
         """
-        with stop_signals() as stopped:
+        keep_large_buffers()
+        with using(self.config.backend), stop_signals() as stopped:
             while self.position.epoch < self.config.epochs:
                 self._train_epoch(on_step, stopped)
                 row = self._close_epoch()
                 if on_epoch is not None:
                     on_epoch(row)
         return self._finish()
+
+    def _potentials(self) -> int:
+        """Membrane potentials that the whole run will compute."""
+        one = self.dataset.train.take(torch.zeros(1, dtype=torch.long, device=self.dataset.train.y.device))
+        x, _ = next(data.batches(replace(self.dataset, train=one), "train", 1))
+        return self.network.count_potentials(x) * len(self.dataset.train) * self.config.epochs
 
     def _train_epoch(self, on_step: Watcher | None, stopped: threading.Event) -> None:
         config, position = self.config, self.position
@@ -227,7 +192,7 @@ class Run:
         self._check_finite()
         score = (val_accuracy, -val_loss)
         is_best = score > position.best
-        self.position = _Position(
+        self.position = Position(
             epoch=position.epoch + 1,
             best=max(score, position.best),
             metrics=[*position.metrics, row],
@@ -296,7 +261,7 @@ class Run:
             )
         self.network.load_state_dict(saved.network.state_dict())
         self.optimizer.load_state_dict(saved.training["optimizer"])
-        self.position = _Position(**saved.training["position"])
+        self.position = Position(**saved.training["position"])
 
 
 def check_sizes(config: RunConfig, dataset: Dataset) -> None:

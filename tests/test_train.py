@@ -99,7 +99,8 @@ def test_the_run_folder_holds_what_its_docstring_says(run, config):
         "metrics.csv",
         "widths.csv",
     ]
-    assert validate(tomllib.loads(run.config.read_text())) == config
+    resolved = config.model_copy(update={"backend": "eager"})  # too short a run to compile for
+    assert validate(tomllib.loads(run.config.read_text())) == resolved
 
 
 def test_metrics_have_one_row_an_epoch_with_the_cosine_learning_rate(run):

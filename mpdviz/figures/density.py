@@ -41,7 +41,8 @@ def rebinned(histograms: pd.DataFrame, low: float, high: float) -> pd.DataFrame:
         wide["right"] = bins["right"].iloc[joined - 1 :: joined].to_numpy()
         wide["density"] = bins["density"].to_numpy().reshape(-1, joined).mean(1)
         frames.append(wide[(wide["right"] > low) & (wide["left"] < high)])
-    return pd.concat(frames, ignore_index=True)
+    bars: pd.DataFrame = pd.concat(frames, ignore_index=True)
+    return bars
 
 
 def edges(bars: pd.DataFrame) -> list[float]:

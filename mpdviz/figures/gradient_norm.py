@@ -1,12 +1,11 @@
 """How the loss's gradient to the potentials fares over depth and time: norm, zeros, direction."""
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import PercentFormatter
 
-from mpdviz.figures.style import PAGE_WIDTH, shown_timesteps, style, timestep_colours
+from mpdviz.figures.style import PAGE_WIDTH, layer_ticks, shown_timesteps, style, timestep_colours
 
 PANELS = {
     "grad_norm": r"norm of $\partial L/\partial v(t)$" + "\n(loss/potential)",
@@ -46,8 +45,7 @@ def gradient_norm(table: pd.DataFrame) -> Figure:
             norm.set_yscale("log")
         axes[1].set_ylim(0, 1)
         axes[1].yaxis.set_major_formatter(PercentFormatter(1))
-        axes[-1].xaxis.set_major_locator(MaxNLocator(30, integer=True))
-        axes[-1].set_xlim(values["layer"].min() - 0.5, values["layer"].max() + 0.5)
+        layer_ticks(axes[-1], values["layer"], 30)
         axes[-1].set_xlabel("layer, from input to output")
         handles, labels = norm.get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside right center")
@@ -61,16 +59,11 @@ def _panel(axis: Axes, values: pd.DataFrame, column: str, timesteps: list[int]) 
         layers = values[values["timestep"] == timestep]
         drawn = layers[column].where(layers[column] != 0) if column == "grad_norm" else layers[column]
         axis.plot(layers["layer"], drawn, ".-", color=colour, ms=4, lw=0.8, label=f"$t={timestep}$")
-        if column == "grad_norm":
-            zeros = layers["layer"][layers[column] == 0]
+        zero = layers[column] == 0
+        if column == "grad_norm" and zero.any():
+            edge = axis.get_xaxis_transform()
             axis.plot(
-                zeros,
-                np.zeros(len(zeros)),
-                "v",
-                color=colour,
-                ms=4,
-                clip_on=False,
-                transform=axis.get_xaxis_transform(),
+                layers["layer"][zero], zero[zero] * 0, "v", color=colour, ms=4, transform=edge, clip_on=False
             )
     axis.set_ylabel(PANELS[column])
     axis.grid(axis="y", lw=0.3, color="#CCCCCC")

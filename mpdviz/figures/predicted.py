@@ -4,12 +4,15 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import PercentFormatter
 
-from mpdviz.figures.style import OBSERVED, PAGE_WIDTH, PREDICTIONS, style
+from mpdviz.figures.style import OBSERVED, PAGE_WIDTH, PREDICTIONS, layer_ticks, style
 
 QUANTITIES = {"mean": "mean\n(potential)", "std": "spread: std\n(potential)", "ratio": "available\nratio"}
 """Rows of panels and their labels."""
+
+LEAST_SPAN = 0.02
+"""Least range of a panel, so that rounding errors do not fill it."""
 
 
 def numbers(table: pd.DataFrame) -> pd.DataFrame:
@@ -59,11 +62,13 @@ def predicted(table: pd.DataFrame) -> Figure:
                 _panel(axis, values[values["timestep"] == timestep], quantity)
         for axis, label in zip(axes[:, 0], QUANTITIES.values(), strict=True):
             axis.set_ylabel(label)
+            low, high = axis.get_ylim()
+            middle, half = (low + high) / 2, max(high - low, LEAST_SPAN) / 2
+            axis.set_ylim(middle - half, middle + half)
         axes[2, 0].yaxis.set_major_formatter(PercentFormatter(1))
-        axes[0, 0].xaxis.set_major_locator(MaxNLocator(10, integer=True))
-        axes[0, 0].set_xlim(values["layer"].min() - 0.7, values["layer"].max() + 0.7)
+        layer_ticks(axes[0, 0], values["layer"], 10)
         handles, labels = axes[0, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=5)
+        figure.legend(handles, labels, loc="outside upper center", ncols=5)
         figure.align_ylabels()
     return figure
 
@@ -72,7 +77,7 @@ def _panel(axis: Axes, values: pd.DataFrame, quantity: str) -> None:
     """One quantity at one timestep."""
     observed = values[values["source"] == "observed"]
     axis.plot(observed["layer"], observed[quantity], "-", color=OBSERVED, marker=".", ms=4, label="observed")
-    for source, (marker, colour) in PREDICTIONS.items():
+    for source, (marker, size, colour) in PREDICTIONS.items():
         guess = values[values["source"] == source]
         axis.plot(
             guess["layer"],
@@ -80,7 +85,7 @@ def _panel(axis: Axes, values: pd.DataFrame, quantity: str) -> None:
             marker,
             color=colour,
             mfc="none",
-            ms=5 if marker in "os" else 4,
+            ms=size,
             mew=0.8,
             label=f"predicted: {source}",
         )

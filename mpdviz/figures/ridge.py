@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 from scipy.stats import norm
@@ -11,6 +12,7 @@ from scipy.stats import norm
 from mpdviz.figures.density import edges, rebinned, visible_range
 from mpdviz.figures.style import (
     INTERVAL,
+    NOTE,
     OBSERVED,
     OUTLINE,
     PAGE_WIDTH,
@@ -33,9 +35,9 @@ def numbers(table: pd.DataFrame, histograms: pd.DataFrame) -> pd.DataFrame:
         histograms: `metrics.histogram` of its layers, one after the other.
 
     Returns:
-        Columns `layer, name, timestep, left, right, density, predicted_density, lower, upper, v_th`: a bar's
-        ends, the observed density, that of the normal law of Theorems 1 and 2 at the bar's middle (NaN where
-        there is no batch norm), and the available interval of the layer and timestep.
+        Columns `layer, name, timestep, left, right, density, lower, upper, v_th, predicted_density`: a bar's
+        ends, the observed density, the available interval and threshold of the layer and timestep, and the
+        density at the bar's middle of the normal law of Theorems 1 and 2 (NaN without a batch norm).
     """
     shown = table[table["timestep"].isin(shown_timesteps(table))]
     bars = rebinned(
@@ -44,8 +46,7 @@ def numbers(table: pd.DataFrame, histograms: pd.DataFrame) -> pd.DataFrame:
     of_layer = ["lower", "upper", "v_th", "predicted_mean", "predicted_std"]
     bars = bars.merge(shown[["layer", "timestep", *of_layer]], on=["layer", "timestep"])
     middle = (bars["left"] + bars["right"]) / 2
-    predicted = norm.pdf(middle, bars["predicted_mean"], bars["predicted_std"])
-    bars.insert(bars.columns.get_loc("density") + 1, "predicted_density", predicted)
+    bars["predicted_density"] = norm.pdf(middle, bars["predicted_mean"], bars["predicted_std"])
     return bars.drop(columns=["predicted_mean", "predicted_std"])
 
 
@@ -65,25 +66,26 @@ def ridge(table: pd.DataFrame, histograms: pd.DataFrame) -> Figure:
     labels, timesteps = layer_labels(table), shown_timesteps(table)
     with style():
         height = max(0.33, 0.6 - 0.03 * len(labels))
-        figure = Figure(figsize=(PAGE_WIDTH, height * len(labels) + 1.0), layout="constrained")
+        layout = ConstrainedLayoutEngine(wspace=0.02, w_pad=0.02)
+        figure = Figure(figsize=(PAGE_WIDTH, height * len(labels) + 1.0), layout=layout)
         axes = figure.subplots(1, len(timesteps), sharex=True, sharey=True, squeeze=False)[0]
         for axis, timestep in zip(axes, timesteps, strict=True):
             axis.set_title(f"$t={timestep}$")
         for row, number in enumerate(labels):
             layer = bars[bars["layer"] == number]
-            highest = layer["density"].max() or layer["predicted_density"].max()
+            highest = layer["density"].max() or layer["predicted_density"].max() or 1.0
             for axis, timestep in zip(axes, timesteps, strict=True):
                 _ridge(axis, layer[layer["timestep"] == timestep], -row, RIDGE / highest)
         axes[0].set_yticks(-np.arange(len(labels)), list(labels.values()), va="bottom")
-        axes[0].set_ylim(0.1 - len(labels), 1)
+        axes[0].set_ylim(0.95 - len(labels), 1)
         axes[0].set_xlim(bars["left"].min(), bars["right"].max())
-        axes[0].xaxis.set_major_locator(MaxNLocator(3 if len(timesteps) > 5 else 6))
+        axes[0].xaxis.set_major_locator(MaxNLocator(3 if len(timesteps) > 5 else 6, steps=[1, 2, 5, 10]))
         for axis in axes:
             axis.spines["left"].set_visible(False)
             axis.tick_params(left=False)
         figure.supxlabel("potential $v$ before reset; densities scaled to each layer's highest", fontsize=8)
         handles, texts = axes[0].get_legend_handles_labels()
-        figure.legend(handles[:4], texts[:4], loc="outside lower center", ncols=4)
+        figure.legend(handles[:4], texts[:4], loc="outside upper center", ncols=4)
     return figure
 
 
@@ -93,12 +95,19 @@ def _ridge(axis: Axes, bars: pd.DataFrame, base: float, scale: float) -> None:
     interval = (first["lower"], base), first["upper"] - first["lower"], 1.0
     axis.add_patch(Rectangle(*interval, color=INTERVAL, alpha=0.3, lw=0, label="gradient-available interval"))
     if bars["density"].any():
-        heights, ends = base + scale * bars["density"], edges(bars)
-        axis.stairs(heights, ends, baseline=base, fill=True, color=POTENTIAL, label="potentials before reset")
-        axis.stairs(heights, ends, baseline=None, color=OUTLINE, lw=0.5)
+        axis.stairs(
+            base + scale * bars["density"],
+            edges(bars),
+            baseline=base,
+            fill=True,
+            fc=POTENTIAL,
+            ec=OUTLINE,
+            lw=0.4,
+            label="potentials before reset",
+        )
     else:
         middle = (bars["left"].iloc[0] + bars["right"].iloc[-1]) / 2
-        axis.text(middle, base, "not finite", fontsize=6, ha="center", va="bottom", style="italic")
+        axis.text(middle, base + 0.3, "not finite", ha="center", **NOTE)
     predicted = base + np.minimum(scale * bars["predicted_density"], 1)
     middles = (bars["left"] + bars["right"]) / 2
     axis.plot(middles, predicted, color=OBSERVED, lw=0.6, label="predicted by Theorems 1 and 2")

@@ -4,14 +4,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MultipleLocator, PercentFormatter
 
-from mpdviz.figures.style import ABOVE, INTERVAL, NARROW, OUTLINE, PAGE_WIDTH, layer_labels, style
+from mpdviz.figures.style import ABOVE, INTERVAL, NARROW, NOTE, OUTLINE, PAGE_WIDTH, layer_labels, style
 
 STATES = {
-    "below_ratio": ("below the interval (degeneration side)", OUTLINE, "white"),
-    "available_ratio": ("available: gets its spike gradient", INTERVAL, "black"),
-    "above_ratio": ("above the interval (saturation side)", ABOVE, "black"),
+    "below_ratio": ("below the interval", OUTLINE, "white"),
+    "available_ratio": ("available (gets its spike gradient)", INTERVAL, "black"),
+    "above_ratio": ("above the interval", ABOVE, "black"),
 }
 """Columns of the main table: what they mean, colour, colour of the text upon it."""
 PANELS = 4
@@ -54,29 +54,29 @@ def states(table: pd.DataFrame) -> Figure:
         figure = Figure(figsize=(width, max(0.19 * len(labels), 0.5) + 1.0), layout="constrained")
         axes = figure.subplots(1, len(timesteps), sharex=True, sharey=True, squeeze=False)[0]
         for axis, timestep in zip(axes, timesteps, strict=True):
-            _panel(axis, shares[shares["timestep"] == timestep], numbered=len(timesteps) < PANELS)
+            _panel(axis, shares[shares["timestep"] == timestep])
             axis.set_title("all timesteps" if timestep == "all" else f"$t={timestep}$")
         axes[0].set_yticks(range(len(labels)), list(labels.values()))
         axes[0].set_ylim(len(labels) - 0.5, -0.5)
         axes[0].set_xlim(0, 1)
-        axes[0].xaxis.set_major_formatter(PercentFormatter(1))
-        figure.supxlabel("share of the finite potentials", fontsize=8)
+        axes[0].xaxis.set_major_formatter(PercentFormatter(1, symbol=""))
+        axes[0].xaxis.set_major_locator(MultipleLocator(0.5 if len(timesteps) > 1 else 0.2))
+        figure.supxlabel("share of the finite potentials (%)", fontsize=8)
         handles, texts = axes[0].get_legend_handles_labels()
-        figure.legend(handles, texts, loc="outside lower center", ncols=3)
+        figure.legend(handles, texts, loc="outside upper center", ncols=3)
     return figure
 
 
-def _panel(axis: Axes, shares: pd.DataFrame, *, numbered: bool) -> None:
+def _panel(axis: Axes, shares: pd.DataFrame) -> None:
     """One stacked bar a layer, from the top; without finite potentials, words instead."""
     rows = np.arange(len(shares))
     left = np.zeros(len(shares))
     for column, (label, colour, ink) in STATES.items():
         share = shares[column].to_numpy(np.float64)
-        bars = axis.barh(rows, share, 0.8, left=left, color=colour, label=label)
-        if numbered:
-            texts = [f"{100 * part:.0f}" if part >= ROOM else "" for part in share]
-            axis.bar_label(bars, texts, label_type="center", color=ink, fontsize=6)
+        bars = axis.barh(rows, share, 0.8, left=left, color=colour, ec="white", lw=0.4, label=label)
+        texts = [f"{100 * part:.0f}" if part >= ROOM else "" for part in share]
+        axis.bar_label(bars, texts, label_type="center", color=ink, fontsize=6)
         left += np.nan_to_num(share)
     for row in rows[shares["available_ratio"].isna()]:
-        axis.text(0.02, row, "no finite potentials", fontsize=6, va="center", style="italic")
+        axis.text(0.02, row, "no finite potentials", **NOTE)
     axis.tick_params(axis="y", length=0)

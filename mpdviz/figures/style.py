@@ -8,6 +8,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mpdviz.errors import BadInput
@@ -18,16 +19,18 @@ POTENTIAL = "#56B4E9"
 OUTLINE = "#0072B2"
 INTERVAL = "#E69F00"
 THRESHOLD = "#D55E00"
-ABOVE = "#CC79A7"
+ABOVE = "#F2CBE1"  # a tint of the palette's purple: in grey it must differ from the orange beside it
 OBSERVED = "#222222"
 PREDICTIONS = {
-    "paper": ("o", "#0072B2"),
-    "mixture": ("s", "#D55E00"),
-    "time": ("x", "#009E73"),
-    "reset": ("+", "#CC79A7"),
+    "paper": ("o", 3.8, "#0072B2"),
+    "mixture": ("s", 5.6, "#D55E00"),
+    "time": ("x", 2.2, "#009E73"),
+    "reset": ("+", 4.6, "#CC79A7"),
 }
-"""Marker and colour of each prediction; hollow outer and thin inner ones, so that equal values show both."""
+"""Marker, size in points and colour of each prediction; markers that lie upon each other stay visible."""
 
+NOTE: dict[str, Any] = {"fontsize": 6, "style": "italic", "va": "center"}
+"""Text where there is nothing to draw."""
 PAGE_WIDTH = 7.0
 """Width in inches of the text of a two-column page."""
 NARROW = 0.7 * PAGE_WIDTH
@@ -77,12 +80,34 @@ def shown_timesteps(table: pd.DataFrame, most: int = MOST_TIMESTEPS) -> list[int
 
 
 def layer_labels(table: pd.DataFrame, most: int = 20) -> dict[int, str]:
-    """Number and name of each layer in execution order, the name's start left out beyond `most` characters."""
+    """Number and name of each layer in execution order; a name beyond `most` characters keeps its end."""
+
+    def shorten(name: str) -> str:
+        tail = name[1 - most :]
+        return name if len(name) <= most else "…" + tail[tail.find(".") + 1 :]
+
     layers = table.drop_duplicates("layer").sort_values("layer")
     return {
-        int(number): f"{number}  {name if len(name) <= most else '…' + name[1 - most :]}"
+        int(number): f"{number}  {shorten(name)}"
         for number, name in zip(layers["layer"], layers["name"].astype(str), strict=True)
     }
+
+
+def layer_ticks(axis: Axes, layers: pd.Series, most: int) -> None:
+    """Mark layer numbers on the x axis, every one or as many evenly spread as `most`."""
+    numbers = np.unique(layers)
+    axis.set_xticks(numbers[:: -(-len(numbers) // most)])
+    axis.set_xlim(numbers[0] - 0.6, numbers[-1] + 0.6)
+
+
+def check_format(name: str) -> None:
+    """Refuse a format that `save` does not write.
+
+    Raises:
+        BadInput: `name` is not in `FORMATS`.
+    """
+    if name not in FORMATS:
+        raise BadInput(f"figure format {name!r}", f"choose one of: {', '.join(FORMATS)}")
 
 
 def save(figure: Figure, path: Path) -> Path:
@@ -92,8 +117,7 @@ def save(figure: Figure, path: Path) -> Path:
         BadInput: an unknown format, or a file that cannot be written.
     """
     kind = path.suffix.removeprefix(".")
-    if kind not in FORMATS:
-        raise BadInput(f"figure format {kind!r}", f"choose one of: {', '.join(FORMATS)}")
+    check_format(kind)
     # No creation date, so that the same figure gives the same bytes.
     metadata = {"png": {}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}[kind]
     with style():

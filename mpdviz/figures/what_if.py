@@ -8,6 +8,7 @@ from matplotlib.ticker import FuncFormatter, PercentFormatter
 
 from mpdviz.figures.style import (
     NARROW,
+    NOTE,
     OBSERVED,
     PAGE_WIDTH,
     layer_labels,
@@ -16,6 +17,8 @@ from mpdviz.figures.style import (
     timestep_colours,
 )
 
+VALUES = {"available_ratio": "available\nratio", "mean_gain": "mean gain\n(1/potential)"}
+"""Columns of the what-if table, one a panel of each layer, and their labels."""
 COLUMNS = 5
 """Most layers side by side."""
 WIDTHS = 48
@@ -61,36 +64,36 @@ def what_if(table: pd.DataFrame, curves: pd.DataFrame) -> Figure:
         The figure, not drawn yet, at most 7 inches wide.
     """
     points = numbers(table, curves)
-    labels, timesteps = layer_labels(table), shown_timesteps(table)
+    labels, timesteps = layer_labels(table, 18), shown_timesteps(table)
     rows = -(-len(labels) // COLUMNS)
     columns = -(-len(labels) // rows)
     with style():
         width = max(PAGE_WIDTH * columns / COLUMNS, NARROW)
         figure = Figure(figsize=(width, 1.75 * rows + 0.75), layout="constrained")
+        highest = 1.05 * points["mean_gain"].max()
         axes = figure.subplots(2 * rows, columns, sharex=True, squeeze=False)
         for axis in axes.flat:
             axis.set_axis_off()
-        ratios, gains = axes[0::2].ravel(), axes[1::2].ravel()
-        highest = points["mean_gain"].max()
         for index, (number, label) in enumerate(labels.items()):
-            layer = points[points["layer"] == number]
-            _panel(ratios[index], layer, "available_ratio", timesteps)
-            _panel(gains[index], layer, "mean_gain", timesteps)
-            ratios[index].set_title(label, fontsize=7)
-            ratios[index].set_ylim(0, 1)
-            ratios[index].yaxis.set_major_formatter(PercentFormatter(1))
-            gains[index].set_ylim(0, 1.05 * highest if highest > 0 else 1)
-            first, last = index % columns == 0, index + columns >= len(labels)
-            for axis, name in ((ratios[index], "available"), (gains[index], "mean gain")):
-                axis.set_ylabel(name if first else "")
-                axis.tick_params(labelleft=first, labelbottom=False)
-            gains[index].tick_params(labelbottom=last)
+            row, column = divmod(index, columns)
+            pair = axes[2 * row : 2 * row + 2, column]
+            pair[0].set_title(label, fontsize=7)
+            for axis, (value, name) in zip(pair, VALUES.items(), strict=True):
+                _panel(axis, points[points["layer"] == number], value, timesteps)
+                axis.set_ylabel("" if column else name)
+                axis.tick_params(labelleft=not column, labelbottom=False)
+            pair[1].tick_params(labelbottom=index + columns >= len(labels))
+            pair[0].set_ylim(0, 1)
+            pair[0].yaxis.set_major_formatter(PercentFormatter(1))
+            pair[1].set_ylim(0, highest if highest > 0 else 1)
         axes[0, 0].set_xscale("log")
         axes[0, 0].set_xlim(points["kappa"].min(), points["kappa"].max())
         axes[0, 0].xaxis.set_major_formatter(FuncFormatter(lambda kappa, _: f"{kappa:g}"))
         figure.supxlabel(r"full width $\kappa$ of a rectangular surrogate (potential)", fontsize=8)
-        handles, texts = ratios[0].get_legend_handles_labels()
-        figure.legend(handles, texts, loc="outside lower center", ncols=6)
+        handles, texts = axes[0, 0].get_legend_handles_labels()
+        figure.legend(
+            handles, texts, loc="outside upper center", ncols=6, handlelength=1.4, columnspacing=1.4
+        )
     return figure
 
 
@@ -102,4 +105,6 @@ def _panel(axis: Axes, layer: pd.DataFrame, value: str, timesteps: list[int]) ->
         curve, own = points[~points["own"]], points[points["own"]]
         axis.plot(curve["kappa"], curve[value], color=colour, lw=0.8, label=f"$t={timestep}$")
         axis.plot(own["kappa"], own[value], "o", color=colour, ms=3, mec="white", mew=0.4, zorder=3)
+    if layer[value].isna().all():
+        axis.text(0.5, 0.5, "no finite potentials", transform=axis.transAxes, ha="center", **NOTE)
     axis.plot([], [], "o", color=OBSERVED, ms=3, label="own width, as recorded")

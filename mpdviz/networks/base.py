@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from mpdviz.errors import BadInput
@@ -54,6 +55,20 @@ class SpikingNetwork(nn.Module):
         for name, module in self.named_modules():
             if isinstance(module, SpikingLayer):
                 yield name, module
+
+    @torch.no_grad()
+    def count_potentials(self, x: Tensor) -> int:
+        """Membrane potentials computed for the input `x`: samples x neurons x timesteps."""
+        counted: list[int] = []
+        neurons = [layer.neuron for _, layer in self.spiking_layers()]
+        for neuron in neurons:
+            neuron.observers.append(lambda _, v, *__: counted.append(v.numel()))
+        training = self.training
+        self.eval()(x)
+        self.train(training)
+        for neuron in neurons:
+            neuron.observers.pop()
+        return sum(counted)
 
     def widths(self) -> list[dict[str, Any]]:
         """The surrogate's width at each layer and timestep (both from 1), and what it is made from."""

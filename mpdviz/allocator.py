@@ -1,0 +1,21 @@
+"""Large buffers are kept for reuse instead of being returned to the system after every use.
+
+The C library gives blocks above 32 MB back to the kernel as soon as they are freed, and a fresh block costs a
+page fault for every 4 KB: for neuron layers, whose buffers are large and live briefly, that takes longer
+than the arithmetic. Training asks the library to keep them; the process does not shrink in between then.
+"""
+
+import ctypes
+import sys
+
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # glibc, malloc.h
+
+
+def keep_large_buffers() -> bool:
+    """Ask the C library, once for this process, to keep freed blocks; False where it cannot (not glibc)."""
+    if not sys.platform.startswith("linux"):
+        return False
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None:
+        return False
+    return bool(mallopt(M_MMAP_MAX, 0) and mallopt(M_TRIM_THRESHOLD, 2**31 - 1))

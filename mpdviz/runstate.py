@@ -1,0 +1,50 @@
+"""Where a run stands, what it shows of that on the way, and what it reached."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is, after one training step."""
+
+    epoch: int
+    epochs: int
+    step: int
+    """Steps done in this epoch."""
+    steps: int
+    loss: float
+    """Mean training loss so far in this epoch."""
+    accuracy: float
+    """Training accuracy so far in this epoch."""
+    images_per_second: float
+
+
+@dataclass
+class Position:
+    """Where a run stands; saved in `last.pt`, so that a resumed run continues at the very next step."""
+
+    epoch: int = 0
+    """Epochs finished."""
+    step: int = 0
+    """Steps done in the epoch under way."""
+    loss: float = 0.0
+    """Sum of the losses of the epoch's samples so far."""
+    correct: int = 0
+    samples: int = 0
+    seconds: float = 0.0
+    best: tuple[float, float] = (-1.0, 0.0)
+    """Validation accuracy and negative loss of the best epoch; the loss settles ties."""
+    metrics: list[dict[str, Any]] = field(default_factory=list)
+    widths: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a finished run reached, for the epoch that was best on validation."""
+
+    folder: Path
+    epoch: int
+    val_accuracy: float
+    test_accuracy: float
