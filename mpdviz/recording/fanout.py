@@ -10,13 +10,15 @@ where a convolution's connections leave out the taps that fall into its zero pad
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
+
+from mpdviz.kernels import backend
 
 aten = torch.ops.aten
 
@@ -29,6 +31,18 @@ class FanOutTracer(TorchDispatchMode):
         super().__init__()  # type: ignore[no-untyped-call]
         self.fan_out: dict[str, float] = {}
         self._origins = WeakTensorKeyDictionary()
+        self._eager = backend.using("eager")  # what is compiled cannot be watched; the results are the same
+
+    def __enter__(self) -> Self:
+        """Start watching."""
+        self._eager.__enter__()
+        super().__enter__()  # type: ignore[no-untyped-call]
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        """Stop watching."""
+        super().__exit__(*error)  # type: ignore[no-untyped-call]
+        self._eager.__exit__(*error)
 
     def mark(self, layer: str, spikes: Tensor) -> None:
         """Say that `spikes` are the output of the neuron layer called `layer`."""

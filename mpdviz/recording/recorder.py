@@ -112,12 +112,12 @@ class Recorder:
         # The wiring is read off the first forward pass and is the same in every later one.
         if self._forwards == 1:
             self._tracer = FanOutTracer()
-            self._tracer.__enter__()  # type: ignore[no-untyped-call]
+            self._tracer.__enter__()
 
     def _end(self, *_: Any) -> None:
         if self._tracer is None:
             return
-        self._tracer.__exit__(None, None, None)  # type: ignore[no-untyped-call]
+        self._tracer.__exit__(None, None, None)
         for name, fan_out in self._tracer.fan_out.items():
             if name in self._layers:
                 layer = self._layers[name]
