@@ -526,7 +526,8 @@ def test_a_huge_sample_met_late_keeps_the_last_good_epoch(tmp_path):
     with pytest.raises(Diverged) as caught:
         fit(config, folder.path)
     message = str(caught.value)
-    assert "diverged in epoch 2" in message and "(step " in message
+    assert "diverged in epoch 2" in message
+    assert "(step " in message
     assert "output of layer encode." in message
     assert f"{folder.last} is from before" in message
     loaded = all_finite(folder.last)
