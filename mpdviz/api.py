@@ -1,6 +1,6 @@
 """The face of the library: `with mpdviz.record(model) as mpd: ...` around any forward passes."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -57,13 +57,11 @@ class Recording:
         """
         shape = surrogates.get(surrogate)
         if isinstance(shape, surrogates.Rectangular):
-            return pd.concat([whatif.curve(number, layer) for number, layer in self.layers.items()])
+            return _joined(whatif.curve(number, layer) for number, layer in self.layers.items())
         half = shape.half_width(epsilon)
-        return pd.concat(
-            [
-                whatif.shape(number, layer, half, lambda x: shape.h(torch.from_numpy(x)).numpy())
-                for number, layer in self.layers.items()
-            ]
+        return _joined(
+            whatif.shape(number, layer, half, lambda x: shape.h(torch.from_numpy(x)).numpy())
+            for number, layer in self.layers.items()
         )
 
     def kappa_for(self, ratio: float) -> pd.DataFrame:
@@ -72,7 +70,7 @@ class Recording:
         Raises:
             BadInput: `ratio` is not in (0, 1).
         """
-        return pd.concat([whatif.target(number, layer, ratio) for number, layer in self.layers.items()])
+        return _joined(whatif.target(number, layer, ratio) for number, layer in self.layers.items())
 
     def verdicts(self, limits: Limits | None = None) -> list[Verdict]:
         """What is wrong with which layer, in words; every check of every layer."""
@@ -152,6 +150,11 @@ def record(
         yield LiveRecording(recorder)
     finally:
         recorder.detach()
+
+
+def _joined(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    blocks = list(frames)
+    return pd.concat(blocks, ignore_index=True) if blocks else pd.DataFrame()
 
 
 def check_layer(layer: int, known: Collection[int]) -> None:

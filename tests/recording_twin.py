@@ -112,7 +112,11 @@ def count(calls, decay, v_th, surrogate="rectangular", epsilon=0.1, what_if=()):
                 other, _ = masks(v, np.full(len(v), width, v.dtype), v_th, surrogate, epsilon)
                 sums["what_if"][t, w] += other[t].sum()
             x, kappa = values - np.float64(v.dtype.type(v_th)), float(call.kappa[t])
-            h = inside[t].sum() / kappa if surrogate == "rectangular" else DERIVATIVES[surrogate](x, kappa).sum()
+            h = (
+                inside[t].sum() / kappa
+                if surrogate == "rectangular"
+                else DERIVATIVES[surrogate](x, kappa).sum()
+            )
             sums["gain"][t] = np.nan_to_num(sums["gain"][t]) + h
             everything.append(values)
             seen |= (1 * (~fired[t]).any(0) + 2 * fired[t].any(0) + 4 * inside[t].any(0)).astype(np.uint8)

@@ -10,6 +10,7 @@ where a convolution's connections leave out the taps that fall into its zero pad
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any, Self
 
 import torch
@@ -31,18 +32,20 @@ class FanOutTracer(TorchDispatchMode):
         super().__init__()  # type: ignore[no-untyped-call]
         self.fan_out: dict[str, float] = {}
         self._origins = WeakTensorKeyDictionary()
-        self._eager = backend.using("eager")  # what is compiled cannot be watched; the results are the same
+        self._eager: list[AbstractContextManager[None]] = []  # one for each time it is entered
 
     def __enter__(self) -> Self:
         """Start watching."""
-        self._eager.__enter__()
+        # What is compiled cannot be watched; the results are the same.
+        self._eager.append(backend.using("eager"))
+        self._eager[-1].__enter__()
         super().__enter__()  # type: ignore[no-untyped-call]
         return self
 
     def __exit__(self, *error: Any) -> None:
         """Stop watching."""
         super().__exit__(*error)  # type: ignore[no-untyped-call]
-        self._eager.__exit__(*error)
+        self._eager.pop().__exit__(*error)
 
     def mark(self, layer: str, spikes: Tensor) -> None:
         """Say that `spikes` are the output of the neuron layer called `layer`."""
@@ -53,6 +56,12 @@ class FanOutTracer(TorchDispatchMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         """Run the operation as it is; note which layers' spikes it consumes or hands on."""
+        if torch.is_inference_mode_enabled() and func not in _SYNAPTIC:
+            # Without autograd, composite operations such as `linear` come in one piece.
+            with self:
+                parts = func.decompose(*args, **(kwargs or {}))
+            if parts is not NotImplemented:
+                return parts
         result = func(*args, **(kwargs or {}))
         count = _SYNAPTIC.get(func)
         if count is not None:

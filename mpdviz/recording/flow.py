@@ -15,21 +15,24 @@ class GradientFlow:
     For a LIF the gradient at the input current is that at the potential, dL/dv(t) = dL/dcurrent(t).
     """
 
-    passes: int
+    passes: Counts
+    """Backward passes that reached each timestep."""
     count: Counts
     zeros: Counts
     """Gradients that are exactly zero."""
     squares: Floats
     """Sum of squares."""
     products: Floats
-    """Sum of products with the gradient of the next timestep; 0 at the last."""
+    """Sum of products with the gradient of the next timestep; NaN where that is not known."""
+    weight_passes: int
+    """Backward passes that gave the layer's synaptic weights a gradient."""
     weight_squares: float
-    """Sum of squares of the gradient of the layer's synaptic weights; NaN where it has none."""
+    """Sum of squares of that gradient."""
 
     def at(self, first: int, timesteps: int) -> "GradientFlow":
         """The same sums as timesteps `first` .. of a sequence of `timesteps`, nothing elsewhere."""
         wide: dict[str, Any] = {}
-        for name in ("count", "zeros", "squares", "products"):
+        for name in ("passes", "count", "zeros", "squares", "products"):
             own = getattr(self, name)
             wide[name] = np.zeros(timesteps, own.dtype)
             wide[name][first : first + len(own)] = own
@@ -43,18 +46,19 @@ class GradientFlow:
             self.zeros + other.zeros,
             self.squares + other.squares,
             self.products + other.products,
+            self.weight_passes + other.weight_passes,
             self.weight_squares + other.weight_squares,
         )
 
     @property
     def norm(self) -> Floats:
         """Root mean square, over the backward passes, of the norm of dL/dv(t) `[T]`."""
-        root: Floats = np.sqrt(self.squares / max(self.passes, 1))
+        root: Floats = np.sqrt(self.squares / np.maximum(self.passes, 1))
         return root
 
     @property
     def cosine(self) -> Floats:
-        """Cosine between dL/dv(t) and dL/dv(t+1) `[T]`; NaN at the last t and where either is zero."""
+        """Cosine between dL/dv(t) and dL/dv(t+1) `[T]`; NaN where either is zero or not in the same call."""
         following = np.append(self.squares[1:], 0.0)
         scale = np.sqrt(self.squares * following)
         cosine = np.full(len(scale), np.nan)
@@ -63,5 +67,7 @@ class GradientFlow:
 
     @property
     def weight_norm(self) -> float:
-        """Root mean square, over the backward passes, of the norm of the weight gradient."""
-        return float(np.sqrt(self.weight_squares / max(self.passes, 1)))
+        """Root mean square, over the backward passes, of the weight gradient's norm; NaN without one."""
+        return (
+            float(np.sqrt(self.weight_squares / self.weight_passes)) if self.weight_passes else float("nan")
+        )

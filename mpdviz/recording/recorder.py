@@ -41,7 +41,8 @@ class Recorder:
         epsilon: float = EPSILON,
     ) -> None:
         """Look for neuron layers; nothing is attached yet. The arguments are those of `mpdviz.record`."""
-        if hasattr(model, "_orig_mod"):
+        # Compiled as a whole, inside, or in place by `Module.compile`.
+        if any(hasattr(m, "_orig_mod") or m._compiled_call_impl is not None for m in model.modules()):
             raise BadInput("a compiled model cannot be observed", "record the module it was compiled from")
         if not 0 < epsilon < 1:
             raise BadInput(f"epsilon={epsilon}", "give a share between 0 and 1, e.g. 0.1")
@@ -55,6 +56,7 @@ class Recorder:
             raise BadInput(
                 f"{type(model).__name__} holds no mpdviz neurons", "give a model with LIF or PLIF layers"
             )
+        self._check_layers()
         self._meter = Meter(epsilon, tuple(float(width) for width in what_if))
         self._flow = FlowMeter() if gradients else None
         self._handles: list[RemovableHandle] = []
@@ -63,18 +65,32 @@ class Recorder:
         self._numbers: dict[str, int] = {}
         self._forwards = 0
         self._tracer: FanOutTracer | None = None
+        self._traced = False
         self._position: dict[str, int] | None = None  # of each layer in a sequence stepped from outside
         self._ran: set[str] = set()  # layers that ran in the forward under way
         self._before: tuple[Norm, Tensor, Tensor] | None = None  # latest norm, its output, driven neurons
         self._fully_driven: set[nn.Module] = set()
 
+    def _check_layers(self) -> None:
+        names = [shown(name) for name in self._neurons]
+        for wanted in self._layers_wanted or ():
+            if wanted not in names and wanted not in range(1, len(names) + 1):
+                raise BadInput(
+                    f"there is no neuron layer {wanted!r}",
+                    f"give numbers from 1 to {len(names)}, or names such as {names[0]!r}",
+                )
+
     @property
     def layers(self) -> dict[int, LayerAccumulation]:
         """The accumulations by layer number, from 1 in the order in which the layers first ran."""
         flows = {} if self._flow is None else self._flow.flows
-        return {
-            self._numbers[name]: replace(layer, flow=flows.get(name)) for name, layer in self._layers.items()
-        }
+        recorded = {}
+        for name, layer in self._layers.items():
+            flow = flows.get(name)
+            if flow is not None:  # the gradients of its last timesteps may be still to come
+                flow = flow.at(0, layer.info.timesteps)
+            recorded[self._numbers[name]] = replace(layer, flow=flow)
+        return recorded
 
     def attach(self) -> None:
         """Start observing."""
@@ -93,6 +109,7 @@ class Recorder:
 
     def detach(self) -> None:
         """Stop observing; what was recorded stays."""
+        self._stop_tracing()  # an interrupted forward never reached `_end`
         for handle in self._handles:
             handle.remove()
         for detach in self._detachers:
@@ -109,20 +126,28 @@ class Recorder:
     def _begin(self, *_: Any) -> None:
         self._forwards += 1
         self._ran = set()
-        # The wiring is read off the first forward pass and is the same in every later one.
-        if self._forwards == 1:
+        # The wiring is read off the first whole forward pass and is the same in every later one.
+        if not self._traced:
+            self._stop_tracing()
             self._tracer = FanOutTracer()
             self._tracer.__enter__()
 
-    def _end(self, *_: Any) -> None:
-        if self._tracer is None:
+    def _end(self, _: nn.Module, __: Any, output: Any) -> None:
+        tracer = self._tracer
+        self._stop_tracing()
+        self._before = None
+        if tracer is None or output is None:  # the forward failed: read the wiring off the next one
             return
-        self._tracer.__exit__(None, None, None)
-        for name, fan_out in self._tracer.fan_out.items():
+        self._traced = True
+        for name, fan_out in tracer.fan_out.items():
             if name in self._layers:
                 layer = self._layers[name]
                 layer.info = replace(layer.info, fan_out=fan_out)
-        self._tracer = None
+
+    def _stop_tracing(self) -> None:
+        if self._tracer is not None:
+            self._tracer.__exit__(None, None, None)
+            self._tracer = None
 
     def _mark(self, name: str, _: nn.Module, __: Any, spikes: Tensor) -> None:
         if self._tracer is not None:
@@ -149,17 +174,20 @@ class Recorder:
         self, name: str, neuron: Neuron, current: Tensor, v: Tensor, spikes: Tensor, kappa: Tensor
     ) -> None:
         del spikes  # v >= v_th says the same
-        if not self._wants(name):
-            return
         norm, driven = None, None
         if self._before is not None and self._before[1] is current:
             norm, _, driven = self._before
+        self._before = None  # keeps the current and its graph alive no longer than needed
+        wanted = self._wants(name)
+        first = self._place(name, len(v), wanted)
+        if not wanted:
+            return
         if driven is None:
             driven = (current != 0).flatten(0, 1).any(0)
-        seen = (driven * DRIVEN).to(torch.uint8).expand(v.shape[2:]).flatten().contiguous()
-        first = self._place(name, len(v))
+        shape = v.shape[2:] or (1,)
+        seen = (driven * DRIVEN).to(torch.uint8).expand(shape).flatten().contiguous()
         statistics = self._meter.measure(v, kappa, neuron.v_th, neuron.surrogate, seen)
-        census = Census(seen.reshape(v.shape[2:]).cpu().numpy())
+        census = Census(seen.reshape(shape).cpu().numpy())
         before = self._layers.get(name)
         info = self._describe(name, neuron, kappa, norm)
         if before is None:
@@ -177,11 +205,11 @@ class Recorder:
         if self._flow is not None:
             self._flow.watch(name, current, first)
 
-    def _place(self, name: str, timesteps: int) -> int:
+    def _place(self, name: str, timesteps: int, wanted: bool) -> int:
         """Which timestep of its sequence this call of a layer starts at, from 0."""
         if self._position is None:
             before = self._layers.get(name)
-            if before is not None and before.info.timesteps != timesteps:
+            if wanted and before is not None and before.info.timesteps != timesteps:
                 raise BadInput(
                     f"layer {shown(name)} ran with T={before.info.timesteps}, then with T={timesteps}",
                     "record each T on its own, or call new_sequence() first if you step the network yourself",

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mpdviz.recording.accumulation import LayerStatistics
 from mpdviz.recording.census import AVAILABLE, PAUSED, SPIKED
-from mpdviz.recording.histogram import CELLS, EDGES, PER_UNIT, REACH, Floats
+from mpdviz.recording.histogram import EDGES, PER_UNIT, REACH, Floats
 
 BLOCK = 1024
 """Neurons handled at a time, through all timesteps."""
@@ -78,6 +78,7 @@ def _scan(
 ):  # fmt: skip
     finite = np.zeros(len(v), np.int64)  # potentials in `mean` so far
     # One byte an event and neuron, so that the loops below run as vector instructions.
+    place = np.empty(BLOCK, np.int32)
     inside = np.empty(BLOCK, np.uint8)
     fired = np.empty(BLOCK, np.uint8)
     reached = np.empty(BLOCK, np.uint8)
@@ -108,18 +109,19 @@ def _scan(
             for w in range(len(others)):
                 for j in range(size):
                     what_if[t, w] += abs(row[j] - v_th) < others[w]
-            _add_moments(row, t, finite, nonfinite, above, mean, m2, low, high)
+            whole = _add_moments(row, t, finite, nonfinite, above, mean, m2, low, high)
             for j in range(size):
+                # Clamped half a bin beyond the outer edges, so that every position has a cell.
                 p = np.float64(row[j]) * scale + REACH * PER_UNIT
-                if 0 <= p < BINS:
-                    i = np.int64(p)
-                    cells[t, 2 * i + 2 - (p == i)] += 1
-                elif p < 0 and p > -np.inf:
-                    cells[t, 0] += 1
-                elif p == BINS:
-                    cells[t, CELLS - 2] += 1
-                elif p > BINS and p < np.inf:
-                    cells[t, CELLS - 1] += 1
+                p = p if p > -0.5 else -0.5
+                p = p if p < BINS + 0.5 else BINS + 0.5
+                i = np.int32(p + 1.0) - np.int32(1)
+                place[j] = 2 * i + 2 - (p == i)
+            for j in range(size):
+                cells[t, place[j]] += 1
+            if not whole:
+                for j in range(size):
+                    cells[t, place[j]] -= not np.isfinite(row[j])
         neuron = first % len(census)
         for j in range(size):
             paused = PAUSED * (1 - always_fired[j])
@@ -131,37 +133,42 @@ def _scan(
 
 @numba.njit(nogil=True)
 def _add_moments(row, t, finite, nonfinite, above, mean, m2, low, high):
-    total = squares = 0.0
-    least, most = np.inf, -np.inf
-    for j in range(len(row)):
-        y = np.float64(row[j])
-        total += y
-        squares += y * y
-        least = min(least, y)
-        most = max(most, y)
+    # Measured from the first potential: no digits are lost where the spread is small beside the mean.
+    origin = np.float64(row[0])
     count = len(row)
-    if not np.isfinite(squares):  # once more, without what is not finite
-        total = squares = 0.0
-        least, most = np.inf, -np.inf
-        for j in range(len(row)):
-            y = np.float64(row[j])
-            if np.isfinite(y):
-                total += y
-                squares += y * y
-                least = min(least, y)
-                most = max(most, y)
-            else:
-                count -= 1
-                nonfinite[t] += 1
-                above[t] -= y > 0  # counted as a spike outside the interval, but it is in no share
-    if count == 0:
-        return
+    total, squares, least, most = _sums(row, origin)
+    whole = np.isfinite(squares)
+    if not whole:  # once more, without what is not finite
+        kept = row[np.isfinite(row)]
+        nonfinite[t] += count - len(kept)
+        above[t] -= np.sum(row == np.inf)  # counted as spikes outside the interval, but they are in no share
+        count = len(kept)
+        if count == 0:
+            return whole
+        origin = np.float64(kept[0])
+        total, squares, least, most = _sums(kept, origin)
     # The pairwise update of Chan et al.: sums over one block are short enough to be exact to rounding.
-    centre = total / count
-    difference = centre - mean[t]
+    shift = total / count
+    difference = origin + shift - mean[t]
     share = count / (finite[t] + count)
     mean[t] += difference * share
-    m2[t] += max(squares - total * centre, 0.0) + difference * difference * finite[t] * share
+    m2[t] += max(squares - total * shift, 0.0) + difference * difference * finite[t] * share
     finite[t] += count
     low[t] = min(low[t], least)
     high[t] = max(high[t], most)
+    return whole
+
+
+# Sums may be regrouped into vector lanes; nothing here assumes that numbers are finite.
+@numba.njit(nogil=True, fastmath={"reassoc", "nsz"})
+def _sums(row, origin):
+    total = squares = 0.0
+    for j in range(len(row)):
+        z = np.float64(row[j]) - origin
+        total += z
+        squares += z * z
+    least = most = row[0]
+    for j in range(len(row)):
+        least = row[j] if row[j] < least else least
+        most = row[j] if row[j] > most else most
+    return total, squares, np.float64(least), np.float64(most)

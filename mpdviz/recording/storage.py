@@ -43,7 +43,8 @@ def load(path: Path) -> dict[int, LayerAccumulation]:
         BadInput: missing, damaged, or not a recording.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # Opened here, for numpy leaves a damaged archive open.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             header = json.loads(str(archive["header"]))
             if header["format"] != FORMAT or header["version"] != VERSION:
                 raise BadInput(f"{path} has another format version", "make the recording again")
@@ -78,5 +79,12 @@ def _layer(number: str, described: dict[str, Any], archive: Mapping[str, Any]) -
         values = {field.name: archive[f"{number}.{part}.{field.name}"] for field in fields(kind)}
         return kind(**{name: value if value.ndim else value.item() for name, value in values.items()})
 
-    flow = read(GradientFlow) if described["flow"] else None
-    return LayerAccumulation(LayerInfo(**info), read(LayerStatistics), read(Census), flow)
+    layer = LayerAccumulation(LayerInfo(**info), read(LayerStatistics), read(Census))
+    if described["flow"]:
+        layer.flow = read(GradientFlow)
+    empty = LayerStatistics.empty(layer.info.timesteps, len(layer.info.what_if))
+    for field in fields(empty):
+        expected, found = getattr(empty, field.name), getattr(layer.statistics, field.name)
+        if (expected.shape, expected.dtype) != (found.shape, found.dtype):
+            raise ValueError(field.name)
+    return layer
