@@ -3,9 +3,11 @@
     python benchmarks/neurons.py [--threads 2] [--repeats 7] [--timesteps 2 4 10] [--shape 16 128 32 32]
 
 The plain loop is what one writes first: a step is a few autograd operations, and each step's spikes go
-into one output by a slice write, whose backward copies the whole output's gradient once a step. Runs of
-the two alternate, after a warm-up of each; what is printed are medians. Before timing, both must give
-equal spikes, and gradients equal to rounding.
+into one output by a slice write, whose backward copies the whole output's gradient once a step. `copy`
+moves the bytes that a forward and backward must at least read and write: current and spikes, then current,
+the spikes' gradient and the current's. Runs alternate, after a warm-up of each; what is printed are medians
+and their ratio to the plain loop. Before timing, all must give equal spikes, and gradients equal to rounding.
+With --keep-buffers the C library keeps freed blocks, as `mpdviz train` asks it to.
 """
 
 import argparse
@@ -15,12 +17,15 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from mpdviz.allocator import keep_large_buffers
+from mpdviz.kernels import backend
 from mpdviz.neurons import LIF
 
 DECAY, V_TH, KAPPA = 0.2, 0.5, 1.0
@@ -64,11 +69,16 @@ def forward_backward(
     return spikes.detach(), leaf.grad
 
 
-def timed(neuron: Callable[[Tensor], Tensor], current: Tensor, grad: Tensor) -> float:
-    """Milliseconds of one forward and backward."""
-    start = time.perf_counter()
-    forward_backward(neuron, current, grad)
-    return (time.perf_counter() - start) * 1e3
+def backend_lif(name: str) -> Callable[[Tensor], Tensor]:
+    """Our LIF on one backend, forward; its backward runs on the same."""
+    lif = LIF(DECAY, V_TH)
+
+    def run(current: Tensor) -> Tensor:
+        with backend.using(name):
+            spikes: Tensor = lif(current)
+        return spikes
+
+    return run
 
 
 def cpu_model() -> str:
@@ -81,26 +91,37 @@ def cpu_model() -> str:
     return platform.processor() or platform.machine()
 
 
-def compare(shape: tuple[int, ...], repeats: int) -> tuple[list[float], list[float]]:
-    """Times in ms of the plain loop and of mpdviz on `shape` [T, ...], run in turn."""
+def compare(shape: tuple[int, ...], repeats: int) -> dict[str, list[float]]:
+    """Times in ms of each contender on `shape` [T, ...], run in turn."""
     torch.manual_seed(0)
     current, grad = torch.randn(shape), torch.randn(shape)
-    lif = LIF(DECAY, V_TH)
+    neurons = {"plain": plain_lif, "eager": backend_lif("eager")}
+    if backend.missing() is None:
+        neurons["compiled"] = backend_lif("compiled")
     # The check is the warm-up.
     for _ in range(2):
-        plain_spikes, plain_grad = forward_backward(plain_lif, current, grad)
-        spikes, current_grad = forward_backward(lif, current, grad)
-        if not torch.equal(spikes, plain_spikes):
-            raise SystemExit(f"{shape}: the two give different spikes; their times compare nothing")
-        torch.testing.assert_close(current_grad, plain_grad, rtol=1e-5, atol=1e-5)
-    del plain_spikes, plain_grad, spikes, current_grad
-    plain_ms, mpdviz_ms = [], []
+        expected = forward_backward(plain_lif, current, grad)
+        for name, neuron in neurons.items():
+            spikes, current_grad = forward_backward(neuron, current, grad)
+            if not torch.equal(spikes, expected[0]):
+                raise SystemExit(f"{shape}: {name} gives other spikes; the times would compare nothing")
+            torch.testing.assert_close(current_grad, expected[1], rtol=1e-5, atol=1e-5)
+    del expected, spikes, current_grad
+    source = torch.zeros(5 * current.numel() // 2)
+    target = torch.zeros_like(source)
+    runs: dict[str, Callable[[], object]] = {
+        name: partial(forward_backward, neuron, current, grad) for name, neuron in neurons.items()
+    }
+    runs["copy"] = partial(target.copy_, source)
+    times: dict[str, list[float]] = {name: [] for name in runs}
     gc.disable()
     for _ in range(repeats):
-        plain_ms.append(timed(plain_lif, current, grad))
-        mpdviz_ms.append(timed(lif, current, grad))
+        for name, run in runs.items():
+            start = time.perf_counter()
+            run()
+            times[name].append((time.perf_counter() - start) * 1e3)
     gc.enable()
-    return plain_ms, mpdviz_ms
+    return times
 
 
 def main() -> None:
@@ -112,21 +133,26 @@ def main() -> None:
     parser.add_argument(
         "--shape", type=int, nargs="+", help="sizes after T (default 16 128 32 32, batch 8 where T > 4)"
     )
+    parser.add_argument("--keep-buffers", action="store_true", help="as in training")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
+    kept = arguments.keep_buffers and keep_large_buffers()
     print(
         f"{cpu_model()}, {arguments.threads} threads; torch {torch.__version__}; "
-        f"{datetime.date.today().isoformat()}; float32, decay {DECAY}, rectangular, eager"
+        f"{datetime.date.today().isoformat()}; float32, decay {DECAY}, rectangular; "
+        f"buffers {'kept' if kept else 'as the C library does'}"
     )
     print(f"medians of {arguments.repeats} runs in turn, forward + backward (fastest .. slowest)")
-    print(f"{'T':>3}  {'shape':<18} {'plain ms':>24} {'mpdviz ms':>24} {'ratio':>6}")
+    print(f"{'T':>3}  {'shape':<16} {'':<9} {'ms':>26} {'ratio':>7}")
     for timesteps in arguments.timesteps:
         sizes = arguments.shape or [16 if timesteps <= 4 else 8, 128, 32, 32]
-        plain, ours = compare((timesteps, *sizes), arguments.repeats)
-        columns = [f"{statistics.median(x):.1f} ({min(x):.1f} .. {max(x):.1f})" for x in (plain, ours)]
-        ratio = statistics.median(plain) / statistics.median(ours)
-        size = "x".join(map(str, sizes))
-        print(f"{timesteps:>3}  {size:<18} {columns[0]:>24} {columns[1]:>24} {ratio:>5.2f}x")
+        times = compare((timesteps, *sizes), arguments.repeats)
+        plain = statistics.median(times["plain"])
+        for name, ms in times.items():
+            median = statistics.median(ms)
+            spread = f"{median:.1f} ({min(ms):.1f} .. {max(ms):.1f})"
+            shape = "x".join(map(str, sizes))
+            print(f"{timesteps:>3}  {shape:<16} {name:<9} {spread:>26} {plain / median:>6.1f}x")
 
 
 if __name__ == "__main__":
