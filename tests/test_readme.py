@@ -70,7 +70,7 @@ def test_make_demo_names_what_it_leaves(tmp_path):
     *_, tables, figures = done.stdout.splitlines()
     assert all(Path(path).exists() for path in tables.split()[1:])
     for pattern in figures.split()[1:]:
-        assert len(list(Path("/").glob(pattern.lstrip("/")))) == 5
+        assert len(list(Path("/").glob(pattern.lstrip("/")))) == 5 + 5  # of the network, of its layers
 
 
 def test_plain_install(tmp_path):
