@@ -6,14 +6,16 @@ Time: VGGSNN at full size in evaluation mode on frames of about 20 % ones, its b
 forward pass so that its layers spike; bare and recorded forwards alternate after a warm-up of each (which
 compiles the recorder's scan and reads the wiring), and what is printed are medians. Before timing, both
 must give equal outputs. Memory: the most that is resident above what is resident before the first forward,
-each case in a process of its own, sampled every 2 ms; the small network shows that it does not grow with
-the number of batches.
+each case in a process of its own, sampled every 2 ms, where freed tensors go back to the system at once
+(glibc's MALLOC_MMAP_THRESHOLD_ is set, or the heap's own habits would hide the difference); the small
+network shows that it does not grow with the number of batches.
 """
 
 import argparse
 import contextlib
 import datetime
 import gc
+import os
 import platform
 import statistics
 import subprocess
@@ -151,8 +153,8 @@ def memory_of(case: str, arguments: argparse.Namespace) -> float:
     network, x = settled(timesteps, batch_size, dict(options))
     around = mpdviz.record(network) if recorded == "recorded" else contextlib.nullcontext()
     meter.COMPILE_AFTER = -1 if arguments.compiled else 1 << 60
-    if arguments.compiled and recorded == "recorded":
-        # The compiler's own memory is no part of what is measured.
+    if recorded == "recorded":
+        # Modules imported and code compiled on first use are no part of what is measured.
         with mpdviz.record(network):
             network(x)
     network(x)
@@ -168,7 +170,11 @@ def memory(case: str, arguments: argparse.Namespace, compiled: bool) -> float:
     command = [sys.executable, __file__, "--memory", case, "--threads", str(arguments.threads)]
     command += ["--timesteps", str(arguments.timesteps), "--batch-size", str(arguments.batch_size)]
     command += ["--compiled"] if compiled else []
-    runs = [subprocess.run(command, capture_output=True, text=True, check=True).stdout for _ in range(3)]
+    environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": "131072"}
+    runs = [
+        subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
+        for _ in range(3)
+    ]
     return statistics.median(float(run) for run in runs)
 
 

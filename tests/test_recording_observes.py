@@ -2,6 +2,8 @@
 
 import contextlib
 import random
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -306,3 +308,17 @@ def test_a_compiled_model_is_refused(make):
     with pytest.raises(BadInput, match="compiled"), mpdviz.record(model):
         pass
     assert hooks(model) == 0
+
+
+def test_recording_does_not_load_the_compiler_of_torch():
+    # torch._dynamo takes a second and 90 MB; nothing compiles just in time in a short job.
+    program = """
+import sys, torch, mpdviz
+from mpdviz.neurons import LIF
+neuron = LIF()
+with mpdviz.record(neuron, gradients=True) as mpd:
+    neuron(torch.ones(2, 3, 4, requires_grad=True) * 1).sum().backward()
+mpd.table()
+sys.exit("torch._dynamo" in sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -27,6 +27,11 @@ aten = torch.ops.aten
 class FanOutTracer(TorchDispatchMode):
     """Watches the operations of one forward pass and sums up each neuron layer's fan-out."""
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # Otherwise torch imports its compiler, a second and 90 MB, only to keep it away from this class.
+        return False
+
     def __init__(self) -> None:
         """Know no layer yet."""
         super().__init__()  # type: ignore[no-untyped-call]
