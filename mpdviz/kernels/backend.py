@@ -22,6 +22,7 @@ COMPILING_PAYS = 10_000_000_000
 Compiling takes about 10 s; on two CPU cores it saves about 2 ns a potential, forward and backward."""
 
 _chosen: str | None = None
+_watchers = 0
 
 
 @contextmanager
@@ -39,9 +40,23 @@ def using(name: str) -> Iterator[None]:
         _chosen = before
 
 
+@contextmanager
+def watched() -> Iterator[None]:
+    """Run all neurons on the eager backend inside the block, whose single operations can be watched.
+
+    Blocks may end in any order: each counts by itself.
+    """
+    global _watchers
+    _watchers += 1
+    try:
+        yield
+    finally:
+        _watchers -= 1
+
+
 def active() -> str:
     """The backend in use: as chosen, or else as the environment variable MPDVIZ_BACKEND says, or eager."""
-    return _chosen or _from_environment()
+    return "eager" if _watchers else _chosen or _from_environment()
 
 
 @cache

@@ -37,20 +37,20 @@ class FanOutTracer(TorchDispatchMode):
         super().__init__()  # type: ignore[no-untyped-call]
         self.fan_out: dict[str, float] = {}
         self._origins = WeakTensorKeyDictionary()
-        self._eager: list[AbstractContextManager[None]] = []  # one for each time it is entered
+        self._watching: list[AbstractContextManager[None]] = []  # one for each time it is entered
 
     def __enter__(self) -> Self:
         """Start watching."""
         # What is compiled cannot be watched; the results are the same.
-        self._eager.append(backend.using("eager"))
-        self._eager[-1].__enter__()
+        self._watching.append(backend.watched())
+        self._watching[-1].__enter__()
         super().__enter__()  # type: ignore[no-untyped-call]
         return self
 
     def __exit__(self, *error: Any) -> None:
         """Stop watching."""
         super().__exit__(*error)  # type: ignore[no-untyped-call]
-        self._eager.pop().__exit__(*error)
+        self._watching.pop().__exit__(*error)
 
     def mark(self, layer: str, spikes: Tensor) -> None:
         """Say that `spikes` are the output of the neuron layer called `layer`."""
