@@ -4,6 +4,9 @@ PYTHON ?= python3
 VENV ?= .venv
 DEMO ?= demo
 BIN = $(VENV)/bin
+# Compared with in tests and benchmarks. They declare torchvision, torchaudio and more, which what we use
+# of them runs without; the little that it needs is in the extra `test`.
+PEERS = snntorch spikingjelly
 
 .PHONY: demo test test-slow lint clean
 
@@ -35,4 +38,5 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	"mpdviz needs Python 3.11 or newer; try: make PYTHON=python3.12 $(MAKECMDGOALS)")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,lint]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps $(PEERS)
 	@touch $@

@@ -2,21 +2,16 @@
 
     python benchmarks/recorder.py [--threads 2] [--repeats 7] [--batch-size 4] [--timesteps 10]
 
-Time: VGGSNN at full size in evaluation mode on frames of about 20 % ones, its batch norms settled by one
-forward pass so that its layers spike; bare and recorded forwards alternate after a warm-up of each (which
-compiles the recorder's scan and reads the wiring), and what is printed are medians. Before timing, both
-must give equal outputs. Memory: the most that is resident above what is resident before the first forward,
-each case in a process of its own, sampled every 2 ms, where freed tensors go back to the system at once
-(glibc's MALLOC_MMAP_THRESHOLD_ is set, or the heap's own habits would hide the difference); the small
-network shows that it does not grow with the number of batches.
+Time: what is compared and how: `mpdviz.bench.recorder`. Memory: the most that is resident above what is
+resident before the first forward, each case in a process of its own, sampled every 2 ms, where freed tensors
+go back to the system at once (glibc's MALLOC_MMAP_THRESHOLD_ is set, or the heap's own habits would hide the
+difference); the small network shows that it does not grow with the number of batches.
 """
 
 import argparse
 import contextlib
-import datetime
 import gc
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -26,87 +21,13 @@ from pathlib import Path
 
 import numba
 import torch
-from torch import Tensor
 
 import mpdviz
-from mpdviz import networks
-from mpdviz.api import LiveRecording
-from mpdviz.networks import SpikingNetwork
-from mpdviz.norm import TDBatchNorm2d
+from mpdviz.bench import recorder, timing
 from mpdviz.recording import meter
 
 TARGET_RATIO, TARGET_MB = 1.25, 10.0
-SMALL = {"name": "convsnn", "encode_channels": 8, "planes": (8, 8), "hidden": 16}
-LARGE = {"name": "vggsnn", "image_size": 48}
-
-
-def settled(timesteps: int, batch_size: int, options: dict[str, object]) -> tuple[SpikingNetwork, Tensor]:
-    """A network in evaluation mode whose batch norms know its input, and that input."""
-    torch.manual_seed(0)
-    network = networks.build(**{"timesteps": timesteps, "num_classes": 10} | options)  # type: ignore[arg-type]
-    side = network.image_size or 8
-    frames = (torch.rand(timesteps, batch_size, network.in_channels, side, side) < 0.2).float()
-    norms = [module for module in network.modules() if isinstance(module, TDBatchNorm2d)]
-    for norm in norms:
-        norm.momentum = 1.0
-    with torch.no_grad():
-        network(frames)
-    for norm in norms:
-        norm.momentum = 0.1
-    return network.eval(), frames
-
-
-def cpu_model() -> str:
-    """The processor's name, from /proc/cpuinfo where there is one."""
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
-
-
-def timed(network: SpikingNetwork, x: Tensor) -> float:
-    """Milliseconds of one forward."""
-    start = time.perf_counter()
-    network(x)
-    return (time.perf_counter() - start) * 1e3
-
-
-def compare(
-    network: SpikingNetwork, x: Tensor, repeats: int
-) -> tuple[list[float], list[float], LiveRecording]:
-    """Times in ms of bare and of recorded forwards, in turn, and the recording."""
-    bare_ms, recorded_ms = [], []
-    bare = network(x)
-    with mpdviz.record(network) as mpd:
-        if not torch.equal(network(x), bare):
-            raise SystemExit("the two give different outputs; their times compare nothing")
-        network(x)
-    observers = Watching(network, mpd)
-    gc.disable()
-    for _ in range(repeats):
-        bare_ms.append(timed(network, x))
-        with observers:
-            recorded_ms.append(timed(network, x))
-    gc.enable()
-    return bare_ms, recorded_ms, mpd
-
-
-class Watching:
-    """Switches one recording on and off again, so that its scan stays compiled and its wiring known."""
-
-    def __init__(self, network: SpikingNetwork, mpd: LiveRecording) -> None:
-        """Switch `mpd`, a recording of `network`."""
-        self.recorder = mpd._recorder
-
-    def __enter__(self) -> None:
-        """On."""
-        self.recorder.attach()
-
-    def __exit__(self, *_: object) -> None:
-        """Off."""
-        self.recorder.detach()
+SMALL = {"encode_channels": 8, "planes": (8, 8), "hidden": 16}
 
 
 # Memory. --------------------------------------------------------------------------------------------------
@@ -148,9 +69,10 @@ class Peak:
 def memory_of(case: str, arguments: argparse.Namespace) -> float:
     """Peak in MB above what was resident before the first forward, of one case, in this process."""
     size, recorded, batches = case.split(":")
-    timesteps, batch_size = (arguments.timesteps, arguments.batch_size) if size == "large" else (2, 8)
-    options = LARGE if size == "large" else SMALL
-    network, x = settled(timesteps, batch_size, dict(options))
+    if size == "large":
+        network, x = recorder.settled("vggsnn", arguments.timesteps, arguments.batch_size)
+    else:
+        network, x = recorder.settled("convsnn", 2, 8, **SMALL)
     around = mpdviz.record(network) if recorded == "recorded" else contextlib.nullcontext()
     meter.COMPILE_AFTER = -1 if arguments.compiled else 1 << 60
     if recorded == "recorded":
@@ -193,25 +115,17 @@ def main() -> None:
     if arguments.memory:
         print(memory_of(arguments.memory, arguments))
         return
-    meter.COMPILE_AFTER = -1
-    load = Path("/proc/loadavg").read_text()[:4]
-    print(
-        f"{cpu_model()}, {arguments.threads} threads; torch {torch.__version__}, numba {numba.__version__}; "
-        f"{datetime.date.today().isoformat()}; float32, evaluation mode, load {load}"
-    )
-    network, x = settled(arguments.timesteps, arguments.batch_size, dict(LARGE))
-    bare, recorded, mpd = compare(network, x, arguments.repeats)
+    network, x = recorder.settled("vggsnn", arguments.timesteps, arguments.batch_size)
+    shape = "x".join(map(str, x.shape))
+    rows, mpd = recorder.compare(f"VGGSNN, frames {shape}", network, x, arguments.repeats)
+    print(f"{timing.machine()}, numba {numba.__version__}; float32, medians of {arguments.repeats}")
+    print("\n".join(timing.lines(rows)))
+    print(f"recorded / bare {rows[1].median_ms / rows[0].median_ms:.2f}x (target {TARGET_RATIO:.2f}x)")
     table = mpd.table()
     rates = ", ".join(f"{100 * rate:.0f}" for rate in table.groupby("layer")["firing_rate"].mean())
     counts = table.groupby("layer")["count"].sum() / (arguments.repeats + 2)
     largest_mb = float(counts.max()) * 4 / 1e6
-    shape = "x".join(map(str, x.shape))
-    print(f"VGGSNN, frames {shape}, {int(counts.sum()):,} potentials, firing rates {rates} %")
-    print(f"medians of {arguments.repeats} forwards in turn (fastest .. slowest)")
-    for name, times in (("bare", bare), ("recorded", recorded)):
-        print(f"  {name:<10} {statistics.median(times):8.1f} ms ({min(times):.1f} .. {max(times):.1f})")
-    ratio = statistics.median(recorded) / statistics.median(bare)
-    print(f"  ratio {ratio:.2f}x (target {TARGET_RATIO:.2f}x)")
+    print(f"{int(counts.sum()):,} potentials, firing rates {rates} %")
     del network, x, mpd
     print("peak memory above what is resident before the first forward, medians of 3 processes")
     for compiled in (True, False):

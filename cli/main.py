@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from mpdviz.errors import MpdvizError, MpdvizWarning
 
-from . import check, inspect, listing, train
+from . import bench, check, inspect, listing, train
 from .output import say
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app = typer.Typer(
 app.command("train", help=train.HELP)(train.train)
 app.command("inspect", help=inspect.HELP)(inspect.inspect)
 app.command("check", help=check.HELP)(check.check)
+app.command("bench", help=bench.HELP)(bench.bench)
 app.command("list", help=listing.HELP)(listing.list_)
 
 # Some releases of Typer bring their own Click, others use the installed one.

@@ -163,6 +163,7 @@ def _observe(
     from mpdviz.kernels.backend import using
     from mpdviz.norm import frozen_statistics
 
+    mpdviz.keep_large_buffers()
     device = pick_device(source.device)
     order = torch.arange(len(dataset.split(split)))[: source.limit]
     batches = data.batches(dataset, split, source.batch_size, order=order)

@@ -2,7 +2,8 @@
 
 The C library gives blocks above 32 MB back to the kernel as soon as they are freed, and a fresh block costs a
 page fault for every 4 KB: for neuron layers, whose buffers are large and live briefly, that takes longer
-than the arithmetic. Training asks the library to keep them; the process does not shrink in between then.
+than the arithmetic. Training and inspecting ask the library to keep them; the process does not shrink in
+between then.
 """
 
 import ctypes

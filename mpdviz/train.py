@@ -69,7 +69,7 @@ class Run:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             try:
-                self.network = networks.build(**self.build).to(device)
+                self.network = networks.build(**self.build).to(device).channels_last()
             except RuntimeError as error:
                 raise BadInput(
                     f"cannot build the network: {error}", "lower --encode-channels or --planes"

@@ -10,6 +10,7 @@ One pair of functions is compiled for each (T, dtype, surrogate, learned decay, 
 dynamic, so another batch size compiles nothing.
 """
 
+import logging
 import sys
 from collections.abc import Callable
 from functools import cache
@@ -21,6 +22,9 @@ from torch import Tensor
 
 from mpdviz.kernels.eager import Scalar, potential_dtype
 from mpdviz.surrogates import Surrogate
+
+# On a CPU torch would say, twice, that triton is missing, which is for GPUs.
+logging.getLogger("torch._library.triton").setLevel(logging.ERROR)
 
 
 class _Pair(NamedTuple):

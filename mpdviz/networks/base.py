@@ -1,7 +1,7 @@
 """What every network shares: static images are repeated over time, layers can be asked for widths."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -55,6 +55,17 @@ class SpikingNetwork(nn.Module):
         for name, module in self.named_modules():
             if isinstance(module, SpikingLayer):
                 yield name, module
+
+    def channels_last(self) -> Self:
+        """This network, its convolution weights laid out with a pixel's channels side by side.
+
+        Maps follow the weights; convolutions and batch norms run faster on them, to the same results but for
+        rounding.
+        """
+        for parameter in self.parameters():
+            if parameter.dim() == 4:
+                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+        return self
 
     @torch.no_grad()
     def count_potentials(self, x: Tensor) -> int:

@@ -1,0 +1,42 @@
+"""A training step of full networks: mpdviz against the same network of plain loops and batch norm by hand.
+
+    python benchmarks/networks.py [--threads 2] [--repeats 5] [--bf16] [--only vggsnn]
+
+What is compared and how: `mpdviz.bench.networks`. After each table, where the time of the fastest float32
+build goes.
+"""
+
+import argparse
+
+import torch
+
+from mpdviz.bench import networks, timing
+
+CASES = {"vggsnn": (10, 4, 48), "resnet19": (2, 8, 32)}
+"""Timesteps, batch size, side of the image."""
+
+
+def main() -> None:
+    """Parse, measure, print."""
+    parser = argparse.ArgumentParser(description="a training step, side by side")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--repeats", type=int, default=5, help="timed steps of each (default 5)")
+    parser.add_argument("--bf16", action="store_true", help="also under bfloat16 autocast")
+    parser.add_argument("--only", choices=list(CASES), help="one network")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    print(f"{timing.machine()}; medians of {arguments.repeats}")
+    for name in [arguments.only] if arguments.only else CASES:
+        timesteps, batch_size, side = CASES[name]
+        contenders = networks.steps(name, timesteps, batch_size, side, bf16=arguments.bf16)
+        case = f"{name} T={timesteps} batch {batch_size}"
+        table, losses = networks.compare(case, contenders, arguments.repeats)
+        print("\n".join(timing.lines(table)))
+        print("first losses: " + ", ".join(f"{key} {loss:.4f}" for key, loss in losses.items()))
+        fastest = contenders.get("compiled", contenders["eager"])
+        shares = networks.profile(fastest)
+        print("time goes to: " + ", ".join(f"{kind} {share:.1%}" for kind, share in shares))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""`mpdviz bench`: the short form of the benchmarks, as one table."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from mpdviz.errors import BadInput, unknown_name
+
+from .output import console, say
+
+if TYPE_CHECKING:
+    from mpdviz.bench.timing import Row
+
+HELP = """Time neurons, a training step and recording on this machine, each against a reference.
+
+WHAT is neurons, networks or recorder; all three where it is left out (about a minute). The scripts in
+benchmarks/ run the full sizes."""
+
+FORMATS = ("table", "csv")
+
+
+def bench(
+    what: Annotated[str | None, typer.Argument(metavar="[WHAT]", help="one benchmark")] = None,
+    threads: Annotated[int | None, typer.Option(help="CPU threads; as many as torch takes")] = None,
+    repeats: Annotated[int, typer.Option(help="timed runs of each contender")] = 5,
+    format_: Annotated[str, typer.Option("--format", help="table or csv")] = "table",
+) -> None:
+    """Measure and print."""
+    if what is not None and what not in BENCHMARKS:
+        raise unknown_name("benchmark", what, BENCHMARKS)
+    if format_ not in FORMATS:
+        raise unknown_name("format", format_, FORMATS)
+    for option, value in (("--repeats", repeats), ("--threads", threads)):
+        if value is not None and value < 1:
+            raise BadInput(f"{option} {value}", "give at least 1")
+    import torch
+
+    from mpdviz.bench import timing
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    say(f"{timing.machine()}, medians of {repeats} runs in turn")
+    rows: list[Row] = []
+    for name in [what] if what is not None else BENCHMARKS:
+        say(f"{name} ...")
+        rows += BENCHMARKS[name](repeats)
+    if format_ == "csv":
+        import pandas as pd
+
+        print(pd.DataFrame(rows).to_csv(index=False), end="")
+        return
+    console().print(_table(rows))
+
+
+def _neurons(repeats: int) -> "list[Row]":
+    from mpdviz.bench import neurons
+
+    return neurons.compare([(4, 8, 128, 32, 32), (10, 4, 128, 32, 32)], repeats)
+
+
+def _networks(repeats: int) -> "list[Row]":
+    from mpdviz.bench import networks
+
+    contenders = networks.steps("vggsnn", 10, 4, 48, encode_channels=16, planes=(32, 64, 128))
+    return networks.compare("slim vggsnn T=10", contenders, repeats)[0]
+
+
+def _recorder(repeats: int) -> "list[Row]":
+    from mpdviz.bench import recorder
+
+    network, x = recorder.settled("vggsnn", 10, 4, encode_channels=32, planes=(64, 128, 256))
+    return recorder.compare("recording half vggsnn T=10", network, x, repeats)[0]
+
+
+BENCHMARKS = {"neurons": _neurons, "networks": _networks, "recorder": _recorder}
+
+
+def _table(rows: "list[Row]") -> Table:
+    table = Table(box=None, padding=(0, 1), header_style="bold")
+    for heading in ("case", "contender", "median ms", "fastest", "slowest", "ratio"):
+        table.add_column(heading, justify="left" if heading in ("case", "contender") else "right")
+    before = ""
+    for row in rows:
+        if row.case != before and before:
+            table.add_section()
+        table.add_row(
+            row.case if row.case != before else "",
+            row.contender,
+            f"{row.median_ms:.2f}",
+            f"{row.fastest_ms:.2f}",
+            f"{row.slowest_ms:.2f}",
+            f"{row.ratio:.2f}x",
+        )
+        before = row.case
+    return table

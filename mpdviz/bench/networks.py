@@ -1,0 +1,122 @@
+"""A training step: our build of a network against the same one of plain loops and batch norm by hand."""
+
+import copy
+from contextlib import nullcontext
+from functools import partial
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mpdviz import networks
+from mpdviz.allocator import keep_large_buffers
+from mpdviz.bench import timing
+from mpdviz.bench.plain import plain_build
+from mpdviz.kernels import backend
+from mpdviz.networks.base import SpikingNetwork
+
+LEARNING_RATE = 0.01
+TOLERANCE = 0.02
+"""Relative difference of the first losses: rounding flips a spike here and there, and each flips others in
+the layers behind it."""
+
+KINDS = {
+    "convolution, backward": ("convolution_backward",),
+    "convolution, forward": ("mkldnn_convolution", "_convolution"),
+    "batch norm": ("batch_norm",),
+    "neurons": ("MultiStepLIF", "CompiledFxGraph"),
+    "pooling": ("pool",),
+    "optimiser": ("Optimizer", "foreach", "addcmul", "aten::add_", "aten::mul_"),
+}
+"""What a profiled operation belongs to, by what its name contains."""
+
+
+class Step:
+    """One training step of one build: forward, cross-entropy of the mean logits, backward, SGD."""
+
+    def __init__(
+        self, network: SpikingNetwork, x: Tensor, y: Tensor, on: str = "eager", *, bf16: bool = False
+    ) -> None:
+        """Train `network` on the batch `x`, `y`, its neurons on the backend `on`; bf16: under autocast."""
+        self.network, self.x, self.y, self.on, self.bf16 = network.train(), x, y, on, bf16
+        self.optimizer = torch.optim.SGD(network.parameters(), LEARNING_RATE, momentum=0.9)
+
+    def __call__(self) -> float:
+        """Run it; the loss."""
+        autocast = torch.autocast(self.x.device.type, torch.bfloat16) if self.bf16 else nullcontext()
+        with backend.using(self.on):
+            with autocast:
+                logits = self.network(self.x).mean(0)
+            loss = F.cross_entropy(logits.float(), self.y)
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+        return loss.item()
+
+
+def batch(network: SpikingNetwork, batch_size: int, side: int, *, frames: bool) -> tuple[Tensor, Tensor]:
+    """Frames `[T, N, C, side, side]` of 20 % ones, or normal images `[N, C, side, side]`, and labels."""
+    torch.manual_seed(1)
+    shape = (batch_size, network.in_channels, side, side)
+    x = (torch.rand(network.timesteps, *shape) < 0.2).float() if frames else torch.randn(shape)
+    return x, torch.arange(batch_size) % 10
+
+
+def steps(
+    name: str, timesteps: int, batch_size: int, side: int, *, bf16: bool = False, **options: Any
+) -> dict[str, Step]:
+    """The contenders: plain, eager, compiled where usable, and both under bf16 if asked for."""
+    torch.manual_seed(0)
+    made = networks.build(name, strategy="mpd-agl", timesteps=timesteps, num_classes=10, **options)
+    x, y = batch(made, batch_size, side, frames=name == "vggsnn")
+
+    def ours() -> SpikingNetwork:
+        return copy.deepcopy(made).channels_last()  # as in training
+
+    contenders = {"plain": Step(plain_build(made), x, y), "eager": Step(ours(), x, y)}
+    best = "eager" if backend.missing() else "compiled"
+    contenders[best] = Step(ours(), x, y, best)
+    if bf16:
+        contenders[f"{best} bf16"] = Step(ours(), x, y, best, bf16=True)
+    return contenders
+
+
+def compare(
+    case: str, contenders: dict[str, Step], repeats: int
+) -> tuple[list[timing.Row], dict[str, float]]:
+    """Times of a step of each contender, and the loss of each one's first.
+
+    As in `mpdviz.bench.neurons`: timed with freed memory going back to the system, then with large buffers
+    kept from here on in this process; all ratios are to the plain build with memory going back.
+
+    Raises:
+        AssertionError: a float32 build of ours starts from another loss than the plain one.
+    """
+    first = {name: step() for name, step in contenders.items()}
+    for name, loss in first.items():
+        if not contenders[name].bf16:
+            assert abs(loss / first["plain"] - 1) < TOLERANCE, f"{name}: loss {loss}, plain {first['plain']}"
+    returned = _time(contenders, repeats)
+    table = timing.rows(case, returned, returned["plain"])
+    if keep_large_buffers():
+        table += timing.rows(f"{case}, kept", _time(contenders, repeats), returned["plain"])
+    return table, first
+
+
+def _time(contenders: dict[str, Step], repeats: int) -> dict[str, list[float]]:
+    for step in contenders.values():
+        step()
+    return timing.alternate({name: partial(step) for name, step in contenders.items()}, repeats)
+
+
+def profile(step: Step) -> list[tuple[str, float]]:
+    """Share of a step's CPU time by kind of work, largest first (torch.profiler, self time)."""
+    with torch.profiler.profile() as profiler:
+        step()
+    shares: dict[str, float] = dict.fromkeys(KINDS, 0.0) | {"everything else": 0.0}
+    for event in profiler.key_averages():
+        kind = next((kind for kind, marks in KINDS.items() if any(mark in event.key for mark in marks)), None)
+        shares[kind or "everything else"] += event.self_cpu_time_total
+    total = sum(shares.values())
+    return sorted(((kind, time / total) for kind, time in shares.items()), key=lambda share: -share[1])

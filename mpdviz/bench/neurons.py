@@ -1,0 +1,108 @@
+"""LIF forward and backward: ours on each backend, a plain loop, other frameworks, and a copy.
+
+The copy moves the bytes that a forward and backward must at least read and write: current and spikes, then
+current, the spikes' gradient and the current's.
+
+Everything is timed twice: with freed memory going back to the system as the C library does it, and with
+large buffers kept (`mpdviz.allocator`), as `mpdviz train` asks for. All ratios are to the plain loop as one
+runs it, memory going back.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from mpdviz.allocator import keep_large_buffers
+from mpdviz.bench import peers, timing
+from mpdviz.bench.plain import PlainLIF
+from mpdviz.kernels import backend
+from mpdviz.neurons import LIF
+
+DECAY, V_TH = 0.2, 0.5
+SIMILAR = 0.999
+"""Share of equal spikes asked of a framework that rounds in another order."""
+
+
+def compare(shapes: Sequence[Sequence[int]], repeats: int) -> list[timing.Row]:
+    """Times on currents of each of `shapes` `[T, ...]`; buffers stay kept in this process from here on.
+
+    Raises:
+        AssertionError: see `measure`.
+    """
+    returned = [measure(shape, repeats) for shape in shapes]
+    kept = [measure(shape, repeats) for shape in shapes] if keep_large_buffers() else None
+    table: list[timing.Row] = []
+    for i, shape in enumerate(shapes):
+        case = f"LIF T={shape[0]} {'x'.join(map(str, shape[1:]))}"
+        table += timing.rows(case, returned[i], returned[i]["plain"])
+        if kept is not None:
+            table += timing.rows(f"{case}, kept", kept[i], returned[i]["plain"])
+    return table
+
+
+def measure(shape: Sequence[int], repeats: int) -> dict[str, list[float]]:
+    """Milliseconds of each contender on normal currents of mean 0 and variance 1.
+
+    Raises:
+        AssertionError: a backend of ours differs from the plain loop in a spike, or beyond rounding in a
+            gradient; SpikingJelly's spikes differ in more than one of 1,000.
+    """
+    torch.manual_seed(0)
+    current, grad = torch.randn(*shape), torch.randn(*shape)
+    neurons: dict[str, Callable[[Tensor], Tensor]] = {"plain": PlainLIF(DECAY, V_TH), "eager": on("eager")}
+    if backend.missing() is None:
+        neurons["compiled"] = on("compiled")
+    others = peers.installed(DECAY, V_TH)
+    for _ in range(2):  # the check is the warm-up
+        check(neurons, others, current, grad)
+    runs: timing.Contenders = {
+        name: partial(forward_backward, neuron, current, grad) for name, neuron in (neurons | others).items()
+    }
+    source = torch.zeros(5 * current.numel() // 2)
+    runs["copy"] = partial(torch.zeros_like(source).copy_, source)
+    runs["copy"]()
+    return timing.alternate(runs, repeats)
+
+
+def on(name: str) -> Callable[[Tensor], Tensor]:
+    """Our LIF on one backend, forward; its backward runs on the same."""
+    lif = LIF(DECAY, V_TH)
+
+    def run(current: Tensor) -> Tensor:
+        with backend.using(name):
+            spikes: Tensor = lif(current)
+        return spikes
+
+    return run
+
+
+def forward_backward(
+    neuron: Callable[[Tensor], Tensor], current: Tensor, grad: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Spikes and the current's gradient."""
+    leaf = current.detach().requires_grad_()
+    spikes = neuron(leaf)
+    spikes.backward(grad)
+    assert leaf.grad is not None
+    return spikes.detach(), leaf.grad
+
+
+def check(
+    neurons: dict[str, Callable[[Tensor], Tensor]],
+    others: dict[str, Callable[[Tensor], Tensor]],
+    current: Tensor,
+    grad: Tensor,
+) -> None:
+    """Compare spikes and gradients with the plain loop's; see `compare`."""
+    spikes, gradient = forward_backward(neurons["plain"], current, grad)
+    for name, neuron in neurons.items():
+        mine, mine_gradient = forward_backward(neuron, current, grad)
+        assert torch.equal(mine, spikes), f"{name} gives other spikes; the times would compare nothing"
+        torch.testing.assert_close(mine_gradient, gradient, rtol=1e-5, atol=1e-5)
+    for name, neuron in others.items():
+        theirs, _ = forward_backward(neuron, current, grad)
+        same = float((theirs == spikes).float().mean())
+        if name == "spikingjelly":
+            assert same > SIMILAR, f"{name} gives {1 - same:.2%} other spikes; it is another neuron"
