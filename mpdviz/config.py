@@ -43,6 +43,9 @@ class RunConfig(BaseModel):
     momentum: Annotated[float, Field(ge=0, lt=1)] = Field(0.9, description="SGD momentum")
     weight_decay: NotNegative = Field(5e-4, description="L2 penalty, on every parameter")
     augment: bool = Field(True, description="the data set's own augmentation, if it has one")
+    record_every: Count | None = Field(
+        None, description="steps between recordings in mpd.csv (default: an epoch's)"
+    )
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(0, description="initial weights and data order")
     device: str = Field("auto", description="cpu, cuda, cuda:1, ... or auto")
     backend: str = Field("auto", description="neuron kernels: eager, compiled or auto")

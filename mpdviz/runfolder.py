@@ -2,6 +2,8 @@
 
 config.toml           the run's settings
 metrics.csv           one row an epoch
+mpd.csv               the main table of one fixed validation batch, over training
+result.json           hash of the initial weights; what the run reached, once it is finished
 widths.csv            surrogate width and batch-norm weights, one row an epoch, layer and timestep
 checkpoints/last.pt   the latest state, to resume from
 checkpoints/best.pt   the epoch that was best on validation
@@ -26,6 +28,8 @@ class RunFolder:
         self.config = path / "config.toml"
         self.metrics = path / "metrics.csv"
         self.widths = path / "widths.csv"
+        self.mpd = path / "mpd.csv"
+        self.result = path / "result.json"
         self.last = path / "checkpoints" / "last.pt"
         self.best = path / "checkpoints" / "best.pt"
 

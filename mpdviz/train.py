@@ -5,11 +5,13 @@ A run is a pure function of its settings: initial weights, data order and augmen
 bit as if it had not been (on one machine, with one number of threads).
 """
 
+import hashlib
+import json
 import math
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,8 @@ from mpdviz.errors import BadInput, Diverged, Interrupted
 from mpdviz.evaluate import evaluate
 from mpdviz.files import write_text
 from mpdviz.kernels.backend import resolve, using
+from mpdviz.monitor import Monitor
+from mpdviz.networks.base import SpikingNetwork
 from mpdviz.runfolder import RunFolder
 from mpdviz.runstate import Position, Progress, Result
 from mpdviz.schedule import epoch_generator, learning_rate
@@ -74,15 +78,19 @@ class Run:
                 raise BadInput(
                     f"cannot build the network: {error}", "lower --encode-channels or --planes"
                 ) from None
+        self.initial_weights = weights_hash(self.network)
         self.optimizer = torch.optim.SGD(
             self.network.parameters(), config.lr, momentum=config.momentum, weight_decay=config.weight_decay
         )
         self.position = Position()
         self.config = config.model_copy(update={"backend": resolve(config.backend, self._potentials())})
         self.folder.create(resume=resume)
+        self.monitor = Monitor(self.network, self.dataset, config.batch_size)
         if resume and self.folder.last.exists():
             self._restore()
             self._write_tables()
+        else:
+            self._write_result({"finished": False})
         write_text(self.folder.config, self.config.to_toml())
 
     def fit(self, *, on_step: Watcher | None = None, on_epoch: EpochWatcher | None = None) -> Result:
@@ -127,6 +135,9 @@ class Run:
             position.seconds += time.perf_counter() - started
             if on_step is not None:
                 on_step(self._progress(steps))
+            if position.step % (config.record_every or steps) == 0:
+                self._check_finite()
+                self.monitor.record(position.epoch + 1, position.step)
             if stopped.is_set():
                 self._check_finite()
                 self._save_last({})
@@ -221,9 +232,16 @@ class Run:
             self.network.load_state_dict(best.network.state_dict())
             _, metrics["test_accuracy"] = evaluate(self.network, self.dataset, "test", self.config.batch_size)
             self._save(self.folder.best, metrics)
-        return Result(
+        result = Result(
             self.folder.path, int(metrics["epoch"]), metrics["val_accuracy"], metrics["test_accuracy"]
         )
+        reached = {name: value for name, value in asdict(result).items() if name != "folder"}
+        self._write_result({"finished": True} | reached)
+        return result
+
+    def _write_result(self, result: dict[str, Any]) -> None:
+        text = json.dumps({"initial_weights": self.initial_weights} | result, indent=1)
+        write_text(self.folder.result, text + "\n")
 
     def _save(self, path: Path, metrics: dict[str, float], training: dict[str, Any] | None = None) -> None:
         checkpoint.save(
@@ -245,6 +263,8 @@ class Run:
         )
 
     def _save_last(self, metrics: dict[str, float]) -> None:
+        # First: what a resumed run finds beyond its position it drops, what is missing it cannot make up.
+        self.monitor.write(self.folder.mpd)
         training = {"optimizer": self.optimizer.state_dict(), "position": vars(self.position)}
         self._save(self.folder.last, metrics, training)
 
@@ -262,6 +282,19 @@ class Run:
         self.network.load_state_dict(saved.network.state_dict())
         self.optimizer.load_state_dict(saved.training["optimizer"])
         self.position = Position(**saved.training["position"])
+        self.monitor.restore(self.folder.mpd, self.position.epoch + 1, self.position.step)
+
+
+def weights_hash(network: SpikingNetwork) -> str:
+    """SHA-256 of a network's weights and buffers, its width strategies' own left out.
+
+    Runs with equal hashes start alike, whatever their strategies.
+    """
+    digest = hashlib.sha256()
+    for name, value in network.state_dict().items():
+        if ".strategy." not in name:
+            digest.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def check_sizes(config: RunConfig, dataset: Dataset) -> None:

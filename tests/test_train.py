@@ -1,6 +1,7 @@
 """Training: the run folder against plain torch, same seed same bits, stopping and going on, diverging."""
 
 import csv
+import json
 import math
 import os
 import signal
@@ -11,10 +12,12 @@ import tomllib
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
 
+import mpdviz
 from mpdviz import checkpoint, data, networks
 from mpdviz.config import validate
 from mpdviz.diagnose import first_nonfinite
@@ -97,10 +100,50 @@ def test_the_run_folder_holds_what_its_docstring_says(run, config):
         "checkpoints/last.pt",
         "config.toml",
         "metrics.csv",
+        "mpd.csv",
+        "result.json",
         "widths.csv",
     ]
     resolved = config.model_copy(update={"backend": "eager"})  # too short a run to compile for
     assert validate(tomllib.loads(run.config.read_text())) == resolved
+
+
+def test_the_result_names_what_was_reached_and_where_it_started(run, config, tmp_path):
+    result = json.loads(run.result.read_text())
+    metrics = checkpoint.load(run.best).metrics
+    assert {name: result[name] for name in metrics} == metrics
+    assert result["finished"]
+    other = RunFolder(tmp_path / "other")
+    Run(config.model_copy(update={"strategy": "fixed"}), other.path)
+    begun = json.loads(other.result.read_text())
+    assert begun == {"initial_weights": result["initial_weights"], "finished": False}
+    Run(config.model_copy(update={"seed": 1}), tmp_path / "seed")
+    assert (
+        json.loads((tmp_path / "seed" / "result.json").read_text())["initial_weights"]
+        != result["initial_weights"]
+    )
+
+
+def test_mpd_rows_are_those_of_the_first_validation_batch(run, config):
+    table = pd.read_csv(run.mpd)
+    assert list(table["epoch"].unique()) == list(range(1, EPOCHS + 1))
+    assert (table["step"] == STEPS).all()
+    network = checkpoint.load(run.last).network.channels_last().eval()
+    dataset = data.load(config.data, timesteps=config.timesteps)
+    x, _ = next(data.batches(dataset, "val", config.batch_size))
+    with mpdviz.record(network) as mpd, torch.no_grad():
+        network(x)
+    last = table[table["epoch"] == EPOCHS].drop(columns=["epoch", "step"]).reset_index(drop=True)
+    pd.testing.assert_frame_equal(last, mpd.table()[list(last)], check_dtype=False, rtol=1e-12)
+
+
+def test_mpd_rows_every_few_steps(config, tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    fit(config.model_copy(update={"record_every": 2}), folder.path)
+    seen = pd.read_csv(folder.mpd)[["epoch", "step"]].drop_duplicates().itertuples(index=False)
+    assert [tuple(at) for at in seen] == [
+        (e, s) for e in range(1, EPOCHS + 1) for s in range(2, STEPS + 1, 2)
+    ]
 
 
 def test_metrics_have_one_row_an_epoch_with_the_cosine_learning_rate(run):
@@ -305,7 +348,8 @@ def assert_same_run(a, b):
     for name in ("last", "best"):
         assert same(plain(getattr(a, name)), plain(getattr(b, name)))
     assert lasting(a.metrics) == lasting(b.metrics)
-    assert a.widths.read_bytes() == b.widths.read_bytes()
+    for name in ("widths", "mpd", "result"):
+        assert getattr(a, name).read_bytes() == getattr(b, name).read_bytes()
     assert files(a.path) == files(b.path)
 
 

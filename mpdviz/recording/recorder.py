@@ -66,6 +66,7 @@ class Recorder:
         self._forwards = 0
         self._tracer: FanOutTracer | None = None
         self._traced = False
+        self._fan_out: dict[str, float] = {}
         self._position: dict[str, int] | None = None  # of each layer in a sequence stepped from outside
         self._ran: set[str] = set()  # layers that ran in the forward under way
         self._before: tuple[Norm, Tensor, Tensor] | None = None  # latest norm, its output, driven neurons
@@ -119,6 +120,12 @@ class Recorder:
         self._meter.close()
         self._handles, self._detachers, self._before = [], [], None
 
+    def clear(self) -> None:
+        """Forget what was recorded; the model's wiring stays known."""
+        self._layers, self._forwards = {}, 0
+        if self._flow is not None:
+            self._flow.flows = {}
+
     def new_sequence(self) -> None:
         """The next call of each layer is timestep 1, for a network stepped from outside."""
         self._position = {}
@@ -138,11 +145,9 @@ class Recorder:
         self._before = None
         if tracer is None or output is None:  # the forward failed: read the wiring off the next one
             return
-        self._traced = True
-        for name, fan_out in tracer.fan_out.items():
-            if name in self._layers:
-                layer = self._layers[name]
-                layer.info = replace(layer.info, fan_out=fan_out)
+        self._traced, self._fan_out = True, tracer.fan_out
+        for name, layer in self._layers.items():
+            layer.info = replace(layer.info, fan_out=self._fan_out[name])
 
     def _stop_tracing(self) -> None:
         if self._tracer is not None:
@@ -190,11 +195,12 @@ class Recorder:
         census = Census(seen.reshape(shape).cpu().numpy())
         before = self._layers.get(name)
         info = self._describe(name, neuron, kappa, norm)
+        info = replace(info, fan_out=self._fan_out.get(name, info.fan_out))
         if before is None:
             repeated = len(current) > 1 and all(torch.equal(current[0], step) for step in current[1:])
             info = replace(info, repeated_input=repeated)
         else:
-            info = replace(info, fan_out=before.info.fan_out, repeated_input=before.info.repeated_input)
+            info = replace(info, repeated_input=before.info.repeated_input)
         layer = LayerAccumulation(info, statistics, census)
         if before is not None:
             timesteps = max(before.info.timesteps, first + len(v))

@@ -1,0 +1,58 @@
+"""What happens to the potentials over training: the main table of one fixed batch, every so often.
+
+The batch is the first of the validation split, so that rows of different epochs, and of runs on the same
+data, are about the same samples.
+"""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import torch
+
+from mpdviz import columns, data, metrics
+from mpdviz.data import Dataset
+from mpdviz.files import write_text
+from mpdviz.networks.base import SpikingNetwork
+from mpdviz.recording.recorder import Recorder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Monitor:
+    """The rows of a run's `mpd.csv`: epoch, step, then the columns of the main table."""
+
+    def __init__(self, network: SpikingNetwork, dataset: Dataset, batch_size: int) -> None:
+        """Watch `network` on the first validation batch of `dataset`."""
+        self._network, self._recorder = network, Recorder(network)
+        self._x, _ = next(data.batches(dataset, "val", batch_size))
+        self._rows: list[pd.DataFrame] = []
+
+    @torch.no_grad()
+    def record(self, epoch: int, step: int) -> None:
+        """Add the rows of this moment, after `step` steps of `epoch`, in evaluation mode."""
+        training = self._network.training
+        self._recorder.clear()
+        self._recorder.attach()
+        try:
+            self._network.eval()(self._x)
+        finally:
+            self._recorder.detach()
+            self._network.train(training)
+        table = metrics.table(self._recorder.layers)[[column.name for column in columns.MAIN]]
+        table.insert(0, "epoch", epoch)
+        table.insert(1, "step", step)
+        self._rows.append(table)
+
+    def write(self, path: "Path") -> None:
+        """All rows so far, as CSV; nothing where there are none."""
+        if self._rows:
+            write_text(path, pd.concat(self._rows, ignore_index=True).to_csv(index=False))
+
+    def restore(self, path: "Path", epoch: int, step: int) -> None:
+        """Take back the rows of `path` up to `step` steps of `epoch`, where a resumed run goes on."""
+        if path.exists():
+            rows = pd.read_csv(path, dtype=str, keep_default_na=False)  # text: written again as it was
+            at, steps = rows["epoch"].astype(int), rows["step"].astype(int)
+            known = (at < epoch) | ((at == epoch) & (steps <= step))
+            self._rows = [rows[known]] if known.any() else []
