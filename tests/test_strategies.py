@@ -3,11 +3,16 @@
 import math
 import warnings
 
+import numpy as np
 import pytest
+import scipy.stats
 import torch
 
-from mpdviz import strategies
+import mpdviz
+from mpdviz import networks, strategies
 from mpdviz.errors import BadInput, MpdvizWarning
+from mpdviz.norm import frozen_statistics
+from mpdviz.predict import predict
 from mpdviz.strategies import MPDAGL
 
 F64 = torch.float64
@@ -123,7 +128,7 @@ def test_every_strategy_says_what_it_is(name):
         ("MPD-AGL", ["did you mean 'mpd-agl'"]),
         ("fixd", ["did you mean 'fixed'"]),
         ("", ["unknown strategy ''", "choose one of", "fixed", "mpd-agl"]),
-        ("qqqq", ["'qqqq'", "fixed, mpd-agl"]),
+        ("qqqq", ["'qqqq'", "fixed, lsg, mpd-agl"]),
         ("fixed:kappa", ["'fixed:kappa'", "'kappa' is no option", "fixed:kappa=2.5"]),
         ("fixed:kappa=", ["'kappa='"]),
         ("fixed:kappa=wide", ["'kappa=wide'"]),
@@ -134,6 +139,10 @@ def test_every_strategy_says_what_it_is(name):
         ("fixed:kappa=-1", ["kappa=-1", "positive"]),
         ("fixed:kappa=nan", ["kappa=nan", "positive"]),
         ("fixed:kappa=inf", ["kappa=inf", "positive"]),
+        ("observed:ratio=1", ["'observed'", "ratio=1.0", "between 0 and 1"]),
+        ("observed:ratio=nan", ["ratio=nan"]),
+        ("observed:momentum=0", ["momentum=0.0"]),
+        ("lsg:kappa=1", ["'lsg'", "no option"]),
     ],
 )
 def test_bad_strings_get_one_line(text, words):
@@ -142,3 +151,114 @@ def test_bad_strings_get_one_line(text, words):
     message = str(caught.value)
     assert "\n" not in message
     assert all(word in message for word in words), message
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.2, 0.9])
+def test_lsg_is_its_closed_form(decay):
+    learned = torch.tensor(decay, dtype=F64, requires_grad=True)
+    for given in (decay, learned):
+        kappa = strategies.get("lsg").kappa(3, given, 0.4, torch.full((5,), 7.0, dtype=F64))
+        assert kappa.tolist() == pytest.approx([0.8 * math.sqrt(1 + decay**2)] * 3, rel=1e-14)
+        assert not kappa.requires_grad
+
+
+def test_lsg_follows_a_learned_decay():
+    torch.manual_seed(0)
+    network = networks.build("convsnn", strategy="lsg", neuron="plif", timesteps=2, num_classes=3)
+    for _, layer in network.spiking_layers():
+        layer.neuron.w.data.fill_(0.3)
+    decay = 1 / (1 + math.exp(-0.3))
+    for row in network.widths():
+        assert row["kappa"] == pytest.approx(2 * 0.5 * math.sqrt(1 + decay**2), rel=1e-6)
+
+
+@pytest.mark.parametrize("decay", [0.2, 0.9])
+def test_mpd_agl_reset_is_twice_the_predicted_spread(decay):
+    """Its recursion in torch against `predict.reset` in NumPy."""
+    random = np.random.default_rng(1)
+    gamma, beta = random.normal(1, 0.5, 40), random.normal(-0.1, 0.4, 40)
+    kappa = strategies.get("mpd-agl-reset").kappa(
+        6, torch.tensor(decay), 0.5, torch.tensor(gamma).requires_grad_(), torch.tensor(beta)
+    )
+    predicted = predict(
+        "reset", timesteps=6, decay=float(torch.tensor(decay)), v_th=0.5, gamma=gamma, beta=beta
+    )
+    assert kappa.tolist() == pytest.approx((2 * predicted.std).tolist(), rel=1e-12)
+    assert not kappa.requires_grad
+
+
+def test_mpd_agl_reset_is_mpd_agl_at_the_first_timestep_of_equal_channels():
+    gamma = torch.full((8,), 1.3, dtype=F64)
+    kappa = strategies.get("mpd-agl-reset").kappa(1, 0.2, 0.5, gamma)
+    assert kappa.tolist() == pytest.approx(paper(1, 0.2, 0.5, 1.3), rel=1e-14)
+
+
+def test_mpd_agl_reset_has_a_floor():
+    kappa = strategies.get("mpd-agl-reset").kappa(3, 0.2, 0.5, torch.zeros(4, dtype=F64))
+    assert kappa.tolist() == pytest.approx([0.01] * 3)
+
+
+def test_observed_holds_the_quantile_of_normal_potentials():
+    """|v - v_th| < q for a share r of v ~ N(v_th, s^2): q = s Phi^-1((1 + r) / 2)."""
+    strategy = strategies.get("observed:ratio=0.6:momentum=0.25")
+    assert strategy.kappa(2, 0.2, 0.5, torch.ones(3)).tolist() == [1, 1]
+    generator = torch.Generator().manual_seed(2)
+    z = scipy.stats.norm.ppf(0.8)
+    for batch, expected in ((1.0, 1.0), (3.0, 1.5)):  # 0.75 x 1 + 0.25 x 3
+        v = (
+            0.5
+            + batch * torch.randn(2, 4, 20_000, generator=generator) * torch.tensor([1.0, 2.0])[:, None, None]
+        )
+        strategy.observe(v, 0.5)
+        kappa = strategy.kappa(2, 0.2, 0.5, torch.ones(3))
+        assert kappa.tolist() == pytest.approx([2 * expected * z, 4 * expected * z], rel=0.05)
+
+
+def test_observed_leaves_out_what_is_not_finite():
+    strategy = strategies.get("observed:momentum=1")
+    v = torch.tensor([[0.6, 0.7, 0.8, math.nan, math.inf, -math.inf]])
+    strategy.observe(v, 0.5)
+    assert strategy.half_widths.tolist() == pytest.approx([0.2], rel=1e-6)
+    strategy.observe(torch.full((1, 3), math.nan), 0.5)
+    assert strategy.half_widths.tolist() == pytest.approx([0.2], rel=1e-6)
+
+
+def observing(**options):
+    torch.manual_seed(4)
+    sizes = {"encode_channels": 4, "planes": (4, 6), "hidden": 8, "num_classes": 3, "timesteps": 3}
+    return networks.build("convsnn", strategy="observed", **(sizes | options))
+
+
+@pytest.mark.parametrize("neuron", ["lif", "plif"])
+def test_observed_reaches_its_ratio_in_a_network(neuron):
+    network = observing(neuron=neuron)
+    x = torch.randn(64, 1, 8, 8, generator=torch.Generator().manual_seed(5))
+    for _ in range(3):
+        network(x)
+    with mpdviz.record(network.train()) as mpd, frozen_statistics(network), torch.no_grad():
+        network(x)
+    table = mpd.table()
+    assert table["available_ratio"].to_numpy() == pytest.approx(np.full(len(table), 0.5), abs=0.06)
+
+
+def test_observed_learns_in_training_alone():
+    network = observing()
+    x = torch.randn(8, 1, 8, 8, generator=torch.Generator().manual_seed(6))
+    network(x)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    assert sum(name.endswith("half_widths") for name in before) == 5
+    network.eval()(x)
+    with frozen_statistics(network.train()):
+        network(x)
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    network(x + 1)
+    assert not torch.equal(network.encode.strategy.half_widths, before["encode.strategy.half_widths"])
+
+
+def test_observed_survives_saving(tmp_path):
+    trained, fresh = observing(), observing()
+    trained(torch.randn(8, 1, 8, 8))
+    fresh.load_state_dict(trained.state_dict())
+    assert trained.widths() == fresh.widths()
+    with pytest.raises(BadInput, match="T=3, not of T=2"):
+        fresh.encode.kappa(2)

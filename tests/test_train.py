@@ -388,6 +388,18 @@ def test_interrupted_at_every_step_is_still_the_same_run(run, config, tmp_path):
     assert_same_run(folder, run)
 
 
+def test_a_strategy_that_keeps_averages_resumes_with_them(config, tmp_path):
+    settings = config.model_copy(update={"strategy": "observed:momentum=0.5"})
+    whole, folder = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "run")
+    fit(settings, whole.path)
+    with pytest.raises(Interrupted):
+        Run(settings, folder.path).fit(on_step=stop_at(2, 2, signal.SIGINT))
+    fit(settings, folder.path, resume=True)
+    assert_same_run(folder, whole)
+    widths = pd.read_csv(whole.widths)
+    assert widths.groupby("epoch")["kappa"].nunique().min() > 1
+
+
 def test_a_second_signal_acts_at_once(config, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         Run(config, tmp_path / "run").fit(on_step=stop_at(1, 2, times=2))

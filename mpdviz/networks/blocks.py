@@ -41,8 +41,20 @@ class SpikingLayer(nn.Module):
 
     def fire(self, synaptic: Tensor) -> Tensor:
         """Normalise the synapses' output `[T, N, C, ...]` and run the neurons on it."""
-        spikes: Tensor = self.neuron(self.norm(synaptic), self.kappa(len(synaptic)))
+        current, kappa = self.norm(synaptic), self.kappa(len(synaptic))
+        # Like batch norm's own averages, what a strategy learns from potentials stays as it is while frozen.
+        learns = self.strategy.observes and self.training and not self.norm.frozen
+        if learns:
+            self.neuron.observers.append(self._show)
+        try:
+            spikes: Tensor = self.neuron(current, kappa)
+        finally:
+            if learns:
+                self.neuron.observers.remove(self._show)
         return spikes
+
+    def _show(self, current: Tensor, v: Tensor, spikes: Tensor, kappa: Tensor) -> None:
+        self.strategy.observe(v, self.neuron.v_th)
 
 
 class ConvSpike(SpikingLayer):

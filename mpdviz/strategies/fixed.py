@@ -1,0 +1,38 @@
+"""`fixed`: one constant width."""
+
+from typing import ClassVar
+
+from torch import Tensor
+
+from mpdviz.errors import BadInput
+from mpdviz.strategies.base import Strategy
+
+
+class Fixed(Strategy):
+    """One constant width everywhere, the practice the others are measured against (kappa = 1: STBP)."""
+
+    name: ClassVar[str] = "fixed"
+    scope: ClassVar[str] = "network"
+    source: ClassVar[str] = "Wu et al., Frontiers in Neuroscience 2018 (STBP)"
+
+    def __init__(self, kappa: float = 1.0) -> None:
+        """Set the width.
+
+        Raises:
+            BadInput: `kappa` is not a positive number.
+        """
+        super().__init__()
+        if not 0 < kappa < 3e38:
+            raise BadInput(f"strategy 'fixed': kappa={kappa}", "give a positive width")
+        self.width = float(kappa)
+
+    def kappa(
+        self,
+        timesteps: int,
+        decay: Tensor | float,
+        v_th: float,
+        gamma: Tensor,
+        beta: Tensor | None = None,
+    ) -> Tensor:
+        """The constant, T times."""
+        return gamma.new_full((timesteps,), self.width).detach()

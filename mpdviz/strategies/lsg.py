@@ -1,0 +1,35 @@
+"""`lsg`: the width from the decay alone, which PLIF neurons learn."""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from mpdviz.strategies.base import Strategy
+
+
+class LSG(Strategy):
+    """Width of the potential's spread at batch norm's initial weights (Lian et al., IJCAI 2023).
+
+        kappa = 2 v_th sqrt(1 + decay^2)    at every timestep,
+
+    the case gamma = 1, beta = 0 of `mpd-agl` at t > 1. The published method learns the decay, one a layer,
+    starting at 0.2: take `plif` neurons for it; with `lif` neurons the width is a constant. The width
+    itself passes no gradient to the decay.
+    """
+
+    name: ClassVar[str] = "lsg"
+    scope: ClassVar[str] = "layer (through a learned decay: plif)"
+    source: ClassVar[str] = "Lian et al., IJCAI 2023"
+
+    def kappa(
+        self,
+        timesteps: int,
+        decay: Tensor | float,
+        v_th: float,
+        gamma: Tensor,
+        beta: Tensor | None = None,
+    ) -> Tensor:
+        """See the class."""
+        decay = torch.as_tensor(decay, dtype=torch.float64, device=gamma.device).detach()
+        return (2 * v_th * torch.sqrt(1 + decay * decay)).to(gamma.dtype).expand(timesteps)

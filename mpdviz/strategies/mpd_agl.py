@@ -1,0 +1,60 @@
+"""`mpd-agl`: the width from what batch norm and decay predict."""
+
+import warnings
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from mpdviz.errors import MpdvizWarning
+from mpdviz.strategies.base import Strategy
+
+
+class MPDAGL(Strategy):
+    """Width equal to twice the predicted spread of the potential (Jiang et al., IJCAI 2025).
+
+    With gamma_mean the mean of the tdBN's weights:
+
+        kappa(1)     = 2 gamma_mean v_th
+        kappa(t > 1) = 2 sqrt(1 + decay^2) gamma_mean v_th
+
+    so the half-width is the standard deviation that Theorems 1 and 2 predict. The released code gives a
+    surrogate that is zero everywhere (gamma_mean < 0) or NaN (gamma_mean = 0); a spread is a magnitude,
+    so here gamma_mean <= 0 counts as max(|gamma_mean|, FLOOR), with a warning.
+    """
+
+    name: ClassVar[str] = "mpd-agl"
+    scope: ClassVar[str] = "layer, t = 1 against t > 1"
+    source: ClassVar[str] = "Jiang et al., IJCAI 2025, arXiv 2505.11863"
+
+    FLOOR: ClassVar[float] = 0.01
+
+    def kappa(
+        self,
+        timesteps: int,
+        decay: Tensor | float,
+        v_th: float,
+        gamma: Tensor,
+        beta: Tensor | None = None,
+    ) -> Tensor:
+        """See the class."""
+        # The mean in gamma's precision, the rest in float64 and rounded once: exactly the reference's widths.
+        gamma_mean = gamma.detach().mean().double()
+        _warn_if_not_positive(gamma_mean, self.FLOOR)
+        decay = torch.as_tensor(decay, dtype=torch.float64, device=gamma.device).detach()
+        spread = torch.where(gamma_mean > 0, gamma_mean, gamma_mean.abs().clamp_min(self.FLOOR))
+        first = 2 * spread * v_th
+        later = first * torch.sqrt(1 + decay * decay)
+        return torch.cat([first.reshape(1), later.expand(timesteps - 1)]).to(gamma.dtype)
+
+
+def _warn_if_not_positive(gamma_mean: Tensor, floor: float) -> None:
+    # Looking at a value on an accelerator would make every layer wait for it; training writes the widths
+    # after each epoch on the CPU, so the warning is not lost there.
+    if gamma_mean.device.type == "cpu" and not torch.compiler.is_compiling() and gamma_mean <= 0:
+        warnings.warn(
+            "mpd-agl: a layer's mean batch-norm weight is not positive, where the method defines no width; "
+            f"its magnitude (at least {floor}) is used",
+            MpdvizWarning,
+            stacklevel=3,
+        )

@@ -1,0 +1,57 @@
+"""`mpd-agl-reset`: the width from the prediction that models the reset."""
+
+import math
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from mpdviz.strategies.base import Strategy
+
+
+class MPDAGLReset(Strategy):
+    """Width equal to twice the spread that the reset-aware prediction gives (ours).
+
+    As in `mpdviz.predict.reset`, every channel c of the batch norm is one normal component whose mean m and
+    standard deviation s follow, with a = (v_th - m) / s and Phi, phi the normal distribution and density,
+
+        E1 = m Phi(a) - s phi(a),   E2 = (m^2 + s^2) Phi(a) - s phi(a) (m + v_th)
+        m' = decay E1 + beta_c,     s'^2 = decay^2 (E2 - E1^2) + (gamma_c v_th)^2
+
+    from m = beta_c, s = |gamma_c| v_th at t = 1. The half-width at t is the standard deviation of their
+    equally weighted mixture: spread within the channels and between their means, at least FLOOR v_th.
+    """
+
+    name: ClassVar[str] = "mpd-agl-reset"
+    scope: ClassVar[str] = "layer x timestep"
+    source: ClassVar[str] = "ours, after Jiang et al., IJCAI 2025"
+
+    FLOOR: ClassVar[float] = 0.01
+
+    @torch.no_grad()
+    def kappa(
+        self,
+        timesteps: int,
+        decay: Tensor | float,
+        v_th: float,
+        gamma: Tensor,
+        beta: Tensor | None = None,
+    ) -> Tensor:
+        """See the class; `beta` None means 0."""
+        keep = torch.as_tensor(decay, dtype=torch.float64, device=gamma.device)
+        s0 = gamma.double().abs() * v_th
+        m0 = torch.zeros_like(s0) if beta is None else beta.double()
+        m, s = m0, s0
+        widths = []
+        for t in range(timesteps):
+            if t:
+                a = (v_th - m) / s.clamp_min(1e-30)
+                below = torch.special.ndtr(a)
+                density = torch.exp(-a.clamp(-40, 40).square() / 2) / math.sqrt(2 * math.pi)
+                e1 = m * below - s * density
+                e2 = (m * m + s * s) * below - s * density * (m + v_th)
+                m = keep * e1 + m0
+                s = (keep * keep * (e2 - e1 * e1).clamp_min(0) + s0 * s0).sqrt()
+            spread = (s.square().mean() + m.var(correction=0)).sqrt()
+            widths.append(2 * spread.clamp_min(self.FLOOR * v_th))
+        return torch.stack(widths).to(gamma.dtype)

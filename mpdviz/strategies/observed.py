@@ -1,0 +1,89 @@
+"""`observed`: the width that holds a wanted available ratio on the potentials themselves."""
+
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from mpdviz.errors import BadInput
+from mpdviz.strategies.base import Strategy
+
+
+class Observed(Strategy):
+    """Width at which a share `ratio` of the layer's potentials is available (ours).
+
+    With q(t) the `ratio`-quantile of |v(t) - v_th| over a training batch,
+
+        kappa(t) = 2 q_avg(t),    q_avg(t) <- (1 - momentum) q_avg(t) + momentum q(t),
+
+    so a rectangular surrogate has that share inside; other shapes are dilated alike. The first batch sets
+    q_avg; before it the width is 1. The averages are saved with the network, and evaluation uses them as
+    they are. Of a large layer every n-th potential is looked at, some SAMPLE of each timestep.
+    """
+
+    name: ClassVar[str] = "observed"
+    scope: ClassVar[str] = "layer x timestep"
+    source: ClassVar[str] = "ours; options ratio, momentum"
+    observes: ClassVar[bool] = True
+
+    SAMPLE: ClassVar[int] = 8192
+    FLOOR: ClassVar[float] = 0.01
+    """Smallest half-width, in units of v_th."""
+
+    half_widths: Tensor
+
+    def __init__(self, ratio: float = 0.5, momentum: float = 0.1) -> None:
+        """Set the wanted share and the weight of the newest batch.
+
+        Raises:
+            BadInput: `ratio` not between 0 and 1, or `momentum` not in (0, 1].
+        """
+        super().__init__()
+        if not 0 < ratio < 1:
+            raise BadInput(f"strategy 'observed': ratio={ratio}", "give a share between 0 and 1, e.g. 0.5")
+        if not 0 < momentum <= 1:
+            raise BadInput(f"strategy 'observed': momentum={momentum}", "give a number in (0, 1], e.g. 0.1")
+        self.ratio, self.momentum = float(ratio), float(momentum)
+        # T is known from the first batch on.
+        self.register_buffer("half_widths", torch.zeros(0))
+
+    def kappa(
+        self,
+        timesteps: int,
+        decay: Tensor | float,
+        v_th: float,
+        gamma: Tensor,
+        beta: Tensor | None = None,
+    ) -> Tensor:
+        """See the class.
+
+        Raises:
+            BadInput: the averages belong to another T.
+        """
+        if not len(self.half_widths):
+            return gamma.new_ones(timesteps)
+        if len(self.half_widths) != timesteps:
+            raise BadInput(
+                f"strategy 'observed' holds widths of T={len(self.half_widths)}, not of T={timesteps}",
+                "use the network with the T it was trained with",
+            )
+        return 2 * self.half_widths.clamp_min(self.FLOOR * v_th).to(gamma.dtype)
+
+    @torch.no_grad()
+    def observe(self, v: Tensor, v_th: float) -> None:
+        """Take the quantiles of this batch into the averages; potentials that are not finite are left out."""
+        flat = v.reshape(len(v), -1)
+        away = (flat[:, :: max(1, flat.shape[1] // self.SAMPLE)].float() - v_th).abs()
+        away = torch.where(away.isfinite(), away, torch.nan)
+        quantiles = torch.nanquantile(away, self.ratio, dim=1)
+        if not len(self.half_widths):
+            self.half_widths = quantiles
+        else:
+            known = torch.where(quantiles.isnan(), self.half_widths, quantiles)
+            self.half_widths = torch.lerp(self.half_widths, known, self.momentum)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        saved = state_dict.get(f"{prefix}half_widths")
+        if saved is not None:
+            self.half_widths = torch.zeros_like(saved, device=self.half_widths.device)
+        super()._load_from_state_dict(state_dict, prefix, *args)
