@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import torch
 
-from mpdviz import columns, data, metrics
+from mpdviz import data, metrics
 from mpdviz.data import Dataset
 from mpdviz.files import write_text
 from mpdviz.networks.base import SpikingNetwork
@@ -39,7 +39,7 @@ class Monitor:
         finally:
             self._recorder.detach()
             self._network.train(training)
-        table = metrics.table(self._recorder.layers)[[column.name for column in columns.MAIN]]
+        table = metrics.main_columns(self._recorder.layers)
         table.insert(0, "epoch", epoch)
         table.insert(1, "step", step)
         self._rows.append(table)
