@@ -1,7 +1,8 @@
 """What happens to the potentials over training: the main table of one fixed batch, every so often.
 
-The batch is the first of the validation split, so that rows of different epochs, and of runs on the same
-data, are about the same samples.
+The samples are the first of the validation split, so that rows of different epochs, and of runs on the
+same data, are about the same ones. They are few: a sample is thousands of potentials, and recording is to
+take no more than a twentieth of the time of training.
 """
 
 from typing import TYPE_CHECKING
@@ -19,13 +20,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+SAMPLES = 32
+
+
 class Monitor:
     """The rows of a run's `mpd.csv`: epoch, step, then the columns of the main table."""
 
-    def __init__(self, network: SpikingNetwork, dataset: Dataset, batch_size: int) -> None:
-        """Watch `network` on the first validation batch of `dataset`."""
+    def __init__(self, network: SpikingNetwork, dataset: Dataset) -> None:
+        """Watch `network` on the first SAMPLES validation samples of `dataset`."""
         self._network, self._recorder = network, Recorder(network)
-        self._x, _ = next(data.batches(dataset, "val", batch_size))
+        self._x, _ = next(data.batches(dataset, "val", SAMPLES))
         self._rows: list[pd.DataFrame] = []
 
     @torch.no_grad()

@@ -2,7 +2,7 @@
 
 config.toml           the run's settings
 metrics.csv           one row an epoch
-mpd.csv               the main table of one fixed validation batch, over training
+mpd.csv               the main table of the first validation samples, over training
 result.json           hash of the initial weights; what the run reached, once it is finished
 widths.csv            surrogate width and batch-norm weights, one row an epoch, layer and timestep
 checkpoints/last.pt   the latest state, to resume from

@@ -85,7 +85,7 @@ class Run:
         self.position = Position()
         self.config = config.model_copy(update={"backend": resolve(config.backend, self._potentials())})
         self.folder.create(resume=resume)
-        self.monitor = Monitor(self.network, self.dataset, config.batch_size)
+        self.monitor = Monitor(self.network, self.dataset)
         if resume and self.folder.last.exists():
             self._restore()
             self._write_tables()

@@ -124,13 +124,13 @@ def test_the_result_names_what_was_reached_and_where_it_started(run, config, tmp
     )
 
 
-def test_mpd_rows_are_those_of_the_first_validation_batch(run, config):
+def test_mpd_rows_are_those_of_the_first_validation_samples(run, config):
     table = pd.read_csv(run.mpd)
     assert list(table["epoch"].unique()) == list(range(1, EPOCHS + 1))
     assert (table["step"] == STEPS).all()
     network = checkpoint.load(run.last).network.channels_last().eval()
     dataset = data.load(config.data, timesteps=config.timesteps)
-    x, _ = next(data.batches(dataset, "val", config.batch_size))
+    x, _ = next(data.batches(dataset, "val", 32))
     with mpdviz.record(network) as mpd, torch.no_grad():
         network(x)
     last = table[table["epoch"] == EPOCHS].drop(columns=["epoch", "step"]).reset_index(drop=True)
