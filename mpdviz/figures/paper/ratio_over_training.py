@@ -1,0 +1,33 @@
+"""The gradient-available ratio of every layer and timestep while the network trains."""
+
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from mpdviz.figures.paper.look import Look
+from mpdviz.figures.paper.panels import over_epochs
+from mpdviz.figures.paper.study import Study, common_epochs, over_seeds
+
+
+def numbers(study: Study) -> pd.DataFrame:
+    """Ratio (a share) by variant, layer, timestep and epoch, summarised over seeds like `widths.numbers`."""
+    keys = ["variant", "layer", "name", "timestep", "epoch"]
+    return over_seeds(common_epochs(study["mpd"]), keys, "available_ratio")
+
+
+def ratio_over_training(study: Study, look: Look) -> Figure:
+    """Draw the ratios, a panel a layer; see `panels.over_epochs`."""
+    figure = over_epochs(study, numbers(study), look, "available ratio (%)")
+    for axis in figure.axes:
+        axis.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g}"))
+    return figure
+
+
+def caption(study: Study) -> str:
+    """What the figure shows."""
+    return (
+        "Share of the membrane potentials inside the gradient-available interval by layer over training, on "
+        "the same batch of validation data after each epoch (mpd.csv). "
+        "Lines: means over seeds, from dark (t = 1) to light (t = T). "
+        f"{study.spread('Bands', 'mean +- sample standard deviation')} {study.describe()}"
+    )

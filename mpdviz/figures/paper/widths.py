@@ -1,0 +1,28 @@
+"""The surrogate's width at every layer and timestep while the network trains."""
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from mpdviz.figures.paper.look import Look
+from mpdviz.figures.paper.panels import over_epochs
+from mpdviz.figures.paper.study import Study, common_epochs, over_seeds
+
+
+def numbers(study: Study) -> pd.DataFrame:
+    """Width by variant, layer, timestep and epoch: mean, sample std, least, greatest and n over seeds."""
+    keys = ["variant", "layer", "name", "timestep", "epoch"]
+    return over_seeds(common_epochs(study["widths"]), keys, "kappa")
+
+
+def widths(study: Study, look: Look) -> Figure:
+    """Draw the widths, a panel a layer; see `panels.over_epochs`."""
+    return over_epochs(study, numbers(study), look, r"surrogate width $\kappa$ (potential)")
+
+
+def caption(study: Study) -> str:
+    """What the figure shows."""
+    return (
+        "Full width of the surrogate gradient by layer over training, after each epoch (widths.csv). "
+        "Lines: means over seeds, from dark (t = 1) to light (t = T). "
+        f"{study.spread('Bands', 'mean +- sample standard deviation')} {study.describe()}"
+    )
