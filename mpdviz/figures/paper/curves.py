@@ -6,7 +6,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from mpdviz.figures.paper.look import Look, colours, legend, line_handles
-from mpdviz.figures.paper.study import Study, common_epochs, over_seeds
+from mpdviz.figures.paper.seeds import common_epochs, over_seeds
+from mpdviz.figures.paper.study import Study
 from mpdviz.figures.style import OBSERVED
 
 QUANTITIES = {"loss": "loss (nats)", "accuracy": "accuracy (%)"}

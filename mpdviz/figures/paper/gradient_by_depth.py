@@ -5,7 +5,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from mpdviz.figures.paper.look import Look, colours, legend, line_handles, markers
-from mpdviz.figures.paper.study import Study, over_seeds
+from mpdviz.figures.paper.seeds import over_seeds
+from mpdviz.figures.paper.study import Study
 from mpdviz.figures.style import layer_ticks
 
 

@@ -13,6 +13,8 @@ from mpdviz.figures.style import OBSERVED, THRESHOLD, shown_timesteps
 
 MOST = 10
 """Timesteps that fit beside each other."""
+NARROW = 0.6
+"""Inches of a panel under which labels of ticks like 0.5 would touch."""
 
 
 def numbers(study: Study) -> pd.DataFrame:
@@ -48,6 +50,8 @@ def potentials(study: Study, look: Look) -> Figure:
             for axis, timestep in zip(row, timesteps, strict=True):
                 here = (bars["variant"] == variant) & (bars["timestep"] == timestep)
                 _panel(axis, bars[here], colour, look)
+                steps = [1, 2, 10] if width / len(timesteps) < NARROW else [1, 2, 5, 10]
+                axis.xaxis.set_major_locator(MaxNLocator(3, steps=steps))
                 if index == 0:
                     axis.set_title(f"$t={timestep}$\n{axis.get_title()}", fontsize=look.font - 1)
             row[0].set_ylabel(variant.replace(", ", "\n"), fontsize=look.font - 1)
@@ -103,6 +107,5 @@ def _panel(axis: Axes, bars: pd.DataFrame, colour: str, look: Look) -> None:
     ratio = first["available_ratio"]
     share = "none finite" if pd.isna(ratio) else f"{ratio:.0%}"
     axis.set_title(share, fontsize=look.font - 1)
-    axis.xaxis.set_major_locator(MaxNLocator(3))
     axis.yaxis.set_major_locator(MaxNLocator(3))
     look.finish(axis)

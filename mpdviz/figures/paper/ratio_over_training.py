@@ -6,7 +6,8 @@ from matplotlib.ticker import FuncFormatter
 
 from mpdviz.figures.paper.look import Look
 from mpdviz.figures.paper.panels import over_epochs
-from mpdviz.figures.paper.study import Study, common_epochs, over_seeds
+from mpdviz.figures.paper.seeds import common_epochs, over_seeds
+from mpdviz.figures.paper.study import Study
 
 
 def numbers(study: Study) -> pd.DataFrame:

@@ -86,7 +86,7 @@ def check_comparable(runs: Sequence[Run]) -> None:
 
 def _read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     try:
-        table = pd.read_csv(path, float_precision="round_trip")
+        table = pd.read_csv(path)
     except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
         raise BadInput(f"cannot read {path}: {error}", "train the run again") from None
     lacking = [column for column in columns if column not in table]

@@ -8,7 +8,8 @@ from matplotlib.lines import Line2D
 
 from mpdviz.figures.paper.look import Look, colours, legend, line_handles, markers
 from mpdviz.figures.paper.panels import layer_panels
-from mpdviz.figures.paper.study import Study, over_seeds
+from mpdviz.figures.paper.seeds import over_seeds
+from mpdviz.figures.paper.study import Study
 from mpdviz.figures.style import OBSERVED
 
 SOURCES = {"observed": "std", "predicted": "predicted_std"}
@@ -39,8 +40,8 @@ def spread(study: Study, look: Look) -> Figure:
                 style = "--" if source == "predicted" else "none"
                 shape = marker if source == "observed" else ("_" if len(line) == 1 else "")
                 axes[layer].errorbar(
-                    line["timestep"],
-                    line["mean"],
+                    line["timestep"].to_numpy(),
+                    line["mean"].to_numpy(),
                     yerr=line["std"] if line["std"].notna().any() else None,
                     color=colour,
                     ls=style,
