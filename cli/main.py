@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from mpdviz.errors import MpdvizError, MpdvizWarning
 
-from . import bench, check, figures, inspect, listing, train
+from . import bench, check, compare, figures, inspect, listing, train
 from .output import say
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app.command("train", help=train.HELP)(train.train)
 app.command("inspect", help=inspect.HELP)(inspect.inspect)
 app.command("figures", help=figures.HELP)(figures.figures)
 app.command("check", help=check.HELP)(check.check)
+app.command("compare", help=compare.HELP)(compare.compare)
 app.command("bench", help=bench.HELP)(bench.bench)
 app.command("list", help=listing.HELP)(listing.list_)
 

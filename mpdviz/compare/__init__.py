@@ -1,0 +1,1 @@
+"""Many runs or checkpoints side by side: plan, launch, collect, paired statistics, cross what-if."""

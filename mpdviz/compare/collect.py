@@ -1,0 +1,137 @@
+"""Run folders of a comparison -> tables: accuracy a strategy, paired differences, what is missing."""
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mpdviz.compare import paired
+from mpdviz.compare.launch import is_finished, read_result
+from mpdviz.compare.plan import Comparison, Planned, differences
+from mpdviz.config import validate
+from mpdviz.errors import BadInput
+from mpdviz.files import exists, read_bytes, write_text
+
+
+@dataclass(frozen=True, eq=False)
+class Collected:
+    """What a comparison came to."""
+
+    runs: pd.DataFrame
+    """One row a planned run: strategy, seed, finished, epoch, val_accuracy, test_accuracy, initial_weights,
+    folder (within the comparison's)."""
+    accuracy: pd.DataFrame
+    """One row a strategy: n, mean, std (sample standard deviation) of the test accuracy, as fractions."""
+    differences: pd.DataFrame
+    """One row a strategy but the first: n, difference, std, low, high (95 % interval), sentence."""
+    missing: tuple[str, ...]
+    """Runs without a result."""
+
+    def write(self, folder: Path) -> Iterator[Path]:
+        """Write runs.csv, accuracy.csv and differences.csv, and yield each path once written."""
+        for name in ("runs", "accuracy", "differences"):
+            table: pd.DataFrame = getattr(self, name)
+            write_text(folder / f"{name}.csv", table.to_csv(index=False))
+            yield folder / f"{name}.csv"
+
+    def summary(self) -> pd.DataFrame:
+        """Accuracy and difference in one table; NaN differences for the first strategy."""
+        columns = ["strategy", "pairs", "difference", "low", "high"]
+        apart = self.differences.rename(columns={"n": "pairs"})[columns]
+        return self.accuracy.merge(apart, on="strategy", how="left").astype({"pairs": "Int64"})
+
+
+def collect(comparison: Comparison) -> Collected:
+    """Read the results of every run of a comparison.
+
+    Raises:
+        BadInput: no run is finished, a run was made with other settings than the comparison's (data, T, ...),
+            or runs of one seed did not start from the same weights.
+    """
+    planned = comparison.runs()
+    for run in planned:
+        _check_settings(run)
+    runs = pd.DataFrame([_row(comparison, run) for run in planned])
+    _check_initial_weights(runs)
+    finished = runs[runs["finished"]]
+    if finished.empty:
+        raise BadInput(
+            f"{comparison.folder} holds no finished run", "train with `mpdviz compare --strategies ...`"
+        )
+    accuracies = {name: _by_seed(finished[finished["strategy"] == name]) for name in comparison.strategies}
+    missing = tuple(run.name for run in planned if not is_finished(run))
+    return Collected(runs, _accuracy(accuracies), _differences(accuracies), missing)
+
+
+def _check_settings(run: Planned) -> None:
+    path = run.folder.config
+    if not exists(path):
+        return
+    try:
+        content = tomllib.loads(read_bytes(path, "settings").decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path} is not TOML: {error}", "restore it, or remove the run folder") from None
+    config = validate(content, str(path))
+    unlike = differences(run.config, config)
+    for name in ("strategy", "seed"):
+        wanted, found = getattr(run.config, name), getattr(config, name)
+        if wanted != found:
+            unlike = f"{name} {wanted} and {found}"
+    if unlike:
+        raise BadInput(
+            f"{run.folder.path} holds another kind of run than the rest of the comparison: {unlike}",
+            "compare runs that differ in strategy and seed only; move it away",
+        )
+
+
+def _row(comparison: Comparison, run: Planned) -> dict[str, Any]:
+    result = read_result(run)
+    return {
+        "strategy": run.config.strategy,
+        "seed": run.config.seed,
+        "finished": bool(result.get("finished")),
+        "epoch": result.get("epoch"),
+        "val_accuracy": result.get("val_accuracy"),
+        "test_accuracy": result.get("test_accuracy"),
+        "initial_weights": result.get("initial_weights"),
+        "folder": run.folder.path.relative_to(comparison.folder).as_posix(),
+    }
+
+
+def _check_initial_weights(runs: pd.DataFrame) -> None:
+    for seed, group in runs.dropna(subset="initial_weights").groupby("seed"):
+        hashes = dict(zip(group["strategy"], group["initial_weights"], strict=True))
+        if len(set(hashes.values())) > 1:
+            names = ", ".join(f"{name} {str(digest)[:8]}" for name, digest in hashes.items())
+            raise BadInput(
+                f"runs of seed {seed} did not start from the same weights: {names}",
+                "train them again with one version of mpdviz and of torch",
+            )
+
+
+def _by_seed(runs: pd.DataFrame) -> dict[int, float]:
+    return {int(seed): float(value) for seed, value in zip(runs["seed"], runs["test_accuracy"], strict=True)}
+
+
+def _accuracy(accuracies: Mapping[str, Mapping[int, float]]) -> pd.DataFrame:
+    rows = []
+    for name, by_seed in accuracies.items():
+        summary = paired.summarise(list(by_seed.values()))
+        rows.append({"strategy": name, "n": summary.n, "mean": summary.mean, "std": summary.std})
+    return pd.DataFrame(rows)
+
+
+def _differences(accuracies: Mapping[str, Mapping[int, float]]) -> pd.DataFrame:
+    columns = ["strategy", "against", "n", "seeds", "difference", "std", "low", "high", "sentence"]
+    reference, *others = accuracies
+    rows = []
+    for name in others:
+        difference = paired.compare(accuracies[name], accuracies[reference])
+        values = (difference.mean, difference.std, difference.low, difference.high)
+        seeds = " ".join(map(str, difference.seeds))
+        told = paired.sentence(name, reference, difference)
+        rows.append((name, reference, difference.n, seeds, *values, told))
+    return pd.DataFrame(rows, columns=columns)

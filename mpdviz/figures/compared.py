@@ -1,0 +1,99 @@
+"""Several networks over depth: available ratio, mean gain, firing rate, gradient norm, foreign widths."""
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from mpdviz.figures.style import PAGE_WIDTH, layer_ticks, style
+
+PANELS = {
+    "available_ratio": "available\nratio",
+    "mean_gain": "mean gain\n(1/potential)",
+    "firing_rate": "firing rate",
+    "grad_norm": r"norm of $\partial L/\partial v$" + "\n(loss/potential)",
+}
+"""Columns of the compared table, one a panel, and their labels."""
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#222222")
+"""Okabe & Ito's palette, in the order in which networks take it."""
+MARKERS = "osDv^<>"
+MOST_CROSSED = 3
+"""Networks beyond which foreign widths would be more lines than can be told apart."""
+
+
+def numbers(sides: pd.DataFrame, cross: pd.DataFrame) -> pd.DataFrame:
+    """The points that the figure shows, one row a layer, network and network whose widths they are.
+
+    Args:
+        sides: `compare.checkpoints.sides`.
+        cross: `compare.checkpoints.cross` of the same networks.
+
+    Returns:
+        Columns `layer, potentials, widths, available_ratio, mean_gain, firing_rate, grad_norm`; rates and
+        norms do not change with another's widths and are NaN there. Foreign widths are means over timesteps.
+    """
+    own = sides.rename(columns={"checkpoint": "potentials"}).assign(widths=sides["checkpoint"])
+    keys = ["layer", "potentials", "widths"]
+    own = own[[*keys, *PANELS]]
+    if sides["checkpoint"].nunique() > MOST_CROSSED:
+        return own.reset_index(drop=True)
+    foreign = cross[cross["potentials"] != cross["widths"]]
+    values = ["available_ratio", "mean_gain"]
+    groups = foreign.groupby(keys, sort=False)[values]
+    means = groups.mean().where(groups.count() == groups.size().to_frame().to_numpy())
+    points = pd.concat([own, means.reset_index()])
+    return points.sort_values("layer", kind="stable", ignore_index=True)
+
+
+def compared(sides: pd.DataFrame, cross: pd.DataFrame) -> Figure:
+    """Draw a line a network over depth; dashed, its potentials under another's widths (up to three networks).
+
+    Args:
+        sides: `compare.checkpoints.sides`.
+        cross: `compare.checkpoints.cross` of the same networks.
+
+    Returns:
+        The figure, not drawn yet, 7 inches wide.
+    """
+    points = numbers(sides, cross)
+    labels = list(dict.fromkeys(points["potentials"]))
+    panels = [column for column in PANELS if points[column].notna().any()]
+    with style():
+        figure = Figure(figsize=(PAGE_WIDTH, 1.4 * len(panels) + 0.8), layout="constrained")
+        axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
+        for axis, column in zip(axes, panels, strict=True):
+            _panel(axis, points, column, labels)
+        layer_ticks(axes[-1], points["layer"], 30)
+        axes[-1].set_xlabel("layer, from input to output")
+        handles, texts = axes[0].get_legend_handles_labels()
+        figure.legend(handles, texts, loc="outside upper center", ncols=3)
+        figure.align_ylabels()
+    return figure
+
+
+def _panel(axis: Axes, points: pd.DataFrame, column: str, labels: list[str]) -> None:
+    """One column, a line for every pair of potentials and widths that has it."""
+    for keys, line in points.groupby(["potentials", "widths"], sort=False):
+        potentials, widths = map(str, keys)
+        if line[column].isna().all():
+            continue
+        own = potentials == widths
+        place = labels.index(potentials)
+        axis.plot(
+            line["layer"],
+            line[column],
+            "-" if own else "--",
+            color=COLOURS[place % len(COLOURS)],
+            marker=MARKERS[labels.index(widths) % len(MARKERS)],
+            ms=4,
+            mfc=None if own else "white",
+            lw=1.0 if own else 0.7,
+            label=potentials if own else f"{potentials} under widths of {widths}",
+        )
+    if column == "grad_norm" and (points[column].dropna() > 0).all():
+        axis.set_yscale("log")
+    if column in ("available_ratio", "firing_rate"):
+        axis.set_ylim(0, 1 if column == "available_ratio" else None)
+        axis.yaxis.set_major_formatter(PercentFormatter(1))
+    axis.set_ylabel(PANELS[column])
+    axis.grid(axis="y", lw=0.3, color="#CCCCCC")
