@@ -34,6 +34,7 @@ class RunConfig(BaseModel):
         0.2, description="share of the potential kept each step"
     )
     v_th: Positive = Field(0.5, description="firing threshold")
+    gamma: Positive = Field(1.0, description="initial weight of every batch norm, in units of v_th")
     strategy: str = Field("mpd-agl", description="surrogate width, e.g. mpd-agl or fixed:kappa=2.5")
     surrogate: str = Field("rectangular", description="shape of the surrogate derivative")
     timesteps: Count = Field(4, description="T")
@@ -63,6 +64,7 @@ class RunConfig(BaseModel):
             "neuron": self.neuron,
             "decay": self.decay,
             "v_th": self.v_th,
+            "gamma": self.gamma,
             "surrogate": self.surrogate,
         }
         sizes = {"encode_channels": self.encode_channels, "planes": self.planes}

@@ -279,11 +279,14 @@ def test_memory_layout_changes_nothing_but_rounding(name):
 
 
 def test_options_reach_every_layer():
-    network = small("convsnn", neuron="plif", decay=0.7, v_th=0.9, surrogate="atan", strategy="fixed:kappa=3")
+    network = small(
+        "convsnn", neuron="plif", decay=0.7, v_th=0.9, surrogate="atan", strategy="fixed:kappa=3", gamma=2
+    )
     for _, layer in network.spiking_layers():
         assert layer.neuron.decay.item() == pytest.approx(0.7)
         assert layer.neuron.v_th == layer.norm.v_th == 0.9
         assert layer.neuron.surrogate.name == "atan"
+        assert bool((layer.norm.weight == 2).all())
         assert layer.kappa(2).tolist() == [3, 3]
 
 
@@ -385,3 +388,4 @@ def test_sizes_below_one_are_refused(option):
 def test_constants_out_of_range_are_refused():
     refused(lambda: small("convsnn", decay=1.5), "decay=1.5")
     refused(lambda: small("convsnn", v_th=0.0), "v_th=0.0")
+    refused(lambda: small("convsnn", gamma=0.0), "gamma=0.0")

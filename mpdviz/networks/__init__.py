@@ -1,6 +1,7 @@
 """Named networks; a new one is a file beside this one and a line in NETWORKS."""
 
 import inspect
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -28,6 +29,7 @@ def build(
     neuron: str = "lif",
     decay: float = 0.2,
     v_th: float = 0.5,
+    gamma: float = 1.0,
     surrogate: str = "rectangular",
     **options: Any,
 ) -> SpikingNetwork:
@@ -41,6 +43,7 @@ def build(
         neuron: `lif` or `plif`.
         decay: the neurons' decay (where a learned one starts).
         v_th: the neurons' and the tdBN's threshold.
+        gamma: initial weight of every tdBN, v_th excluded.
         surrogate: shape of the surrogate derivative.
         options: sizes of the network: `in_channels`, `image_size`, `encode_channels`, `planes`, `hidden`.
 
@@ -62,5 +65,7 @@ def build(
     for option, size in {"num_classes": num_classes, **options}.items():
         if min(size if isinstance(size, Sequence) else (size,)) < 1:
             raise BadInput(f"model {name!r}: {option}={size}", "give at least 1")
-    spec = NeuronSpec(strategy, neuron, decay, v_th, surrogates.get(surrogate))
+    if not 0 < gamma < math.inf:
+        raise BadInput(f"initial weight gamma={gamma}", "give a positive number")
+    spec = NeuronSpec(strategy, neuron, decay, v_th, gamma, surrogates.get(surrogate))
     return network(spec, timesteps=timesteps, num_classes=num_classes, **options)

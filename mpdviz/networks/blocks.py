@@ -14,12 +14,14 @@ from mpdviz.surrogates import Rectangular, Surrogate
 
 @dataclass(frozen=True)
 class NeuronSpec:
-    """How to make each neuron layer of a network: kind, constants, surrogate shape, width strategy."""
+    """How to make each neuron layer of a network and the tdBN before it."""
 
     strategy: str = "mpd-agl"
     kind: str = "lif"
     decay: float = 0.2
     v_th: float = 0.5
+    gamma: float = 1.0
+    """Where the weights of the tdBN start."""
     surrogate: Surrogate = field(default_factory=Rectangular)
 
 
@@ -30,6 +32,7 @@ class SpikingLayer(nn.Module):
         """Join `norm` with a neuron layer and a width strategy made from `spec`."""
         super().__init__()
         self.norm = norm
+        nn.init.constant_(norm.weight, spec.gamma)
         self.neuron = neurons.get(spec.kind, decay=spec.decay, v_th=spec.v_th, surrogate=spec.surrogate)
         self.strategy = strategies.get(spec.strategy)
 
