@@ -77,7 +77,7 @@ def _observed(number: int, layer: LayerAccumulation) -> dict[str, Any]:
         "std": np.sqrt(_share(statistics.m2, finite)),
         "min": np.where(finite > 0, statistics.min, np.nan),
         "max": np.where(finite > 0, statistics.max, np.nan),
-        "v_th": info.v_th,
+        "v_th": info.v_th + info.shifts,
         "decay": info.decay,
         "gamma_mean": info.gamma_mean,
         "kappa": info.kappa,
@@ -115,10 +115,22 @@ def _predicted(layer: LayerAccumulation, predictions: Sequence[str]) -> dict[str
     values: dict[str, Any] = {}
     for name in predictions:
         prediction = predict(
-            name, timesteps=info.timesteps, decay=info.decay, v_th=info.v_th, gamma=gamma, beta=beta
+            name,
+            timesteps=info.timesteps,
+            decay=info.decay,
+            v_th=info.v_th,
+            gamma=gamma,
+            beta=beta,
+            thresholds=info.thresholds or None,
         )
+        # As seen from edges that follow the threshold.
         measured = distances.measure(
-            statistics.cells, info.v_th, statistics.min, statistics.max, std, prediction
+            statistics.cells,
+            info.v_th,
+            statistics.min - info.shifts,
+            statistics.max - info.shifts,
+            std,
+            prediction.shifted(-info.shifts),
         )
         suffix = "" if name == PAPER else f"_{name}"
         values |= {
@@ -171,11 +183,11 @@ def histogram(number: int, layer: LayerAccumulation) -> pd.DataFrame:
     NaN in the outer bins.
     """
     info, statistics = layer.info, layer.statistics
-    edges = np.unique(np.concatenate(cell_edges(info.v_th)))
+    edges = np.unique(np.concatenate(cell_edges(info.v_th))) + info.shifts[:, None]
     counts = np.column_stack(
         [statistics.cells[:, 0], bins(statistics.cells), statistics.cells[:, -2:].sum(1)]
     )
-    widths = np.diff(edges)
+    widths = np.diff(edges[0])
     total = np.maximum(statistics.finite, 1)[:, None]
     bounded = np.isfinite(widths)
     density = np.where(bounded, counts / total / np.where(bounded, widths, 1), np.nan)
@@ -184,8 +196,8 @@ def histogram(number: int, layer: LayerAccumulation) -> pd.DataFrame:
             "layer": number,
             "name": info.name,
             "timestep": np.repeat(np.arange(1, info.timesteps + 1), len(widths)),
-            "left": np.tile(edges[:-1], info.timesteps),
-            "right": np.tile(edges[1:], info.timesteps),
+            "left": edges[:, :-1].ravel(),
+            "right": edges[:, 1:].ravel(),
             "count": counts.ravel(),
             "density": density.ravel(),
         }

@@ -14,8 +14,8 @@ from mpdviz import kernels
 from mpdviz.errors import BadInput, unknown_name
 from mpdviz.surrogates import Rectangular, Surrogate
 
-Observer = Callable[[Tensor, Tensor, Tensor, Tensor], None]
-"""Called after each forward with (current, potentials, spikes, kappa), `[T, ...]` thrice and `[T]`."""
+Observer = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], None]
+"""Called after a forward: (current, potentials, spikes, kappa, v_th), `[T, ...]` thrice, `[T]` twice."""
 
 
 class Neuron(nn.Module):
@@ -46,33 +46,43 @@ class Neuron(nn.Module):
         """The decay as a number, cut off from any gradient."""
         return float(torch.as_tensor(self.decay, dtype=torch.float64).detach())
 
-    def forward(self, current: Tensor, kappa: Tensor | float | None = None) -> Tensor:
+    def forward(
+        self, current: Tensor, kappa: Tensor | float | None = None, v_th: Tensor | None = None
+    ) -> Tensor:
         """Spikes of the neurons driven by `current`.
 
         Args:
             current: `[T, ...]`, time first.
             kappa: full width of the surrogate, a number or one per timestep `[T]`; None means 1.
+            v_th: thresholds of this forward, one per timestep `[T]`; None means the neurons' own.
 
         Returns:
             Spikes (0 or 1) of the shape and dtype of `current`.
 
         Raises:
-            BadInput: `kappa` holds another number of widths than there are timesteps.
+            BadInput: `kappa` or `v_th` holds another number of values than there are timesteps.
         """
         width = 1.0 if kappa is None else kappa
-        if isinstance(width, Tensor) and width.dim() and width.shape != current.shape[:1]:
-            raise BadInput(
-                f"kappa has shape {list(width.shape)} for a current {list(current.shape)}",
-                "give one number, or one for each timestep",
-            )
+        threshold = self.v_th if v_th is None else v_th
+        for name, given in (("kappa", width), ("v_th", threshold)):
+            if isinstance(given, Tensor) and given.dim() and given.shape != current.shape[:1]:
+                raise BadInput(
+                    f"{name} has shape {list(given.shape)} for a current {list(current.shape)}",
+                    "give one number, or one for each timestep",
+                )
         spikes, potentials = kernels.multistep_lif(
-            current, self.decay, self.v_th, width, self.surrogate, keep_potentials=bool(self.observers)
+            current, self.decay, threshold, width, self.surrogate, keep_potentials=bool(self.observers)
         )
         if self.observers:
             assert potentials is not None
-            widths = torch.as_tensor(width, dtype=potentials.dtype, device=potentials.device)
+            each = [
+                torch.as_tensor(values, dtype=potentials.dtype, device=potentials.device)
+                .detach()
+                .expand(len(current))
+                for values in (width, threshold)
+            ]
             for observer in self.observers:
-                observer(current, potentials, spikes, widths.detach().expand(len(current)))
+                observer(current, potentials, spikes, *each)
         return spikes
 
 

@@ -53,6 +53,10 @@ class Prediction:
         """Its standard deviation `[T]`: within the components and between them."""
         return np.asarray(np.sqrt((self.stds**2).mean(1) + self.means.var(1)))
 
+    def shifted(self, by: Floats) -> "Prediction":
+        """The law of the potential plus `by` `[T]`."""
+        return Prediction(self.name, self.means + by[:, None], self.stds)
+
     def cdf(self, x: Floats) -> Floats:
         """P(v <= x) at the points x `[M]`, as `[T, M]`; the limit from the left is `cdf(x) - mass(x)`."""
         # Predictions that repeat from one timestep to the next are evaluated once.
@@ -158,7 +162,14 @@ def time(timesteps: int, decay: float, v_th: float, gamma: Floats, beta: Floats)
     return _scaled("time", *past, v_th, _average(gamma), _average(beta))
 
 
-def reset(timesteps: int, decay: float, v_th: float, gamma: Floats, beta: Floats) -> Prediction:
+def reset(
+    timesteps: int,
+    decay: float,
+    v_th: float,
+    gamma: Floats,
+    beta: Floats,
+    thresholds: Floats | None = None,
+) -> Prediction:
     """Each channel by itself, from one timestep to the next, the potential set to 0 after a spike.
 
     What a neuron keeps of v ~ N(mu, sigma^2) is w = v where v < v_th and 0 elsewhere. With
@@ -171,18 +182,20 @@ def reset(timesteps: int, decay: float, v_th: float, gamma: Floats, beta: Floats
         mu' = decay E[w] + beta_c,    sigma'^2 = decay^2 Var[w] + (gamma_c v_th)^2,
 
     from mu = beta_c, sigma = |gamma_c| v_th at t = 1. Mean and variance are exact up to t = 2; later
-    ones take the potential before to be normal. Source: ours.
+    ones take the potential before to be normal. `thresholds` `[T]` are those in force where v_th is only the
+    batch norm's scale. Source: ours.
     """
+    firing = np.full(timesteps, v_th) if thresholds is None else thresholds
     noise = np.abs(gamma) * v_th
     means, stds = np.empty((timesteps, len(gamma))), np.empty((timesteps, len(gamma)))
     mean, std = beta, noise
     for t in range(timesteps):
         means[t], stds[t] = mean, std
-        a = _standardise(v_th, mean, std, -np.inf)  # A point mass on the threshold spikes.
+        a = _standardise(firing[t], mean, std, -np.inf)  # A point mass on the threshold spikes.
         p, q, phi = ndtr(a), ndtr(-a), _density(a)
         kept = mean * p - std * phi
         spread = mean**2 * p * q - 2 * mean * std * phi * q
-        spread += std**2 * (p - phi**2) - std * (v_th - mean) * phi
+        spread += std**2 * (p - phi**2) - std * (firing[t] - mean) * phi
         mean, std = decay * kept + beta, np.sqrt(decay**2 * spread + noise**2)
     return Prediction("reset", means, stds)
 
@@ -225,7 +238,14 @@ PREDICTIONS: dict[str, Callable[[int, float, float, Floats, Floats], Prediction]
 
 
 def predict(
-    name: str, *, timesteps: int, decay: float, v_th: float, gamma: ArrayLike, beta: ArrayLike
+    name: str,
+    *,
+    timesteps: int,
+    decay: float,
+    v_th: float,
+    gamma: ArrayLike,
+    beta: ArrayLike,
+    thresholds: ArrayLike | None = None,
 ) -> Prediction:
     """The law of a neuron layer's pre-reset potential that the named prediction gives.
 
@@ -237,6 +257,7 @@ def predict(
         gamma: weights `[C]` of the batch norm just before the neuron, v_th excluded, of any sign: a spread is
             their magnitude.
         beta: its biases `[C]`, in units of potential.
+        thresholds: those in force `[T]` where they differ from `v_th`, the batch norm's; only `reset` asks.
 
     Raises:
         BadInput: unknown prediction, decay or threshold out of range, or not one bias a weight.
@@ -253,4 +274,6 @@ def predict(
             f"prediction {name!r}: gamma of shape {weights.shape}, beta of shape {biases.shape}",
             "give one weight and one bias a channel",
         )
+    if name == reset.__name__ and thresholds is not None:
+        return reset(timesteps, decay, v_th, weights, biases, np.asarray(thresholds, np.float64))
     return PREDICTIONS[name](timesteps, decay, v_th, weights, biases)

@@ -53,6 +53,29 @@ def test_any_size_and_width(samples, neurons, decay, width, seed):
     agree(*both(current, decay, kappa, surrogates.Rectangular()))
 
 
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 100), timesteps=st.integers(1, 5), size=st.integers(1, 40))
+def test_thresholds_of_every_timestep(seed, timesteps, size):
+    generator = torch.Generator().manual_seed(seed)
+    thresholds = torch.rand(timesteps, generator=generator) - 0.2
+    grad = torch.randn(timesteps, size, generator=generator)
+    current = torch.randn(timesteps, size, generator=generator)
+    results = []
+    for name in ("eager", "compiled"):
+        x = current.clone().requires_grad_()
+        with backend.using(name):
+            spikes, _ = multistep_lif(x, 0.4, thresholds, 0.8, surrogates.Rectangular())
+        (spikes * grad).sum().backward()
+        results.append((spikes, x.grad))
+    assert torch.equal(results[0][0], results[1][0])
+    torch.testing.assert_close(results[0][1], results[1][1], rtol=1e-5, atol=1e-6)
+    v, s = torch.zeros(size), torch.zeros(size)
+    for t in range(timesteps):
+        v = v * 0.4 * (1 - s) + current[t]
+        s = (v >= thresholds[t]).float()
+        assert torch.equal(s, results[0][0][t])
+
+
 @pytest.mark.parametrize("name", [name for name in surrogates.SHAPES if name != "rectangular"])
 def test_every_shape(name):
     current = torch.randn(3, 50)

@@ -117,7 +117,7 @@ def test_every_strategy_says_what_it_is(name):
     assert strategy.name == name
     assert strategy.scope
     assert strategy.source
-    assert strategy.changes_forward is False
+    assert strategy.changes_forward is (name == "ds-atgo")
     assert strategies.get(name) is not strategy
 
 

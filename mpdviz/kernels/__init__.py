@@ -7,14 +7,14 @@ import torch
 from torch import Tensor
 
 from mpdviz.kernels import backend
-from mpdviz.kernels.eager import MultiStepLIF, Scalar, charge, potential_dtype
+from mpdviz.kernels.eager import MultiStepLIF, Rule, Scalar, charge, potential_dtype
 from mpdviz.surrogates import Surrogate
 
 
 def multistep_lif(
     current: Tensor,
     decay: Scalar,
-    v_th: float,
+    v_th: Tensor | float,
     kappa: Tensor | float,
     surrogate: Surrogate,
     *,
@@ -25,7 +25,8 @@ def multistep_lif(
     Args:
         current: input current `[T, ...]`.
         decay: share of the potential kept from one step to the next, in [0, 1]; a 0-d tensor may learn.
-        v_th: threshold; a neuron spikes where v >= v_th.
+        v_th: threshold, one number or one for each timestep `[T]`; a neuron spikes where v >= v_th. It
+            carries no gradient.
         kappa: full width of the surrogate, one number or one for each timestep `[T]`; carries no gradient.
         surrogate: shape of the spike's derivative.
         keep_potentials: also return the pre-reset potentials.
@@ -37,21 +38,34 @@ def multistep_lif(
     needs_grad = torch.is_grad_enabled() and (
         current.requires_grad or (isinstance(decay, Tensor) and decay.requires_grad)
     )
-    widths = torch.as_tensor(kappa, dtype=potential_dtype(current), device=current.device).detach()
-    widths = widths.expand(len(current))
+    thresholds, widths = _each_timestep(v_th, current), _each_timestep(kappa, current)
     if backend.active() == "compiled" and current.numel() > len(current):
         from mpdviz.kernels import compiled  # not imported where nothing is compiled
 
         return compiled.run(
             current,
             decay,
-            v_th,
+            thresholds,
             widths,
             surrogate,
             keep_potentials=keep_potentials,
             needs_grad=needs_grad,
         )
     if not needs_grad:
-        return charge(current, decay, v_th, keep_potentials=keep_potentials)
+        return charge(current, decay, thresholds, keep_potentials=keep_potentials)
     run = cast(Callable[..., tuple[Tensor, Tensor]], MultiStepLIF.apply)
-    return run(current, decay, v_th, widths, surrogate)
+    return run(current, decay, thresholds, widths, surrogate)
+
+
+@torch.no_grad()
+def follow(current: Tensor, decay: Scalar, rule: Rule) -> None:
+    """Run the neurons over `current` `[T, ...]` with the threshold that `rule` gives at each timestep.
+
+    The thresholds given to `multistep_lif` afterwards make the same potentials.
+    """
+    charge(current, decay, rule, keep_potentials=False)
+
+
+def _each_timestep(values: Tensor | float, current: Tensor) -> Tensor:
+    each = torch.as_tensor(values, dtype=potential_dtype(current), device=current.device)
+    return each.detach().expand(len(current))

@@ -36,13 +36,13 @@ class _Pair(NamedTuple):
 def _compiled(timesteps: int, dtype: torch.dtype, surrogate: Surrogate, learned: bool, keep: bool) -> _Pair:
     _announce()
 
-    def forward(current: Tensor, decay: Scalar, v_th: float) -> tuple[Tensor, ...]:
+    def forward(current: Tensor, decay: Scalar, v_th: Tensor) -> tuple[Tensor, ...]:
         potentials, fired = _charge(current, decay, v_th, timesteps)
         spikes = torch.stack([s.to(dtype) for s in fired])
         return (spikes, torch.stack(potentials)) if keep else (spikes,)
 
     def backward(
-        current: Tensor, grad_spikes: Tensor, decay: Scalar, v_th: float, kappa: Tensor
+        current: Tensor, grad_spikes: Tensor, decay: Scalar, v_th: Tensor, kappa: Tensor
     ) -> tuple[Tensor, ...]:
         potentials, fired = _charge(current, decay, v_th, timesteps)
         later: Tensor | None = None  # dL/dv(t+1)
@@ -50,7 +50,7 @@ def _compiled(timesteps: int, dtype: torch.dtype, surrogate: Surrogate, learned:
         grad_decay: Tensor | None = None
         for t in range(timesteps - 1, -1, -1):
             v, paused = potentials[t], 1 - fired[t]
-            h = surrogate.h(v - v_th, kappa[t])
+            h = surrogate.h(v - v_th[t], kappa[t])
             grad = grad_spikes[t].to(v.dtype)
             if later is not None:
                 carried = later * decay
@@ -69,7 +69,9 @@ def _compiled(timesteps: int, dtype: torch.dtype, surrogate: Surrogate, learned:
     return _Pair(*(_compile(function, f"{name}_{function.__name__}") for function in (forward, backward)))
 
 
-def _charge(current: Tensor, decay: Scalar, v_th: float, timesteps: int) -> tuple[list[Tensor], list[Tensor]]:
+def _charge(
+    current: Tensor, decay: Scalar, v_th: Tensor, timesteps: int
+) -> tuple[list[Tensor], list[Tensor]]:
     dtype = potential_dtype(current)
     potentials: list[Tensor] = []
     fired: list[Tensor] = []
@@ -77,7 +79,7 @@ def _charge(current: Tensor, decay: Scalar, v_th: float, timesteps: int) -> tupl
     for t in range(timesteps):
         step = current[t].to(dtype)
         v = step if carried is None else carried + step
-        s = (v >= v_th).to(dtype)
+        s = (v >= v_th[t]).to(dtype)
         carried = v * decay * (1 - s)
         potentials.append(v)
         fired.append(s)
@@ -101,15 +103,21 @@ class MultiStepLIF(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, current: Tensor, decay: Scalar, v_th: float, kappa: Tensor, surrogate: Surrogate, keep: bool
+        ctx: Any,
+        current: Tensor,
+        decay: Scalar,
+        v_th: Tensor,
+        kappa: Tensor,
+        surrogate: Surrogate,
+        keep: bool,
     ) -> tuple[Tensor, Tensor | None]:
         """Spikes `[T, M]` and, if kept, the pre-reset potentials."""
         learned = isinstance(decay, Tensor) and decay.requires_grad
         pair = _compiled(len(current), current.dtype, surrogate, learned, keep)
         number = decay.detach() if isinstance(decay, Tensor) else decay
         spikes, *potentials = pair.forward(current.detach(), number, v_th)
-        ctx.save_for_backward(current, kappa, *([decay] if isinstance(decay, Tensor) else []))
-        ctx.decay, ctx.v_th, ctx.pair = number, v_th, pair
+        ctx.save_for_backward(current, v_th, kappa, *([decay] if isinstance(decay, Tensor) else []))
+        ctx.decay, ctx.pair = number, pair
         ctx.set_materialize_grads(False)
         if potentials:
             ctx.mark_non_differentiable(potentials[0])
@@ -120,8 +128,8 @@ class MultiStepLIF(torch.autograd.Function):
         """Gradients with respect to the current and a learned decay."""
         if grads[0] is None:
             return (None,) * 6
-        current, kappa, *_ = ctx.saved_tensors
-        grad_current, *rest = ctx.pair.backward(current.detach(), grads[0], ctx.decay, ctx.v_th, kappa)
+        current, v_th, kappa, *_ = ctx.saved_tensors
+        grad_current, *rest = ctx.pair.backward(current.detach(), grads[0], ctx.decay, v_th, kappa)
         grad_decay = rest[0] if rest else None
         if grad_decay is None and ctx.needs_input_grad[1]:
             grad_decay = torch.zeros_like(ctx.decay)  # with one timestep the decay does nothing
@@ -131,7 +139,7 @@ class MultiStepLIF(torch.autograd.Function):
 def run(
     current: Tensor,
     decay: Scalar,
-    v_th: float,
+    v_th: Tensor,
     kappa: Tensor,
     surrogate: Surrogate,
     *,

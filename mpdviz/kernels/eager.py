@@ -3,16 +3,17 @@
 Forward (Jiang et al., IJCAI 2025), with v(0) = 0, s(0) = 0:
 
     v(t) = decay * v(t-1) * (1 - s(t-1)) + current(t)
-    s(t) = 1[v(t) >= v_th]
+    s(t) = 1[v(t) >= v_th(t)]
 
 Backward, with h the surrogate derivative and the gradient flowing through the reset:
 
-    dL/dv(t) = dL/ds(t) * h(v(t) - v_th) + dL/dv(t+1) * decay * [(1 - s(t)) - v(t) * h(v(t) - v_th)]
+    dL/dv(t) = dL/ds(t) * h(v(t) - v_th(t)) + dL/dv(t+1) * decay * [(1 - s(t)) - v(t) * h(v(t) - v_th(t))]
 
 and dL/dcurrent(t) = dL/dv(t). One pass each way over all timesteps: the cost is linear in T, where a
 loop over autograd's own operations that writes each step into one output grows as T^2.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -21,6 +22,8 @@ from torch import Tensor
 from mpdviz.surrogates import Surrogate
 
 Scalar = Tensor | float
+Rule = Callable[[Tensor], Tensor]
+"""A threshold, 0-d, from the potentials of its timestep."""
 
 
 def potential_dtype(current: Tensor) -> torch.dtype:
@@ -29,9 +32,9 @@ def potential_dtype(current: Tensor) -> torch.dtype:
 
 
 def charge(
-    current: Tensor, decay: Scalar, v_th: float, *, keep_potentials: bool
+    current: Tensor, decay: Scalar, v_th: Tensor | Rule, *, keep_potentials: bool
 ) -> tuple[Tensor, Tensor | None]:
-    """Run the neuron over `current` [T, ...].
+    """Run the neuron over `current` [T, ...], its thresholds given for every timestep [T] or by a rule.
 
     Returns:
         The spikes [T, ...] (0 or 1, in the current's dtype) and, if kept, the pre-reset potentials.
@@ -47,7 +50,7 @@ def charge(
             v.copy_(step)
         else:
             torch.add(carried, step, out=v)
-        fired = torch.ge(v, v_th, out=spikes[t])
+        fired = torch.ge(v, v_th[t] if isinstance(v_th, Tensor) else v_th(v), out=spikes[t])
         if t + 1 < len(current):
             # Multiplying by (1 - s), rather than selecting, lets an infinite potential turn to NaN as in
             # the equation instead of vanishing in the reset.
@@ -61,19 +64,14 @@ class MultiStepLIF(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, current: Tensor, decay: Scalar, v_th: float, kappa: Tensor, surrogate: Surrogate
+        ctx: Any, current: Tensor, decay: Scalar, v_th: Tensor, kappa: Tensor, surrogate: Surrogate
     ) -> tuple[Tensor, Tensor]:
         """Spikes and pre-reset potentials, both [T, ...]."""
         spikes, v = charge(current, decay, v_th, keep_potentials=True)
         assert v is not None
         learned = isinstance(decay, Tensor)
-        ctx.save_for_backward(v, kappa, *([decay] if learned else []))
-        ctx.decay, ctx.v_th, ctx.surrogate, ctx.dtype = (
-            None if learned else decay,
-            v_th,
-            surrogate,
-            current.dtype,
-        )
+        ctx.save_for_backward(v, v_th, kappa, *([decay] if learned else []))
+        ctx.decay, ctx.surrogate, ctx.dtype = None if learned else decay, surrogate, current.dtype
         ctx.mark_non_differentiable(v)
         ctx.set_materialize_grads(False)
         return spikes, v
@@ -84,19 +82,19 @@ class MultiStepLIF(torch.autograd.Function):
         grad_spikes = grads[0]
         if grad_spikes is None:
             return None, None, None, None, None
-        v, kappa, *saved = ctx.saved_tensors
+        v, v_th, kappa, *saved = ctx.saved_tensors
         decay = saved[0] if saved else ctx.decay
         wants_decay = ctx.needs_input_grad[1]
         grad_current = torch.empty_like(v)
         grad_decay = torch.zeros((), dtype=v.dtype, device=v.device)
         later: Tensor | None = None  # dL/dv(t+1)
         for t in range(len(v) - 1, -1, -1):
-            h = ctx.surrogate.h(v[t] - ctx.v_th, kappa[t])
+            h = ctx.surrogate.h(v[t] - v_th[t], kappa[t])
             grad_v = grad_current[t]
             if later is None:
                 torch.mul(h, grad_spikes[t], out=grad_v)
             else:
-                kept = (v[t] < ctx.v_th).to(v.dtype)  # 1 - s(t)
+                kept = (v[t] < v_th[t]).to(v.dtype)  # 1 - s(t)
                 if wants_decay:
                     grad_decay += (later * v[t] * kept).sum()
                 carried = later * decay

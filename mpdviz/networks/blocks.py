@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mpdviz import neurons, strategies
+from mpdviz import kernels, neurons, strategies
 from mpdviz.norm import TDBatchNorm1d, TDBatchNorm2d
 from mpdviz.surrogates import Rectangular, Surrogate
 
@@ -44,19 +45,29 @@ class SpikingLayer(nn.Module):
 
     def fire(self, synaptic: Tensor) -> Tensor:
         """Normalise the synapses' output `[T, N, C, ...]` and run the neurons on it."""
-        current, kappa = self.norm(synaptic), self.kappa(len(synaptic))
+        current = self.norm(synaptic)
         # Like batch norm's own averages, what a strategy learns from potentials stays as it is while frozen.
-        learns = self.strategy.observes and self.training and not self.norm.frozen
-        if learns:
+        learns = self.training and not self.norm.frozen
+        v_th, kappa = self.strategy.respond(
+            partial(kernels.follow, current.detach(), self.neuron.decay),
+            len(current),
+            self.neuron.decay,
+            self.neuron.v_th,
+            self.norm.weight,
+            self.norm.bias,
+            learns=learns,
+        )
+        shown = learns and self.strategy.observes
+        if shown:
             self.neuron.observers.append(self._show)
         try:
-            spikes: Tensor = self.neuron(current, kappa)
+            spikes: Tensor = self.neuron(current, kappa, v_th)
         finally:
-            if learns:
+            if shown:
                 self.neuron.observers.remove(self._show)
         return spikes
 
-    def _show(self, current: Tensor, v: Tensor, spikes: Tensor, kappa: Tensor) -> None:
+    def _show(self, current: Tensor, v: Tensor, *_: Tensor) -> None:
         self.strategy.observe(v, self.neuron.v_th)
 
 

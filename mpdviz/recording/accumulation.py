@@ -40,11 +40,18 @@ class LayerInfo:
     """Whether the input current was the same at every timestep, as with a static image."""
     what_if: tuple[float, ...] = ()
     """Widths for which the potentials inside were counted besides."""
+    thresholds: tuple[float, ...] = ()
+    """Thresholds in force, one per timestep; empty where they are `v_th` throughout."""
 
     @property
     def timesteps(self) -> int:
         """T."""
         return len(self.kappa)
+
+    @property
+    def shifts(self) -> Floats:
+        """How far the thresholds in force `[T]` lie above `v_th`."""
+        return np.array(self.thresholds) - self.v_th if self.thresholds else np.zeros(self.timesteps)
 
     @property
     def gamma_mean(self) -> float:
@@ -136,7 +143,9 @@ class LayerAccumulation:
         if first == 0 and timesteps == self.info.timesteps:
             return self
         spans: dict[str, Any] = {}
-        for name in ("kappa", "lower", "upper"):
+        for name in ("kappa", "lower", "upper", "thresholds"):
+            if name == "thresholds" and not self.info.thresholds:
+                continue
             own = getattr(self.info, name)
             base = list(getattr(around, name) if around is not None else own)
             base += [own[-1]] * (timesteps - len(base))

@@ -1,5 +1,8 @@
 """The histogram's fixed edges, in units of the threshold, so that any two histograms can be added (no torch).
 
+Where a strategy moves the threshold over time, the edges move with it: the threshold in force is always the
+same edge, and the unit is the threshold that the neurons were made with.
+
 A value lying exactly on an edge has a cell of its own between its two neighbours, because under the strict
 inequality of the available interval it belongs to neither side: a silent input gives v = 0 exactly, and 0
 is the lower end of kappa = 1 at v_th = 0.5. Cell layout, with E edges e_0 < ... < e_{E-1}:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from mpdviz.recording.accumulation import LayerStatistics
-from mpdviz.recording.statistics import measure
+from mpdviz.recording.statistics import measure, shift
 from mpdviz.surrogates import Surrogate
 
 COMPILE_AFTER = 50_000_000
@@ -23,14 +23,15 @@ class Meter:
         self._pool: ThreadPoolExecutor | None = None
 
     def measure(
-        self, v: Tensor, kappa: Tensor, v_th: float, surrogate: Surrogate, seen: Tensor
+        self, v: Tensor, kappa: Tensor, unit: float, v_th: Tensor, surrogate: Surrogate, seen: Tensor
     ) -> LayerStatistics:
         """Statistics of one forward of one layer.
 
         Args:
             v: pre-reset potentials `[T, N, ...]`.
             kappa: widths `[T]`, of v's dtype.
-            v_th: threshold.
+            unit: threshold that the neurons were made with.
+            v_th: thresholds in force `[T]`, of v's dtype.
             surrogate: shape of the derivative, which also says where it is available.
             seen: the layer's census, flat uint8 `[neurons]` on v's device, updated in place.
         """
@@ -40,19 +41,19 @@ class Meter:
         others = torch.tensor(self.what_if, dtype=v.dtype, device=v.device) * half
         self._measured += v.numel()
         if v.device.type == "cpu" and self._measured > COMPILE_AFTER:
-            statistics = self._scan(flat, v_th, halves, others, seen)
+            statistics = self._scan(flat, unit, v_th, halves, others, seen)
         else:
-            statistics = measure(flat, v_th, halves, others, seen)
+            statistics = measure(flat, unit, v_th, halves, others, seen)
         if surrogate.name == "rectangular":
             statistics.gain += statistics.available / kappa.double().cpu().numpy()
         else:
             for t in range(len(flat)):
-                h = surrogate.h(flat[t] - v_th, kappa[t])
+                h = surrogate.h(flat[t] - v_th[t], kappa[t])
                 statistics.gain[t] = torch.where(flat[t].isfinite(), h, 0).sum(dtype=torch.float64)
         return statistics
 
     def _scan(
-        self, flat: Tensor, v_th: float, halves: Tensor, others: Tensor, seen: Tensor
+        self, flat: Tensor, unit: float, v_th: Tensor, halves: Tensor, others: Tensor, seen: Tensor
     ) -> LayerStatistics:
         from mpdviz.recording.scan import scan  # numba takes a while to import
 
@@ -60,7 +61,15 @@ class Meter:
         if self._pool is None:
             self._pool = ThreadPoolExecutor(threads)
         return scan(
-            flat.contiguous().numpy(), v_th, halves.numpy(), others.numpy(), seen.numpy(), self._pool, threads
+            flat.contiguous().numpy(),
+            unit,
+            v_th.numpy(),
+            shift(v_th, unit).numpy(),
+            halves.numpy(),
+            others.numpy(),
+            seen.numpy(),
+            self._pool,
+            threads,
         )
 
     def close(self) -> None:

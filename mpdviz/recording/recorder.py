@@ -22,6 +22,7 @@ from mpdviz.recording.census import DRIVEN, Census
 from mpdviz.recording.fanout import FanOutTracer
 from mpdviz.recording.flowmeter import FlowMeter
 from mpdviz.recording.meter import Meter
+from mpdviz.recording.statistics import shift
 from mpdviz.surrogates import EPSILON
 
 Norm = TDBatchNorm1d | TDBatchNorm2d
@@ -176,7 +177,14 @@ class Recorder:
 
     @torch.no_grad()
     def _observe(
-        self, name: str, neuron: Neuron, current: Tensor, v: Tensor, spikes: Tensor, kappa: Tensor
+        self,
+        name: str,
+        neuron: Neuron,
+        current: Tensor,
+        v: Tensor,
+        spikes: Tensor,
+        kappa: Tensor,
+        v_th: Tensor,
     ) -> None:
         del spikes  # v >= v_th says the same
         norm, driven = None, None
@@ -191,10 +199,10 @@ class Recorder:
             driven = (current != 0).flatten(0, 1).any(0)
         shape = v.shape[2:] or (1,)
         seen = (driven * DRIVEN).to(torch.uint8).expand(shape).flatten().contiguous()
-        statistics = self._meter.measure(v, kappa, neuron.v_th, neuron.surrogate, seen)
+        statistics = self._meter.measure(v, kappa, neuron.v_th, v_th, neuron.surrogate, seen)
         census = Census(seen.reshape(shape).cpu().numpy())
         before = self._layers.get(name)
-        info = self._describe(name, neuron, kappa, norm)
+        info = self._describe(name, neuron, kappa, v_th, norm)
         info = replace(info, fan_out=self._fan_out.get(name, info.fan_out))
         if before is None:
             repeated = len(current) > 1 and all(torch.equal(current[0], step) for step in current[1:])
@@ -231,13 +239,21 @@ class Recorder:
         self._position[name] = first + timesteps
         return first
 
-    def _describe(self, name: str, neuron: Neuron, kappa: Tensor, norm: Norm | None) -> LayerInfo:
+    def _describe(
+        self, name: str, neuron: Neuron, kappa: Tensor, v_th: Tensor, norm: Norm | None
+    ) -> LayerInfo:
         epsilon = self._meter.epsilon
         widths = tuple(kappa.tolist())
-        ends = [neuron.surrogate.interval(neuron.v_th, width, epsilon) for width in widths]
+        shifts = shift(v_th, neuron.v_th).tolist()
+        thresholds = tuple(neuron.v_th + above for above in shifts)
+        ends = [
+            neuron.surrogate.interval(threshold, width, epsilon)
+            for threshold, width in zip(thresholds, widths, strict=True)
+        ]
         return LayerInfo(
             name=shown(name) or type(neuron).__name__,
             v_th=neuron.v_th,
+            thresholds=thresholds if any(shifts) else (),
             decay=neuron.decay_value,
             surrogate=neuron.surrogate.name,
             epsilon=None if neuron.surrogate.compact else epsilon,

@@ -22,7 +22,9 @@ BINS = len(EDGES) - 1
 
 def scan(
     v: NDArray[np.float32] | Floats,
-    v_th: float,
+    unit: float,
+    v_th: NDArray[np.float32] | Floats,
+    shifts: Floats,
     halves: NDArray[np.float32] | Floats,
     others: NDArray[np.float32] | Floats,
     seen: NDArray[np.uint8],
@@ -33,7 +35,9 @@ def scan(
 
     Args:
         v: pre-reset potentials of whole samples, contiguous `[T, M]`, M = samples x neurons.
-        v_th: threshold.
+        unit: threshold that the neurons were made with, the histogram's unit.
+        v_th: thresholds in force `[T]`, of v's dtype.
+        shifts: how far they lie above `unit` `[T]`.
         halves: half the available interval's width at each timestep `[T]`, of v's dtype.
         others: half of each what-if width `[W]`, of v's dtype.
         seen: the layer's census, flat `[neurons]`, updated in place.
@@ -45,7 +49,7 @@ def scan(
     def part(start: int, stop: int) -> tuple[LayerStatistics, NDArray[np.uint8]]:
         mine, census = LayerStatistics.empty(timesteps, len(others)), np.zeros_like(seen)
         mine.count += stop - start
-        constants = v.dtype.type(v_th), halves, others, PER_UNIT / v_th
+        constants = v_th, shifts, halves, others, PER_UNIT / unit
         counted = mine.available, mine.above, mine.reach, mine.spikes, mine.what_if, mine.cells
         _scan(
             v,
@@ -73,8 +77,8 @@ def scan(
 
 @numba.njit(nogil=True)
 def _scan(
-    v, start, stop, v_th, halves, others, scale, available, above, reach, spikes, what_if, cells, nonfinite,
-    mean, m2, low, high, census,
+    v, start, stop, v_th, shifts, halves, others, scale, available, above, reach, spikes, what_if, cells,
+    nonfinite, mean, m2, low, high, census,
 ):  # fmt: skip
     finite = np.zeros(len(v), np.int64)  # potentials in `mean` so far
     # One byte an event and neuron, so that the loops below run as vector instructions.
@@ -91,9 +95,9 @@ def _scan(
         always_fired[:size] = 1
         for t in range(len(v) - 1, -1, -1):
             row = v[t, first : first + size]
-            half = halves[t]
+            half, threshold, shift = halves[t], v_th[t], shifts[t]
             for j in range(size):
-                x = row[j] - v_th
+                x = row[j] - threshold
                 inside[j] = abs(x) < half
                 fired[j] = x >= 0
             for j in range(size):
@@ -108,11 +112,11 @@ def _scan(
                 reach[t] += reached[j]
             for w in range(len(others)):
                 for j in range(size):
-                    what_if[t, w] += abs(row[j] - v_th) < others[w]
+                    what_if[t, w] += abs(row[j] - threshold) < others[w]
             whole = _add_moments(row, t, finite, nonfinite, above, mean, m2, low, high)
             for j in range(size):
                 # Clamped half a bin beyond the outer edges, so that every position has a cell.
-                p = np.float64(row[j]) * scale + REACH * PER_UNIT
+                p = (np.float64(row[j]) - shift) * scale + REACH * PER_UNIT
                 p = p if p > -0.5 else -0.5
                 p = p if p < BINS + 0.5 else BINS + 0.5
                 i = np.int32(p + 1.0) - np.int32(1)

@@ -15,7 +15,9 @@ PART = 1 << 18
 """Neurons handled at a time, through all timesteps: bounds the memory of what is computed on the way."""
 
 
-def measure(v: Tensor, v_th: float, halves: Tensor, others: Tensor, seen: Tensor) -> LayerStatistics:
+def measure(
+    v: Tensor, unit: float, v_th: Tensor, halves: Tensor, others: Tensor, seen: Tensor
+) -> LayerStatistics:
     """Statistics of one forward; the gain is left at zero.
 
     The reach of the gradient needs no backward pass: with T > 1 a potential outside the interval still gets
@@ -25,7 +27,8 @@ def measure(v: Tensor, v_th: float, halves: Tensor, others: Tensor, seen: Tensor
 
     Args:
         v: pre-reset potentials of whole samples `[T, M]`, M = samples x neurons.
-        v_th: threshold.
+        unit: threshold that the neurons were made with, the histogram's unit.
+        v_th: thresholds in force `[T]`, of v's dtype.
         halves: half the available interval's width at each timestep `[T]`, of v's dtype.
         others: half of each what-if width `[W]`, of v's dtype.
         seen: the layer's census, uint8, flat `[neurons]`, updated in place.
@@ -38,15 +41,23 @@ def measure(v: Tensor, v_th: float, halves: Tensor, others: Tensor, seen: Tensor
         step = max(PART // max(len(seen), 1), 1)
         for sample in range(0, samples.shape[1], step):
             part = samples[:, sample : sample + step, neurons]
-            total += _part(part, v_th, halves, others, seen[neurons])
+            total += _part(part, unit, v_th, halves, others, seen[neurons])
     return total
 
 
-def _part(v: Tensor, v_th: float, halves: Tensor, others: Tensor, seen: Tensor) -> LayerStatistics:
+def shift(v_th: Tensor, unit: float) -> Tensor:
+    """How far the thresholds in force `[T]` lie above `unit`, float64: exactly 0 where they are the same."""
+    return v_th.double() - torch.tensor(unit, dtype=v_th.dtype, device=v_th.device).double()
+
+
+def _part(
+    v: Tensor, unit: float, v_th: Tensor, halves: Tensor, others: Tensor, seen: Tensor
+) -> LayerStatistics:
+    shifts = shift(v_th, unit)
     statistics = LayerStatistics.empty(len(v), len(others))
     later: Tensor | None = None  # reach(t+1)
     for t in range(len(v) - 1, -1, -1):
-        x = v[t] - v_th
+        x = v[t] - v_th[t]
         available = x.abs() < halves[t]
         fired = x >= 0
         later = available if later is None else available | (later & ~fired)
@@ -67,14 +78,14 @@ def _part(v: Tensor, v_th: float, halves: Tensor, others: Tensor, seen: Tensor) 
             statistics.mean[t] = potentials.mean()
             statistics.m2[t] = (potentials - potentials.mean()).square().sum()
             statistics.min[t], statistics.max[t] = potentials.aminmax()
-        statistics.cells[t] = _cells(potentials, v_th)
+        statistics.cells[t] = _cells(potentials - shifts[t], unit)
         statistics.what_if[t] = np.array([int((x.abs() < other).sum()) for other in others], np.int64)
     return statistics
 
 
-def _cells(potentials: Tensor, v_th: float) -> Counts:
+def _cells(potentials: Tensor, unit: float) -> Counts:
     # Position p counts bin widths above the first edge: an integer lies exactly on an edge.
-    position = (potentials * (PER_UNIT / v_th) + REACH * PER_UNIT).clamp(-1, len(EDGES))
+    position = (potentials * (PER_UNIT / unit) + REACH * PER_UNIT).clamp(-1, len(EDGES))
     below = position.floor()
     cell = (2 * below + 1 + (position > below)).clamp(0, CELLS - 1).long()
     counts: Counts = torch.bincount(cell, minlength=CELLS).cpu().numpy()

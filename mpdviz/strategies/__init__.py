@@ -9,16 +9,17 @@ A strategy is written as one string, its options after colons: `fixed`, `fixed:k
 
 from mpdviz.errors import BadInput, unknown_name
 from mpdviz.strategies.base import Strategy
+from mpdviz.strategies.ds_atgo import DSATGO
 from mpdviz.strategies.fixed import Fixed
 from mpdviz.strategies.lsg import LSG
 from mpdviz.strategies.mpd_agl import MPDAGL
 from mpdviz.strategies.mpd_agl_reset import MPDAGLReset
 from mpdviz.strategies.observed import Observed
 
-__all__ = ["LSG", "MPDAGL", "STRATEGIES", "Fixed", "MPDAGLReset", "Observed", "Strategy", "get"]
+__all__ = ["DSATGO", "LSG", "MPDAGL", "STRATEGIES", "Fixed", "MPDAGLReset", "Observed", "Strategy", "get"]
 
 STRATEGIES: dict[str, type[Strategy]] = {
-    strategy.name: strategy for strategy in (Fixed, LSG, MPDAGL, MPDAGLReset, Observed)
+    strategy.name: strategy for strategy in (Fixed, LSG, MPDAGL, MPDAGLReset, Observed, DSATGO)
 }
 
 

@@ -1,9 +1,13 @@
 """What every width strategy shares: how it is asked for widths, and what it may watch."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import ClassVar
 
 from torch import Tensor, nn
+
+Follow = Callable[[Callable[[Tensor], Tensor]], None]
+"""Runs the neurons of a forward with the threshold that a rule makes of each timestep's potentials."""
 
 
 class Strategy(nn.Module, ABC):
@@ -39,6 +43,33 @@ class Strategy(nn.Module, ABC):
         Returns:
             `[T]`, detached, on gamma's device, in units of potential.
         """
+
+    def respond(
+        self,
+        follow: Follow,
+        timesteps: int,
+        decay: Tensor | float,
+        v_th: float,
+        gamma: Tensor,
+        beta: Tensor,
+        *,
+        learns: bool,
+    ) -> tuple[Tensor | None, Tensor]:
+        """Thresholds and widths of one forward.
+
+        Args:
+            follow: see `Follow`; for strategies whose thresholds are made of the potentials themselves.
+            timesteps: as of `kappa`, like those below.
+            decay: see above.
+            v_th: see above.
+            gamma: see above.
+            beta: see above.
+            learns: whether moving averages may take in this forward.
+
+        Returns:
+            Thresholds `[T]`, None for the neurons' own, and widths `[T]`.
+        """
+        return None, self.kappa(timesteps, decay, v_th, gamma, beta)
 
     def observe(self, v: Tensor, v_th: float) -> None:
         """What the widths of this forward led to, after it, in training and only where `observes` is true.

@@ -90,8 +90,11 @@ def _of_variant(
     values = ["v_th", "lower", "upper", "available_ratio"]
     rows = table[table["variant"] == variant].groupby("timestep", as_index=False)[values].mean()
     bins = histograms[histograms["variant"] == variant]
-    keys = ["layer", "name", "timestep", "left", "right"]
-    pooled = bins.groupby(keys, as_index=False).agg(count=("count", "sum"), density=("density", "first"))
+    # By place, not by edges: those follow each seed's threshold where a strategy moves it.
+    place = bins.groupby(["seed", "timestep"]).cumcount()
+    keys = ["layer", "name", "timestep", place.rename("place")]
+    columns = {"left": "mean", "right": "mean", "count": "sum", "density": "first"}
+    pooled = bins.groupby(keys).agg(columns).reset_index().drop(columns="place")
     total = pooled.groupby("timestep")["count"].transform("sum").clip(lower=1)
     bounded = pooled["density"].notna()
     pooled["density"] = (pooled["count"] / total / (pooled["right"] - pooled["left"])).where(bounded)
