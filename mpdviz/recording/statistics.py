@@ -78,14 +78,14 @@ def _part(
             statistics.mean[t] = potentials.mean()
             statistics.m2[t] = (potentials - potentials.mean()).square().sum()
             statistics.min[t], statistics.max[t] = potentials.aminmax()
-        statistics.cells[t] = _cells(potentials - shifts[t], unit)
+        statistics.cells[t] = _cells(potentials, shifts[t], unit)
         statistics.what_if[t] = np.array([int((x.abs() < other).sum()) for other in others], np.int64)
     return statistics
 
 
-def _cells(potentials: Tensor, unit: float) -> Counts:
+def _cells(potentials: Tensor, shift: Tensor, unit: float) -> Counts:
     # Position p counts bin widths above the first edge: an integer lies exactly on an edge.
-    position = (potentials * (PER_UNIT / unit) + REACH * PER_UNIT).clamp(-1, len(EDGES))
+    position = (potentials - shift).mul_(PER_UNIT / unit).add_(REACH * PER_UNIT).clamp_(-1, len(EDGES))
     below = position.floor()
     cell = (2 * below + 1 + (position > below)).clamp(0, CELLS - 1).long()
     counts: Counts = torch.bincount(cell, minlength=CELLS).cpu().numpy()
