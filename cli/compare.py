@@ -166,9 +166,7 @@ def _sources(paths: list[Path], settings: dict[str, Any], observing: Observing) 
     if len(set(labels)) < len(labels):
         labels = [str(path) for path in paths]
     if len(paths) < 2 or len(set(labels)) < len(labels):
-        raise BadInput(
-            f"{len(paths)} checkpoints, {len(set(labels))} different", "give two or more to compare"
-        )
+        raise BadInput("fewer than two different checkpoints", "give two or more to compare")
     of_released = {name: given.get(name) for name in ("strategy", "timesteps", "decay", "v_th")}
     facts: dict[str, dict[str, object]] = {}
     kappas: dict[float, None] = {}

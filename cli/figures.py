@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 HELP = """Draw what a paper on surrogate widths shows: potentials and intervals, available ratio by layer and
 over training, widths, loss and accuracy, predicted spread, gradient by depth; and LaTeX tables.
 
-RUNS are folders of `mpdviz train --out` and checkpoints (.pt) on one data set, e.g. several strategies with
-several seeds each. Every figure comes with its numbers (.csv) and its caption (.txt)."""
+RUNS are folders of `mpdviz train --out`, of `mpdviz compare --strategies ... --out` and checkpoints (.pt) on
+one data set, e.g. several strategies with several seeds each. Every figure comes with its numbers (.csv) and
+its caption (.txt)."""
 
 
 def figures(
@@ -51,7 +52,7 @@ def figures(
     for name in formats:
         check_format(name)
     look.get(style)
-    known = [_read(path) for path in runs]
+    known = [_read(path) for path in _expanded(runs)]
     Study(known)  # refuses runs that do not belong together before the long work
     number = None if layer is None else _layer_number(layer, known)
     recordings: dict[Path, Recorded] = {}
@@ -83,6 +84,22 @@ def figures(
     make_folder(out)
     for path in paper.write(study, out, formats, style):
         print(path)
+
+
+def _expanded(paths: list[Path]) -> list[Path]:
+    """The run folders of a comparison in its place."""
+    from mpdviz.compare import plan
+
+    expanded: list[Path] = []
+    for path in paths:
+        if not (path / plan.FILE).exists():
+            expanded.append(path)
+            continue
+        finished = [run.folder.path for run in plan.read(path).runs() if run.folder.result.exists()]
+        if not finished:
+            raise BadInput(f"{path} holds no finished run", "train with `mpdviz compare --strategies ...`")
+        expanded += finished
+    return expanded
 
 
 def _read(path: Path) -> "Run":

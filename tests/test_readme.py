@@ -46,6 +46,7 @@ def test_mpdviz_commands(folder):
         assert done.stdout
     assert (folder / "figures" / "distribution_layer03.pdf").read_bytes().startswith(b"%PDF")
     assert (folder / "runs" / "digits" / "metrics.csv").exists()
+    assert len(list((folder / "paper").glob("*.pdf"))) == 7
 
 
 def test_python_examples(tmp_path):

@@ -27,6 +27,8 @@ VARIED = ("strategy", "seed")
 MACHINE = ("device", "backend", "data_dir", "record_every")
 """Settings of where and how a run is computed and watched, in which they may differ."""
 MOST_SEEDS = 10_000
+FILE = "comparison.toml"
+"""What makes a folder one of a comparison."""
 
 Item = TypeVar("Item")
 
@@ -67,7 +69,7 @@ class Comparison:
         """Keep the comparison in its folder."""
         make_folder(self.folder)
         content = {"strategies": list(self.strategies), "seeds": list(self.seeds)}
-        write_text(self.folder / "comparison.toml", tomli_w.dumps({**content, "settings": self.settings}))
+        write_text(self.folder / FILE, tomli_w.dumps({**content, "settings": self.settings}))
 
 
 def plan(
@@ -93,7 +95,7 @@ def plan(
     made = Comparison(out, tuple(strategies), tuple(seeds), _shared(config))
     if not exists(out):
         return made
-    if not exists(out / "comparison.toml"):
+    if not exists(out / FILE):
         if not out.is_dir() or any(out.iterdir()):
             raise BadInput(f"{out} holds something that is no comparison", "choose another --out")
         return made
@@ -113,7 +115,7 @@ def read(folder: Path) -> Comparison:
     Raises:
         BadInput: it holds none, or its file is damaged.
     """
-    path = folder / "comparison.toml"
+    path = folder / FILE
     remedy = "give the --out of `mpdviz compare --strategies ...`"
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
