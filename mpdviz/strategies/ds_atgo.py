@@ -25,7 +25,7 @@ class DSATGO(Strategy):
 
     name: ClassVar[str] = "ds-atgo"
     scope: ClassVar[str] = "layer x timestep"
-    source: ClassVar[str] = "Jiang et al., AAAI 2026; options kappa, v_th0, factor, momentum"
+    source: ClassVar[str] = "Jiang et al., AAAI 2026, arXiv 2511.13050; options kappa, v_th0, factor, momentum"
     changes_forward: ClassVar[bool] = True
 
     thresholds: Tensor
