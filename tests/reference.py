@@ -74,19 +74,20 @@ def lif_backward(
     potentials: np.ndarray,
     spikes: np.ndarray,
     decay: float,
-    v_th: float,
+    v_th: float | np.ndarray,
     kappa: np.ndarray,
     h: H,
 ) -> tuple[np.ndarray, float]:
     """dL/dcurrent and dL/ddecay, each operation's adjoint by itself, the reset's included."""
     grad_current = np.zeros_like(potentials)
+    thresholds = np.broadcast_to(v_th, len(potentials))
     grad_decay = 0.0
     grad_carry = np.zeros_like(potentials[0])  # dL/d[decay * v(t) * (1 - s(t))]
     for t in reversed(range(len(potentials))):
         v, s = potentials[t], spikes[t]
         grad_decay += float((grad_carry * v * (1 - s)).sum())
         grad_s = grad_spikes[t] - grad_carry * decay * v
-        grad_v = grad_carry * decay * (1 - s) + grad_s * h(v - v_th, float(kappa[t]))
+        grad_v = grad_carry * decay * (1 - s) + grad_s * h(v - thresholds[t], float(kappa[t]))
         grad_current[t] = grad_v
         grad_carry = grad_v
     return grad_current, grad_decay

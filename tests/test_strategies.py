@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import scipy.stats
 import torch
+from reference import DERIVATIVES, lif_backward
 
 import mpdviz
 from mpdviz import networks, strategies
@@ -119,6 +120,41 @@ def test_every_strategy_says_what_it_is(name):
     assert strategy.source
     assert strategy.changes_forward is (name == "ds-atgo")
     assert strategies.get(name) is not strategy
+
+
+@pytest.mark.parametrize("neuron", ["lif", "plif"])
+@pytest.mark.parametrize("shape", sorted(DERIVATIVES))
+@pytest.mark.parametrize("name", sorted(strategies.STRATEGIES))
+def test_every_strategy_s_gradient_is_that_of_its_widths(name, shape, neuron):
+    torch.manual_seed(8)
+    sizes = {"encode_channels": 4, "planes": (4, 6), "hidden": 8, "num_classes": 3, "timesteps": 3}
+    network = networks.build("convsnn", strategy=name, neuron=neuron, surrogate=shape, decay=0.4, **sizes)
+    layer = network.double().train().encode
+    seen = []
+    layer.neuron.observers.append(lambda *parts: seen.append(parts))
+    for _ in range(2):  # the second forward has what was learned from the first
+        layer.zero_grad()
+        spikes = layer(torch.randn(3, 5, 1, 8, 8, dtype=F64))
+        grad = torch.randn(spikes.shape, dtype=F64)
+        current, *observed = seen.pop()
+        current.retain_grad()
+        spikes.backward(grad)
+        v, s, kappa, v_th = (part.detach().numpy() for part in observed)
+        decay = layer.neuron.decay_value  # plif's starts in float32
+        thresholds = v_th.reshape(3, 1, 1, 1, 1)
+        np.testing.assert_array_equal(s, v >= thresholds)
+        expected, grad_decay = lif_backward(grad.numpy(), v, s, decay, v_th, kappa, DERIVATIVES[shape])
+        np.testing.assert_allclose(current.grad, expected, rtol=1e-9, atol=1e-12)
+        assert bool((kappa > 0).all())
+        lower, upper = layer.neuron.surrogate.interval(float(v_th[0]), float(kappa[0]), 0.1)
+        assert -math.inf < lower < v_th[0] < upper < math.inf
+        if neuron == "plif":
+            assert layer.neuron.w.grad.item() == pytest.approx(grad_decay * decay * (1 - decay), rel=1e-9)
+    fresh = networks.build("convsnn", strategy=name, neuron=neuron, surrogate=shape, decay=0.4, **sizes)
+    fresh.double().load_state_dict(network.state_dict())
+    x = torch.randn(2, 1, 8, 8, dtype=F64)
+    assert torch.equal(fresh.eval()(x), network.eval()(x))
+    assert fresh.widths() == network.widths()
 
 
 @pytest.mark.parametrize(

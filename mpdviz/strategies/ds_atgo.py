@@ -11,7 +11,7 @@ from mpdviz.strategies.base import Follow, Strategy
 
 
 class DSATGO(Strategy):
-    """Threshold at a fixed number of spreads, width by the spread (Jiang et al., AAAI 2026).
+    """Threshold one spread above the mean, width by the spread (Jiang et al., AAAI 2026, arXiv 2511.13050).
 
     Over all potentials of the layer at a timestep, mean m(t) and sample standard deviation s(t),
 
@@ -25,7 +25,7 @@ class DSATGO(Strategy):
 
     name: ClassVar[str] = "ds-atgo"
     scope: ClassVar[str] = "layer x timestep"
-    source: ClassVar[str] = "Jiang et al., AAAI 2026, arXiv 2511.13050; options kappa, v_th0, factor, momentum"
+    source: ClassVar[str] = "Jiang et al., AAAI 2026; options kappa, v_th0, factor, momentum"
     changes_forward: ClassVar[bool] = True
 
     thresholds: Tensor
