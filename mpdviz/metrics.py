@@ -60,9 +60,18 @@ def _suffixed(column: Column, name: str) -> Column:
 
 def _frame(blocks: Sequence[Mapping[str, Any]], wanted: Sequence[Column]) -> pd.DataFrame:
     # Scalars of a block spread over its rows; a layer without gradients has NaN in their columns.
-    frames = [pd.DataFrame({c.name: block.get(c.name, np.nan) for c in wanted}) for block in blocks]
-    frame = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=[c.name for c in wanted])
-    return frame.astype({column.name: column.dtype for column in wanted})
+    rows = [max((np.size(value) for value in block.values()), default=0) for block in blocks]
+    values = {
+        column.name: [
+            value
+            for block, count in zip(blocks, rows, strict=True)
+            for value in np.broadcast_to(np.asarray(block.get(column.name, np.nan), object), count)
+        ]
+        for column in wanted
+    }
+    return pd.DataFrame(
+        {column.name: pd.Series(values[column.name], dtype=column.dtype) for column in wanted}
+    )
 
 
 def _observed(number: int, layer: LayerAccumulation) -> dict[str, Any]:

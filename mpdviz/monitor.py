@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-SAMPLES = 32
+SAMPLES = 16
 
 
 class Monitor:
@@ -30,7 +30,8 @@ class Monitor:
         """Watch `network` on the first SAMPLES validation samples of `dataset`."""
         self._network, self._recorder = network, Recorder(network)
         self._x, _ = next(data.batches(dataset, "val", SAMPLES))
-        self._rows: list[pd.DataFrame] = []
+        self._header = ""
+        self._rows: list[str] = []
 
     @torch.no_grad()
     def record(self, epoch: int, step: int) -> None:
@@ -46,12 +47,12 @@ class Monitor:
         table = metrics.main_columns(self._recorder.layers)
         table.insert(0, "epoch", epoch)
         table.insert(1, "step", step)
-        self._rows.append(table)
+        self._add(table)
 
     def write(self, path: "Path") -> None:
         """All rows so far, as CSV; nothing where there are none."""
         if self._rows:
-            write_text(path, pd.concat(self._rows, ignore_index=True).to_csv(index=False))
+            write_text(path, self._header + "".join(self._rows))
 
     def restore(self, path: "Path", epoch: int, step: int) -> None:
         """Take back the rows of `path` up to `step` steps of `epoch`, where a resumed run goes on."""
@@ -59,4 +60,12 @@ class Monitor:
             rows = pd.read_csv(path, dtype=str, keep_default_na=False)  # text: written again as it was
             at, steps = rows["epoch"].astype(int), rows["step"].astype(int)
             known = (at < epoch) | ((at == epoch) & (steps <= step))
-            self._rows = [rows[known]] if known.any() else []
+            self._rows.clear()
+            if known.any():
+                self._add(rows[known])
+
+    def _add(self, table: pd.DataFrame) -> None:
+        # As text at once: written again after every epoch, a long run's numbers would take ever longer.
+        header, rows = table.to_csv(index=False).split("\n", 1)
+        self._header = header + "\n"
+        self._rows.append(rows)
