@@ -47,6 +47,9 @@ class RunConfig(BaseModel):
     record_every: Count | None = Field(
         None, description="steps between recordings in mpd.csv (default: an epoch's)"
     )
+    save_every: Count | None = Field(
+        None, description="steps between saves of last.pt (default: after every epoch alone)"
+    )
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(0, description="initial weights and data order")
     device: str = Field("auto", description="cpu, cuda, cuda:1, ... or auto")
     backend: str = Field("auto", description="neuron kernels: eager, compiled or auto")

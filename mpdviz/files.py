@@ -3,10 +3,14 @@
 import os
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
 from mpdviz.errors import BadInput
+
+with suppress(ImportError):  # where there is no flock there is no locking either
+    import fcntl
 
 
 def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
@@ -67,6 +71,32 @@ def make_folder(path: Path) -> Path:
         raise BadInput(
             f"cannot write into folder {path}: {error.strerror}", "choose another folder"
         ) from None
+
+
+def lock(path: Path) -> int | None:
+    """Hold `path`, a file made for that, against other processes until the descriptor returned is closed.
+
+    The lock is the system's: it goes with the process, killed or not, and leaves nothing to clean up.
+
+    Returns:
+        A file descriptor; None where another one holds the lock.
+
+    Raises:
+        BadInput: the file cannot be made.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise BadInput(f"cannot write {path}: {error.strerror}", "choose another folder") from None
+    if "fcntl" in globals():
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        except OSError:  # a file system that knows no locks
+            return descriptor
+    return descriptor
 
 
 def exists(path: Path) -> bool:

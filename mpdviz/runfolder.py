@@ -7,16 +7,19 @@ result.json           hash of the initial weights; what the run reached, once it
 widths.csv            surrogate width and batch-norm weights, one row an epoch, layer and timestep
 checkpoints/last.pt   the latest state, to resume from
 checkpoints/best.pt   the epoch that was best on validation
+.lock                 held by the process that trains, and let go when it ends, however it ends
 """
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+import os
+import weakref
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from mpdviz.errors import BadInput
-from mpdviz.files import exists, make_folder, write_text
+from mpdviz.files import exists, lock, make_folder, write_text
 
 
 class RunFolder:
@@ -32,19 +35,32 @@ class RunFolder:
         self.result = path / "result.json"
         self.last = path / "checkpoints" / "last.pt"
         self.best = path / "checkpoints" / "best.pt"
+        self._unlock: Callable[[], object] | None = None
 
     def create(self, *, resume: bool) -> None:
-        """Make the folder ready to write into.
+        """Make the folder ready to write into, for this process alone until `release`.
 
         Raises:
-            BadInput: it holds a run already and `resume` is false, or it cannot be written to.
+            BadInput: it holds a run already and `resume` is false, it cannot be written to, or another
+                process is training in it.
         """
         if exists(self.last) and not resume:
             raise BadInput(
                 f"{self.path} already holds a run", "add --resume to continue it, or choose another --out"
             )
         make_folder(self.path)
+        descriptor = lock(self.path / ".lock")
+        if descriptor is None:
+            raise BadInput(
+                f"another process is training in {self.path}", "wait for it, or choose another --out"
+            )
+        self._unlock = weakref.finalize(self, os.close, descriptor)
         make_folder(self.last.parent)
+
+    def release(self) -> None:
+        """Let other processes have the folder."""
+        if self._unlock is not None:
+            self._unlock()
 
     def write_table(self, path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
         """Write a table whole; a crash leaves the old one."""

@@ -85,6 +85,13 @@ class Run:
         self.position = Position()
         self.config = config.model_copy(update={"backend": resolve(config.backend, self._potentials())})
         self.folder.create(resume=resume)
+        try:
+            self._begin(resume)
+        except BaseException:
+            self.folder.release()
+            raise
+
+    def _begin(self, resume: bool) -> None:
         self.monitor = Monitor(self.network, self.dataset)
         if resume and self.folder.last.exists():
             self._restore()
@@ -105,13 +112,16 @@ class Run:
             Interrupted: stopped by a signal, state saved.
         """
         keep_large_buffers()
-        with using(self.config.backend), stop_signals() as stopped:
-            while self.position.epoch < self.config.epochs:
-                self._train_epoch(on_step, stopped)
-                row = self._close_epoch()
-                if on_epoch is not None:
-                    on_epoch(row)
-        return self._finish()
+        try:
+            with using(self.config.backend), stop_signals() as stopped:
+                while self.position.epoch < self.config.epochs:
+                    self._train_epoch(on_step, stopped)
+                    row = self._close_epoch()
+                    if on_epoch is not None:
+                        on_epoch(row)
+            return self._finish()
+        finally:
+            self.folder.release()
 
     def _potentials(self) -> int:
         """Membrane potentials that the whole run will compute."""
@@ -138,6 +148,9 @@ class Run:
             if position.step % (config.record_every or steps) == 0:
                 self._check_finite()
                 self.monitor.record(position.epoch + 1, position.step)
+            if config.save_every is not None and position.step % config.save_every == 0:
+                self._check_finite()
+                self._save_last({})
             if stopped.is_set():
                 self._check_finite()
                 self._save_last({})
@@ -272,7 +285,7 @@ class Run:
         """Take weights, optimizer and position from `last.pt`."""
         saved = checkpoint.load(self.folder.last)
         before, now = (c.model_dump(mode="json") if c else {} for c in (saved.config, self.config))
-        changed = [name for name in now if now[name] != before.get(name)]
+        changed = [name for name in now if now[name] != before.get(name) and name != "save_every"]
         if changed or saved.training is None:
             differences = ", ".join(f"{name} was {before.get(name)}, now {now[name]}" for name in changed)
             raise BadInput(

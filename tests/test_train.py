@@ -95,6 +95,7 @@ def files(folder):
 
 def test_the_run_folder_holds_what_its_docstring_says(run, config):
     assert files(run.path) == [
+        ".lock",
         "checkpoints",
         "checkpoints/best.pt",
         "checkpoints/last.pt",
@@ -455,7 +456,7 @@ def test_a_real_process_stopped_in_the_middle(sample, tmp_path, number):
     assert 2 <= finished < config.epochs
     fit(config, folder.path, resume=True)
     fit(config, whole.path)
-    for left in folder.path.rglob(".*"):  # a killed writer's own temporary file
+    for left in folder.path.rglob(".*.*"):  # a killed writer's own temporary file
         left.unlink()
     assert_same_run(folder, whole)
 
