@@ -51,7 +51,7 @@ class Training:
         str | None, typer.Option(help="e.g. fixed:kappa=2.5,mpd-agl; the first is compared with")
     ] = None
     seeds: Annotated[str | None, typer.Option(help="e.g. 0-4 or 0,2,5")] = None
-    recipe: Annotated[Path | None, typer.Option(help="TOML file of settings", metavar="FILE")] = None
+    recipe: Annotated[Path | None, typer.Option(help="TOML file or name of a recipe", metavar="FILE")] = None
     jobs: Annotated[int | None, typer.Option(help="runs side by side (default: 1)", metavar="N")] = None
     shard: Annotated[
         str | None, typer.Option(help="only every 8th run, from the 2nd on; then --collect", metavar="2/8")

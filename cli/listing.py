@@ -75,6 +75,12 @@ def _data() -> Rows:
     return [("data", "what it is"), *data.describe().items()]
 
 
+def _recipes() -> Rows:
+    from mpdviz.config import recipes
+
+    return [("recipe", "what it is"), *recipes().items()]
+
+
 def _columns() -> Rows:
     from mpdviz import columns
 
@@ -105,5 +111,6 @@ LISTINGS: dict[str, Callable[[], Rows]] = {
     "surrogates": _surrogates,
     "backends": _backends,
     "data": _data,
+    "recipes": _recipes,
     "columns": _columns,
 }

@@ -44,6 +44,8 @@ class RunConfig(BaseModel):
     momentum: Annotated[float, Field(ge=0, lt=1)] = Field(0.9, description="SGD momentum")
     weight_decay: NotNegative = Field(5e-4, description="L2 penalty, on every parameter")
     augment: bool = Field(True, description="the data set's own augmentation, if it has one")
+    auto_augment: bool = Field(False, description="AutoAugment's CIFAR-10 policy, for colour images")
+    cutout: Count | None = Field(None, description="side of a hidden square in pixels, for colour images")
     record_every: Count | None = Field(
         None, description="steps between recordings in mpd.csv (default: an epoch's)"
     )
@@ -97,12 +99,28 @@ def validate(settings: dict[str, Any], where: str = "settings") -> RunConfig:
         raise BadInput(f"{where}: {setting}={first['input']!r}", remedy) from None
 
 
+RECIPES = Path(__file__).parent / "recipes"
+"""Where the recipes that come with mpdviz lie."""
+
+
+def recipes() -> dict[str, str]:
+    """Recipes that come with mpdviz, by name, and what each is."""
+    return {
+        path.stem: path.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ")
+        for path in sorted(RECIPES.glob("*.toml"))
+    }
+
+
 def read_recipe(path: Path) -> dict[str, Any]:
-    """Settings in a TOML file, not yet validated.
+    """Settings in a TOML file or in a recipe of `recipes`, not yet validated.
 
     Raises:
-        BadInput: the file cannot be read or is not TOML.
+        BadInput: the file cannot be read or is not TOML, or there is no recipe of that name.
     """
+    if not path.suffix and path.parent == Path() and not path.exists():
+        if path.name not in recipes():
+            raise unknown_name("recipe", path.name, [*recipes(), "a TOML file"])
+        path = RECIPES / f"{path.name}.toml"
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

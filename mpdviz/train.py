@@ -23,6 +23,7 @@ from mpdviz import checkpoint, data, networks
 from mpdviz.allocator import keep_large_buffers
 from mpdviz.config import RunConfig
 from mpdviz.data import Dataset
+from mpdviz.data.augment import chosen
 from mpdviz.devices import pick_device
 from mpdviz.diagnose import first_nonfinite
 from mpdviz.errors import BadInput, Diverged, Interrupted
@@ -62,6 +63,7 @@ class Run:
         device = pick_device(config.device)
         dataset = data.load(config.data, timesteps=config.timesteps, data_dir=config.data_dir)
         check_sizes(config, dataset)
+        dataset = chosen(dataset, own=config.augment, auto=config.auto_augment, cutout=config.cutout)
         self.config, self.dataset, self.folder = config, dataset.to(device), RunFolder(out)
         self.build = {
             "name": config.model,
@@ -164,8 +166,7 @@ class Run:
         generator = epoch_generator(config.seed, position.epoch)
         # The incomplete last batch is left out: which samples it holds changes with every epoch.
         order = torch.randperm(len(self.dataset.train), generator=generator)[: steps * config.batch_size]
-        augment = generator if config.augment else None
-        batches = data.batches(self.dataset, "train", config.batch_size, order=order, augment=augment)
+        batches = data.batches(self.dataset, "train", config.batch_size, order=order, augment=generator)
         for step, batch in enumerate(batches):
             # A resumed epoch draws what was drawn before, so that the rest comes out the same.
             if step >= position.step:

@@ -1,12 +1,18 @@
 """The AutoAugment operations against Pillow, pixel for pixel, and the policy against its probabilities."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageEnhance, ImageOps
 
-from mpdviz.data import autoaugment
+from mpdviz.config import read_recipe, recipes, validate
+from mpdviz.data import Dataset, Split, autoaugment
+from mpdviz.data.augment import chosen, random_cutout
 from mpdviz.data.autoaugment import GREY, OPERATIONS, POLICY, STRENGTHS, auto_augment
+from mpdviz.errors import BadInput
+from mpdviz.train import Run
 
 FILL = (int(GREY),) * 3
 
@@ -106,3 +112,59 @@ def test_the_generator_alone_decides_and_the_input_stays():
     assert first.min() >= 0
     assert first.max() <= 255
     assert torch.equal(first, first.round())
+
+
+def photographs(count=8):
+    x = torch.randint(0, 256, (count, 3, 32, 32), dtype=torch.uint8)
+    part = Split(x, torch.arange(count))
+    return Dataset("photographs", part, part, part, classes=count, frames=False, mean=(7.0, 8.0, 9.0))
+
+
+def test_cutout_hides_one_square_a_picture():
+    x = torch.randint(10, 256, (500, 3, 32, 32)).float()
+    out = random_cutout(x, 8, (7.0, 8.0, 9.0), torch.Generator().manual_seed(0))
+    hidden = (out != x).any(1)
+    assert torch.equal(out.permute(0, 2, 3, 1)[hidden], torch.tensor([7.0, 8.0, 9.0]).expand(hidden.sum(), 3))
+    sizes = set()
+    for mask in hidden:
+        rows, columns = mask.any(1).sum().item(), mask.any(0).sum().item()
+        assert mask.sum() == rows * columns
+        sizes |= {rows, columns}
+    assert sizes == {4, 5, 6, 7, 8}
+    assert hidden.float().mean() == pytest.approx((8 * 30 / 32 / 32) ** 2, rel=0.05)
+
+
+def test_a_run_chooses_its_augmentation_step_by_step():
+    dataset = photographs()
+    x = dataset.train.x.float()
+
+    def made(**options):
+        change = chosen(dataset, **({"own": True, "auto": False, "cutout": None} | options)).augment
+        return None if change is None else change(x, torch.Generator().manual_seed(3))
+
+    assert made() is None
+    generator = torch.Generator().manual_seed(3)
+    both = random_cutout(auto_augment(x, generator), 8, dataset.mean, generator)
+    assert torch.equal(made(auto=True, cutout=8), both)
+
+
+@pytest.mark.parametrize("options", [{"auto_augment": True}, {"cutout": 4}])
+def test_digits_are_no_photographs(options, tmp_path):
+    with pytest.raises(BadInput, match=f"{next(iter(options))} for digits"):
+        Run(validate({"data": "digits", **options}), tmp_path / "run")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", recipes())
+def test_recipes_are_the_paper_s(name):
+    config = validate(read_recipe(Path(name)))
+    # METHOD section A
+    expected = {"model": "resnet19", "strategy": "mpd-agl", "timesteps": 2, "epochs": 150, "batch_size": 100}
+    expected |= {"lr": 0.1, "momentum": 0.9, "weight_decay": 1e-4, "auto_augment": True, "data": name}
+    expected |= {"decay": 0.2, "v_th": 0.5, "encode_channels": None, "planes": None, "augment": True}
+    assert {key: getattr(config, key) for key in expected} == expected
+
+
+def test_an_unknown_recipe_names_those_there_are():
+    with pytest.raises(BadInput, match=r"unknown recipe 'cifar'; .*cifar10, cifar100"):
+        read_recipe(Path("cifar"))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
 from mpdviz import data
-from mpdviz.data import cifar10, digits_dvs
+from mpdviz.data import cifar, digits_dvs
 from mpdviz.data.augment import random_flip, random_shift
 from mpdviz.data.base import Dataset, Split, batches
 from mpdviz.data.splits import stratified
@@ -46,7 +46,7 @@ def small_dataset(samples, *, frames=0, mean=(), std=(), augment=None):
 
 
 def test_every_registered_name_is_described_and_npz_besides():
-    assert data.names() == ["digits", "digits-dvs", "cifar10"]
+    assert data.names() == ["digits", "digits-dvs", "cifar10", "cifar100"]
     assert list(data.describe()) == [*data.names(), "npz:FILE"]
     assert all(text and "\n" not in text for text in data.describe().values())
 
@@ -271,14 +271,7 @@ def test_cifar10_is_cropped_and_flipped_in_training():
     x = torch.randint(256, (64, 3, 32, 32), generator=torch.Generator().manual_seed(3)).float()
     generator = torch.Generator().manual_seed(0)
     expected = random_flip(random_shift(x, 4, generator), generator)
-    assert torch.equal(cifar10._cropped_and_flipped(x, torch.Generator().manual_seed(0)), expected)
-
-
-def test_cifar10_without_a_folder_says_where_to_get_it():
-    with pytest.raises(
-        BadInput, match=r"no data_dir was given; give as data_dir the folder .* from https://"
-    ):
-        data.load("cifar10")
+    assert torch.equal(cifar.cropped_and_flipped(x, torch.Generator().manual_seed(0)), expected)
 
 
 def test_a_missing_cifar10_file_is_named(tmp_path):
@@ -292,17 +285,27 @@ def test_a_folder_in_place_of_a_cifar10_file_is_named(tmp_path):
         data.load("cifar10", data_dir=tmp_path)
 
 
+def beside(folder):
+    """The other files of CIFAR-10, empty: the first one is looked at first."""
+    for name in (*(f"data_batch_{number}.bin" for number in range(2, 6)), "test_batch.bin"):
+        (folder / name).touch()
+
+
 def test_a_truncated_cifar10_file_says_expected_and_found_bytes(tmp_path):
+    beside(tmp_path)
     (tmp_path / "data_batch_1.bin").write_bytes(bytes(30_729_999))
-    with pytest.raises(BadInput, match=r"data_batch_1\.bin: expected 30730000 bytes, found 30729999; unpack"):
+    with pytest.raises(
+        BadInput, match=r"data_batch_1\.bin: expected 30730000 bytes, found 30729999; give as"
+    ):
         data.load("cifar10", data_dir=tmp_path)
 
 
 def test_a_cifar10_label_above_9_is_refused(tmp_path):
+    beside(tmp_path)
     records = np.zeros((10_000, 3073), np.uint8)
     records[77, 0] = 10
     records.tofile(tmp_path / "data_batch_1.bin")
-    with pytest.raises(BadInput, match=r"data_batch_1\.bin: label 10 found, expected 0 to 9; unpack"):
+    with pytest.raises(BadInput, match=r"data_batch_1\.bin: label 10 found, expected 0 to 9; give as"):
         data.load("cifar10", data_dir=tmp_path)
 
 

@@ -4,8 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from mpdviz.data import cifar10, digits, digits_dvs, npz
+from mpdviz.data import cifar, digits, digits_dvs, npz
 from mpdviz.data.base import SPLITS, Dataset, Split, batches
+from mpdviz.data.cifar10 import CIFAR10
+from mpdviz.data.cifar100 import CIFAR100
 from mpdviz.errors import unknown_name
 
 __all__ = ["SPLITS", "Dataset", "Split", "batches", "describe", "load", "names"]
@@ -32,7 +34,10 @@ _REGISTRY = {
         "the same digits as 16x16 ON/OFF event frames of a saccade",
     ),
     "cifar10": _Entry(
-        lambda wish: cifar10.load(wish.data_dir), "60,000 colour photographs, 32x32; needs data_dir"
+        lambda wish: cifar.load(CIFAR10, wish.data_dir), "60,000 colour photographs, 32x32; 10 classes"
+    ),
+    "cifar100": _Entry(
+        lambda wish: cifar.load(CIFAR100, wish.data_dir), "60,000 colour photographs, 32x32; 100 classes"
     ),
 }
 
@@ -54,7 +59,7 @@ def load(name: str, *, timesteps: int | None = None, data_dir: Path | None = Non
     Args:
         name: one of `names()`, or `npz:FILE`.
         timesteps: frames T wanted of event data; of no concern to static images, which the network repeats.
-        data_dir: folder of the files, for data sets that are read from files.
+        data_dir: folder of the files, for data sets that are read from files; None downloads them, once.
 
     Returns:
         The data set; its splits are the same at every call.
