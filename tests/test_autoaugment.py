@@ -1,13 +1,11 @@
 """The AutoAugment operations against Pillow, pixel for pixel, and the policy against its probabilities."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageEnhance, ImageOps
 
-from mpdviz.config import read_recipe, recipes, validate
+from mpdviz.config import validate
 from mpdviz.data import Dataset, Split, autoaugment
 from mpdviz.data.augment import chosen, random_cutout
 from mpdviz.data.autoaugment import GREY, OPERATIONS, POLICY, STRENGTHS, auto_augment
@@ -153,18 +151,3 @@ def test_digits_are_no_photographs(options, tmp_path):
     with pytest.raises(BadInput, match=f"{next(iter(options))} for digits"):
         Run(validate({"data": "digits", **options}), tmp_path / "run")
     assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("name", recipes())
-def test_recipes_are_the_paper_s(name):
-    config = validate(read_recipe(Path(name)))
-    # METHOD section A
-    expected = {"model": "resnet19", "strategy": "mpd-agl", "timesteps": 2, "epochs": 150, "batch_size": 100}
-    expected |= {"lr": 0.1, "momentum": 0.9, "weight_decay": 1e-4, "auto_augment": True, "data": name}
-    expected |= {"decay": 0.2, "v_th": 0.5, "encode_channels": None, "planes": None, "augment": True}
-    assert {key: getattr(config, key) for key in expected} == expected
-
-
-def test_an_unknown_recipe_names_those_there_are():
-    with pytest.raises(BadInput, match=r"unknown recipe 'cifar'; .*cifar10, cifar100"):
-        read_recipe(Path("cifar"))

@@ -3,6 +3,7 @@
 import sys
 import tomllib
 import warnings
+from pathlib import Path
 
 import hypothesis
 import hypothesis.strategies as st
@@ -10,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from mpdviz import networks
-from mpdviz.config import RunConfig, read_recipe, validate
+from mpdviz.config import RunConfig, read_recipe, recipes, validate
 from mpdviz.errors import BadInput
 
 positive = st.floats(min_value=0, exclude_min=True, allow_infinity=False)
@@ -178,3 +179,20 @@ def test_network_options_are_what_build_takes():
     assert [layer.neuron.decay.item() for layer in layers.values()] == [pytest.approx(0.3)] * 5
     assert [len(layer.norm.weight) for layer in layers.values()] == [4, 4, 6, 6, 128]
     assert not {"planes", "encode_channels"} & set(RunConfig().network_options())
+
+
+@pytest.mark.parametrize("name", recipes())
+def test_recipes_are_the_paper_s(name):
+    config = validate(read_recipe(Path(name)))
+    # METHOD section A
+    dvs = name == "cifar10-dvs"
+    expected = {"model": "vggsnn" if dvs else "resnet19", "timesteps": 10 if dvs else 2, "epochs": 150}
+    expected |= {"strategy": "mpd-agl", "batch_size": 100, "lr": 0.1, "momentum": 0.9, "data": name}
+    expected |= {"weight_decay": 5e-4 if dvs else 1e-4, "auto_augment": not dvs}
+    expected |= {"decay": 0.2, "v_th": 0.5, "encode_channels": None, "planes": None, "augment": True}
+    assert {key: getattr(config, key) for key in expected} == expected
+
+
+def test_an_unknown_recipe_names_those_there_are():
+    with pytest.raises(BadInput, match=r"unknown recipe 'cifar'; .*cifar10, cifar10-dvs, cifar100"):
+        read_recipe(Path("cifar"))

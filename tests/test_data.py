@@ -46,7 +46,7 @@ def small_dataset(samples, *, frames=0, mean=(), std=(), augment=None):
 
 
 def test_every_registered_name_is_described_and_npz_besides():
-    assert data.names() == ["digits", "digits-dvs", "cifar10", "cifar100"]
+    assert data.names() == ["digits", "digits-dvs", "cifar10", "cifar100", "cifar10-dvs"]
     assert list(data.describe()) == [*data.names(), "npz:FILE"]
     assert all(text and "\n" not in text for text in data.describe().values())
 

@@ -95,3 +95,4 @@ def test_plain_install(tmp_path):
     )
     assert str(target) in done.stdout
     assert not (target / "cli").exists()
+    assert (target / "mpdviz" / "recipes" / "cifar10.toml").exists()

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from mpdviz.data import cifar, digits, digits_dvs, npz
+from mpdviz.data import cifar, cifar10_dvs, digits, digits_dvs, npz
 from mpdviz.data.base import SPLITS, Dataset, Split, batches
 from mpdviz.data.cifar10 import CIFAR10
 from mpdviz.data.cifar100 import CIFAR100
@@ -38,6 +38,10 @@ _REGISTRY = {
     ),
     "cifar100": _Entry(
         lambda wish: cifar.load(CIFAR100, wish.data_dir), "60,000 colour photographs, 32x32; 100 classes"
+    ),
+    "cifar10-dvs": _Entry(
+        lambda wish: cifar10_dvs.load(wish.data_dir, wish.timesteps),
+        "10,000 recordings of an event camera, binned into frames; needs data_dir",
     ),
 }
 

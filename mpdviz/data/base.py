@@ -16,7 +16,7 @@ class Split:
     """Samples and their labels, batch-first.
 
     Attributes:
-        x: images `[N, C, H, W]` or event frames `[N, T, C, H, W]`, uint8 or float32, in raw units.
+        x: images `[N, C, H, W]` or event frames `[N, T, C, H, W]`, uint8, float16 or float32, in raw units.
         y: class labels, int64 `[N]`.
     """
 
