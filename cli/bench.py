@@ -12,9 +12,9 @@ from .output import console, say
 if TYPE_CHECKING:
     from mpdviz.bench.timing import Row
 
-HELP = """Time neurons, a training step and recording on this machine, each against a reference.
+HELP = """Time neurons, a training step, recording and the data pipeline on this machine, against a reference each.
 
-WHAT is neurons, networks or recorder; all three where it is left out (about a minute). The scripts in
+WHAT is neurons, networks, recorder or pipeline; all four where it is left out (about a minute). The scripts in
 benchmarks/ run the full sizes."""
 
 FORMATS = ("table", "csv")
@@ -73,7 +73,13 @@ def _recorder(repeats: int) -> "list[Row]":
     return recorder.compare("recording half vggsnn T=10", network, x, repeats)[0]
 
 
-BENCHMARKS = {"neurons": _neurons, "networks": _networks, "recorder": _recorder}
+def _pipeline(repeats: int) -> "list[Row]":
+    from mpdviz.bench import pipeline
+
+    return pipeline.compare("32x32 images, batch 100", "resnet19", pipeline.images(), repeats)
+
+
+BENCHMARKS = {"neurons": _neurons, "networks": _networks, "recorder": _recorder, "pipeline": _pipeline}
 
 
 def _table(rows: "list[Row]") -> Table:

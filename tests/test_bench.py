@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from mpdviz import networks
 from mpdviz.bench import networks as steps
-from mpdviz.bench import neurons, peers, plain, timing
+from mpdviz.bench import neurons, peers, pipeline, plain, timing
 from mpdviz.errors import BadInput
 from mpdviz.norm import TDBatchNorm2d
 
@@ -105,3 +105,16 @@ def test_bad_input(arguments):
     error = CliRunner().invoke(app, ["bench", *arguments]).exception
     assert isinstance(error, BadInput)
     assert error.exit_code == 2
+
+
+def test_the_pipeline_makes_the_batches_that_the_network_takes():
+    for datasets, shape in (
+        (pipeline.images(), (pipeline.BATCH, 3, 32, 32)),
+        (pipeline.recordings(), (10, pipeline.BATCH, 2, 48, 48)),
+    ):
+        made = {label: next(pipeline._batches(dataset))[0] for label, dataset in datasets.items()}
+        assert {tuple(x.shape) for x in made.values()} == {shape}
+        assert all(not torch.equal(x, made["as stored"]) for label, x in made.items() if label != "as stored")
+    rows = pipeline.compare("images", "resnet19", pipeline.images(), 1)
+    assert [row.contender for row in rows] == ["slim resnet19", *pipeline.images()]
+    assert all(row.ratio == pytest.approx(rows[0].median_ms / row.median_ms) for row in rows)

@@ -1,0 +1,55 @@
+"""Training: what the data pipeline makes against what a network takes, and a step of the paper's recipes.
+
+    python benchmarks/training.py [--threads 2] [--repeats 7] [--recipes]
+
+Ratios of the first table say how many times as many samples a second the pipeline makes as the slim network
+trains on. `--recipes` times steps of the full networks (a minute or two) and reckons an epoch from them.
+"""
+
+import argparse
+import statistics
+from functools import partial
+
+import torch
+
+from mpdviz import networks
+from mpdviz.allocator import keep_large_buffers
+from mpdviz.bench import pipeline, timing
+from mpdviz.bench.networks import Step, batch
+from mpdviz.kernels import backend
+
+RECIPES = {"cifar10": ("resnet19", 2, 32, 45_000), "cifar10-dvs": ("vggsnn", 10, 48, 8_100)}
+"""Network, timesteps, side of the image, training samples."""
+
+
+def main() -> None:
+    """Parse, measure, print."""
+    parser = argparse.ArgumentParser(description="data pipeline and training steps")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--recipes", action="store_true", help="also steps of the full networks")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    print(f"{timing.machine()}; batches of {pipeline.BATCH}, medians of {arguments.repeats}")
+    rows = pipeline.compare("32x32 images", "resnet19", pipeline.images(), arguments.repeats)
+    rows += pipeline.compare("10 frames 48x48", "vggsnn", pipeline.recordings(), arguments.repeats)
+    print("\n".join(timing.lines(rows)))
+    if arguments.recipes:
+        keep_large_buffers()
+        for name in RECIPES:
+            _recipe(name)
+
+
+def _recipe(name: str) -> None:
+    network, timesteps, side, samples = RECIPES[name]
+    made = networks.build(network, timesteps=timesteps, num_classes=10).channels_last()
+    x, y = batch(made, pipeline.BATCH, side, frames=network == "vggsnn")
+    step = Step(made, x, y, "eager" if backend.missing() else "compiled")
+    step()
+    seconds = statistics.median(timing.alternate({"step": partial(step)}, 3)["step"]) / 1e3
+    hours = seconds * (samples // pipeline.BATCH) / 3600
+    print(f"recipe {name}: {seconds:.1f} s a step (median of 3), so {hours:.2f} h an epoch, reckoned")
+
+
+if __name__ == "__main__":
+    main()

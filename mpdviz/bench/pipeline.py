@@ -1,0 +1,89 @@
+"""Making training batches against training on them: does the data pipeline ever limit?"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import torch
+
+from mpdviz import data, networks
+from mpdviz.allocator import keep_large_buffers
+from mpdviz.bench import timing
+from mpdviz.bench.networks import Step
+from mpdviz.data import Dataset, Split
+from mpdviz.data.augment import chosen
+from mpdviz.data.cifar import cropped_and_flipped
+from mpdviz.data.cifar10_dvs import flipped_and_rolled
+from mpdviz.kernels import backend
+
+BATCH = 100
+SAMPLES = 1000
+SLIM: dict[str, dict[str, Any]] = {
+    "resnet19": {"encode_channels": 16, "planes": (16, 32, 64)},
+    "vggsnn": {"encode_channels": 16, "planes": (32, 64, 128)},
+}
+"""Networks small enough that a pipeline could limit them."""
+
+
+def images() -> dict[str, Dataset]:
+    """Noise of CIFAR-10's shape and kind, by augmentation."""
+    torch.manual_seed(0)
+    x = torch.randint(0, 256, (SAMPLES, 3, 32, 32), dtype=torch.uint8)
+    bare = _dataset(x, frames=False, mean=(125.0,) * 3, std=(62.0,) * 3)
+    own = replace(bare, augment=cropped_and_flipped)
+    return {
+        "as stored": bare,
+        "crop, flip": own,
+        "+ AutoAugment": chosen(own, own=True, auto=True, cutout=None),
+        "+ cutout": chosen(own, own=True, auto=True, cutout=16),
+    }
+
+
+def recordings() -> dict[str, Dataset]:
+    """Noise of the shape of CIFAR10-DVS in ten frames, by augmentation."""
+    torch.manual_seed(0)
+    x = (torch.rand(SAMPLES // 5, 10, 2, 48, 48) < 0.2).half()
+    bare = _dataset(x, frames=True)
+    return {"as stored": bare, "flip, roll": replace(bare, augment=flipped_and_rolled)}
+
+
+def compare(case: str, name: str, datasets: dict[str, Dataset], repeats: int) -> list[timing.Row]:
+    """Times of a training step of the slim network `name` and of one batch for it, by augmentation.
+
+    A row's ratio is how many times as many samples a second the pipeline makes as the network takes.
+    """
+    keep_large_buffers()
+    first = next(iter(datasets.values()))
+    made = networks.build(
+        name,
+        timesteps=first.timesteps or 2,
+        num_classes=10,
+        in_channels=first.channels,
+        image_size=first.image_size,
+        **SLIM[name],
+    )
+    x, y = next(data.batches(first, "train", BATCH))
+    step = Step(made.channels_last(), x, y, "eager" if backend.missing() else "compiled")
+    sources = {label: _batches(dataset) for label, dataset in datasets.items()}
+    runs = {f"slim {name}": partial(step)} | {
+        label: partial(next, source) for label, source in sources.items()
+    }
+    for run in runs.values():
+        run()
+    times = timing.alternate(runs, repeats)
+    return timing.rows(case, times, times[f"slim {name}"])
+
+
+def _dataset(
+    x: torch.Tensor, *, frames: bool, mean: tuple[float, ...] = (), std: tuple[float, ...] = ()
+) -> Dataset:
+    part = Split(x, torch.arange(len(x)) % 10)
+    return Dataset("noise", part, part, part, classes=10, frames=frames, mean=mean, std=std)
+
+
+def _batches(dataset: Dataset) -> Iterator[object]:
+    generator = torch.Generator().manual_seed(0)
+    while True:
+        order = torch.randperm(len(dataset.train), generator=generator)
+        yield from data.batches(dataset, "train", BATCH, order=order, augment=generator)
