@@ -12,10 +12,10 @@ from .output import console, say
 if TYPE_CHECKING:
     from mpdviz.bench.timing import Row
 
-HELP = """Time neurons, a training step, recording and the data pipeline on this machine, against a reference each.
+HELP = """Time neurons, a training step, recording and the data pipeline here, each against a reference.
 
-WHAT is neurons, networks, recorder or pipeline; all four where it is left out (about a minute). The scripts in
-benchmarks/ run the full sizes."""
+WHAT is neurons, networks, recorder or pipeline; all four where it is left out (about a minute). The scripts
+in benchmarks/ run the full sizes."""
 
 FORMATS = ("table", "csv")
 

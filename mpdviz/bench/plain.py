@@ -38,14 +38,15 @@ class PlainLIF(nn.Module):
         super().__init__()
         self.decay, self.v_th = decay, v_th
 
-    def forward(self, current: Tensor, kappa: Tensor | None = None) -> Tensor:
-        """Spikes `[T, ...]` of the current `[T, ...]`; `kappa` `[T]`, None means 1."""
+    def forward(self, current: Tensor, kappa: Tensor | None = None, v_th: Tensor | None = None) -> Tensor:
+        """Spikes `[T, ...]` of the current `[T, ...]`; `kappa` `[T]`, None means 1; `v_th` `[T]` or its own."""
         widths = current.new_ones(len(current)) if kappa is None else kappa
+        thresholds = current.new_full((len(current),), self.v_th) if v_th is None else v_th
         spikes = torch.empty_like(current)
         v, s = torch.zeros_like(current[0]), torch.zeros_like(current[0])
         for t in range(len(current)):
             v = self.decay * v * (1 - s) + current[t]
-            s = PlainSpike.apply(v - self.v_th, widths[t])  # type: ignore[no-untyped-call]
+            s = PlainSpike.apply(v - thresholds[t], widths[t])  # type: ignore[no-untyped-call]
             spikes[t] = s
         return spikes
 
@@ -56,7 +57,7 @@ class PlainNorm(nn.Module):
     def __init__(self, norm: TDBatchNorm1d | TDBatchNorm2d) -> None:
         """The parameters and buffers of `norm`."""
         super().__init__()
-        self.weight, self.bias = norm.weight, norm.bias
+        self.weight, self.bias, self.frozen = norm.weight, norm.bias, False
         self.scale, self.eps, self.momentum = norm.alpha * norm.v_th, norm.eps, norm.momentum
         self.running_mean, self.running_var = norm.running_mean.clone(), norm.running_var.clone()
 
