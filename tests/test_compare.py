@@ -194,6 +194,17 @@ def test_finished_runs_are_left_alone_and_more_seeds_join(trained, tmp_path):
     assert table["pairs"].tolist()[1] == 3
 
 
+def test_strategies_that_join_go_behind_unless_all_are_given_anew(tmp_path):
+    def planned(*strategies, seeds=(0,)):
+        made = plan.plan(strategies, seeds, TINY, tmp_path / "study")
+        made.write()
+        return made.strategies, made.seeds
+
+    planned("fixed", "mpd-agl")
+    assert planned("lsg", seeds=(1,)) == (("fixed", "mpd-agl", "lsg"), (0, 1))
+    assert planned("lsg", "mpd-agl", "fixed")[0] == ("lsg", "mpd-agl", "fixed")
+
+
 def test_other_settings_in_the_same_folder_are_refused(trained):
     _, wanted, _ = trained
     done = compare(*wanted, *OPTIONS[:-1], "--epochs=3")

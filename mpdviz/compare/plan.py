@@ -106,7 +106,10 @@ def plan(
             f"{out} holds a comparison with other settings: {changed}",
             "give the same settings, or choose another --out",
         )
-    return Comparison(out, _union(strategies, before.strategies), _union(seeds, before.seeds), made.settings)
+    # Joining others, strategies go behind: what is compared with stays, unless the whole list is given anew.
+    anew = set(before.strategies) <= set(strategies)
+    every = tuple(strategies) if anew else _union(before.strategies, strategies)
+    return Comparison(out, every, _union(before.seeds, seeds), made.settings)
 
 
 def read(folder: Path) -> Comparison:
