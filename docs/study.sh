@@ -26,3 +26,16 @@ compare --out digits --strategies "$widths,$adaptive" --seeds 0-4
 for decay in 0.5 0.9; do compare --out "digits-decay$decay" --strategies $few --seeds 0-2 --decay $decay; done
 for gamma in 0.5 2; do compare --out "digits-gamma$gamma" --strategies $few --seeds 0-2 --gamma $gamma; done
 compare --out digits-T2 --strategies $few --seeds 0-2 --timesteps 2
+
+# The strategies of a figure have to be told apart by colour, so not all of them are drawn.
+for study in cifar10 digits; do
+    drawn=()
+    for strategy in fixed-kappa=1 fixed-kappa=0.5 mpd-agl mpd-agl-reset observed lsg ds-atgo; do
+        drawn+=("$study/runs/$strategy"/seed-*)
+    done
+    mpdviz figures "${drawn[@]}" --out "figures/$study" --format png
+    mkdir -p "$docs/figures/$study"
+    cp "figures/$study"/*.png "figures/$study"/*.txt "$docs/figures/$study"
+done
+python "$docs/tables.py" . > tables.md
+echo "tables: $PWD/tables.md"

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from mpdviz import data, networks
@@ -39,7 +38,6 @@ class _Child:
 
     run: Planned
     process: subprocess.Popen[bytes]
-    log: Path
     started: float
 
 
@@ -150,11 +148,10 @@ def _children() -> Iterator[list[_Child]]:
 
 
 def _start(run: Planned, jobs: int) -> _Child:
-    log = run.folder.path.with_suffix(".log")
-    make_folder(log.parent)
+    make_folder(run.log.parent)
     threads = str(_threads(jobs))
     command = [sys.executable, "-m", "mpdviz.cli", "train", *arguments(run.config)]
-    with log.open("ab") as file:
+    with run.log.open("ab") as file:
         process = subprocess.Popen(
             [*command, "--out", str(run.folder.path), "--resume"],
             stdin=subprocess.DEVNULL,
@@ -164,7 +161,7 @@ def _start(run: Planned, jobs: int) -> _Child:
             # Ctrl-C at the terminal reaches us alone: a run that got it twice would not save.
             process_group=0,
         )
-    return _Child(run, process, log, time.perf_counter())
+    return _Child(run, process, time.perf_counter())
 
 
 def _threads(jobs: int) -> int:
@@ -191,6 +188,6 @@ def _outcome(child: _Child) -> str:
 
 
 def _last_words(child: _Child) -> str:
-    lines = child.log.read_text(encoding="utf-8", errors="replace").split("\n")
+    lines = child.run.log.read_text(encoding="utf-8", errors="replace").split("\n")
     last = next((line for line in reversed(lines) if line.strip()), "it said nothing")
-    return f"{last.removeprefix('mpdviz: ')} (exit {child.process.returncode}, see {child.log})"
+    return f"{last.removeprefix('mpdviz: ')} (exit {child.process.returncode}, see {child.run.log})"

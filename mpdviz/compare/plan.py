@@ -3,7 +3,8 @@
 A comparison's folder:
 
 comparison.toml            its settings, strategies and seeds
-runs/STRATEGY/seed-N/      a run folder for each; seed-N.log beside it holds what the run said
+runs/STRATEGY/seed-N/      a run folder for each
+logs/STRATEGY-seed-N.log   what the run said
 runs.csv, accuracy.csv, differences.csv    what came out, see `collect`
 """
 
@@ -39,6 +40,7 @@ class Planned:
 
     config: RunConfig
     folder: RunFolder
+    log: Path
 
     @property
     def name(self) -> str:
@@ -63,7 +65,9 @@ class Comparison:
 
     def _run(self, strategy: str, seed: int) -> Planned:
         config = validate(self.settings | {"strategy": strategy, "seed": seed})
-        return Planned(config, RunFolder(self.folder / "runs" / slug(strategy) / f"seed-{seed}"))
+        name = slug(strategy)
+        folder = RunFolder(self.folder / "runs" / name / f"seed-{seed}")
+        return Planned(config, folder, self.folder / "logs" / f"{name}-seed-{seed}.log")
 
     def write(self) -> None:
         """Keep the comparison in its folder."""

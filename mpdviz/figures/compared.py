@@ -14,7 +14,7 @@ PANELS = {
     "grad_norm": r"norm of $\partial L/\partial v$" + "\n(loss/potential)",
 }
 """Columns of the compared table, one a panel, and their labels."""
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#222222")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F4F24")
 """Okabe & Ito's palette, in the order in which networks take it."""
 MARKERS = "osDv^<>"
 MOST_CROSSED = 3

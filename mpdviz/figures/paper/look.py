@@ -15,7 +15,7 @@ from mpdviz.figures.style import style
 
 # Okabe & Ito's palette without its yellow, which vanishes on white; the two strategies that nearly every
 # comparison has keep theirs whatever else is shown.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#222222")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F4F24")
 KNOWN = {"mpd-agl": "#0072B2", "fixed": "#D55E00"}
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
