@@ -38,8 +38,9 @@ def archive(tmp_path):
 
 def test_files_come_from_the_archive_or_from_what_was_unpacked(archive, tmp_path):
     assert members(archive, tmp_path, tuple(FILES)) == FILES
-    with tarfile.open(tmp_path / "things.tar.gz") as tar:
-        tar.extractall(tmp_path / "unpacked", filter="data")
+    (tmp_path / "unpacked" / "things").mkdir(parents=True)
+    for name, content in FILES.items():
+        (tmp_path / "unpacked" / "things" / name).write_bytes(content)
     for place in (tmp_path / "unpacked", tmp_path / "unpacked" / "things"):
         assert members(archive, place, tuple(FILES)) == FILES
 

@@ -105,7 +105,7 @@ class TestGolden:
         case, network = arrays(golden, name), load(golden, name, "best_model").eval()
         steps, rows = SLIM[name]["steps"], []
 
-        def watch(current, potentials, spikes, kappa):
+        def watch(current, potentials, spikes, kappa, v_th):
             for t in range(steps):
                 v, s = potentials[t].double(), spikes[t].double()
                 near = ((v - 0.5).abs() < kappa[t].double() / 2).double().mean()
