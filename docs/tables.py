@@ -40,7 +40,7 @@ def accuracy(folder: Path) -> pd.DataFrame:
 
 
 def ratios(folder: Path) -> pd.DataFrame:
-    """Available ratio, width and gradient-relevant gain after the last epoch, means over t, layers, seeds."""
+    """Available ratio, width, gain and firing rate after the last epoch, means over t, layers, seeds."""
     rows = {}
     for strategy, runs in pd.read_csv(folder / "runs.csv").groupby("strategy", sort=False):
         last = []

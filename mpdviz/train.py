@@ -5,7 +5,6 @@ A run is a pure function of its settings: initial weights, data order and augmen
 bit as if it had not been (on one machine, with one number of threads).
 """
 
-import hashlib
 import json
 import math
 import threading
@@ -22,7 +21,6 @@ from torch import Tensor
 from mpdviz import checkpoint, data, networks
 from mpdviz.allocator import keep_large_buffers
 from mpdviz.config import RunConfig
-from mpdviz.data import Dataset
 from mpdviz.data.augment import chosen
 from mpdviz.devices import pick_device
 from mpdviz.diagnose import first_nonfinite
@@ -31,7 +29,6 @@ from mpdviz.evaluate import evaluate
 from mpdviz.files import write_text
 from mpdviz.kernels.backend import resolve, using
 from mpdviz.monitor import Monitor
-from mpdviz.networks.base import SpikingNetwork
 from mpdviz.runfolder import RunFolder
 from mpdviz.runstate import Position, Progress, Result
 from mpdviz.schedule import epoch_generator, learning_rate
@@ -62,7 +59,7 @@ class Run:
         """
         device = pick_device(config.device)
         dataset = data.load(config.data, timesteps=config.timesteps, data_dir=config.data_dir)
-        check_sizes(config, dataset)
+        dataset.check_trainable(config.batch_size, config.timesteps)
         dataset = chosen(dataset, own=config.augment, auto=config.auto_augment, cutout=config.cutout)
         self.config, self.dataset, self.folder = config, dataset.to(device), RunFolder(out)
         self.build = {
@@ -80,7 +77,7 @@ class Run:
                 raise BadInput(
                     f"cannot build the network: {error}", "lower --encode-channels or --planes"
                 ) from None
-        self.initial_weights = weights_hash(self.network)
+        self.initial_weights = self.network.weights_hash()
         self.optimizer = torch.optim.SGD(
             self.network.parameters(), config.lr, momentum=config.momentum, weight_decay=config.weight_decay
         )
@@ -297,36 +294,3 @@ class Run:
         self.optimizer.load_state_dict(saved.training["optimizer"])
         self.position = Position(**saved.training["position"])
         self.monitor.restore(self.folder.mpd, self.position.epoch + 1, self.position.step)
-
-
-def weights_hash(network: SpikingNetwork) -> str:
-    """SHA-256 of a network's weights and buffers, its width strategies' own left out.
-
-    Runs with equal hashes start alike, whatever their strategies.
-    """
-    digest = hashlib.sha256()
-    for name, value in network.state_dict().items():
-        if ".strategy." not in name:
-            digest.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
-
-
-def check_sizes(config: RunConfig, dataset: Dataset) -> None:
-    """Refuse a training set that gives no batch, and splits that leave nothing to choose or report by.
-
-    Raises:
-        BadInput: a batch larger than the training set, or an empty validation or test split.
-    """
-    if config.batch_size > len(dataset.train):
-        raise BadInput(
-            f"batch size {config.batch_size} is larger than the {len(dataset.train)} training samples of "
-            f"{config.data}",
-            "lower --batch-size",
-        )
-    if config.batch_size * config.timesteps == 1:
-        raise BadInput(
-            "batch norm in training gets one single value per channel", "raise --batch-size or --timesteps"
-        )
-    for split in ("val", "test"):
-        if not len(dataset.split(split)):
-            raise BadInput(f"{config.data} is too small to keep a {split} split", "give more samples")

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from mpdviz.data import archives, cifar
+from mpdviz.data import cifar
 from mpdviz.data.archives import Archive, members
 from mpdviz.data.cifar100 import CIFAR100
 from mpdviz.errors import BadInput
@@ -88,7 +88,6 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 def server(tmp_path, monkeypatch):
     """Address of a server of `tmp_path`; downloads go to a cache of this test's own."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(archives.Path, "home", lambda: tmp_path)
     Quiet.asked = 0
     handler = functools.partial(Quiet, directory=str(tmp_path))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:

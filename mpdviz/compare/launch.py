@@ -17,7 +17,6 @@ from mpdviz.devices import pick_device
 from mpdviz.errors import Interrupted
 from mpdviz.files import exists, make_folder
 from mpdviz.signals import stop_signals
-from mpdviz.train import check_sizes
 
 Watcher = Callable[[str], None]
 PAUSE = 0.05
@@ -51,7 +50,7 @@ def check(comparison: Comparison) -> None:
     first = configs[0]
     pick_device(first.device)
     dataset = data.load(first.data, timesteps=first.timesteps, data_dir=first.data_dir)
-    check_sizes(first, dataset)
+    dataset.check_trainable(first.batch_size, first.timesteps)
     for config in configs:
         networks.build(
             config.model,

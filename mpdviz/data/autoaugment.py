@@ -6,7 +6,7 @@ The operations are Pillow's, value for value: images that wander through this mo
 gone through Pillow alone. What a shifted, sheared or turned image leaves bare becomes grey (128).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -137,28 +137,20 @@ def equalize(x: Tensor, _: Tensor) -> Tensor:
     return torch.where((step > 0).unsqueeze(3), equal, x)
 
 
-def shear_x(x: Tensor, amount: Tensor) -> Tensor:
-    """Rows pushed sideways by so many pixels a row."""
-    one, zero = torch.ones_like(amount), torch.zeros_like(amount)
-    return _moved(x, (one, amount, zero, zero, one, zero))
+MOVES = {"shear_x": 1, "translate_x": 2, "shear_y": 3, "translate_y": 5}
+"""Places in the matrix of `_moved` that hold their strengths."""
 
 
-def shear_y(x: Tensor, amount: Tensor) -> Tensor:
-    """Columns pushed up or down by so many pixels a column."""
-    one, zero = torch.ones_like(amount), torch.zeros_like(amount)
-    return _moved(x, (one, zero, zero, amount, one, zero))
+def _along(place: int) -> Operation:
+    """A shift or shear: the identity of `_moved` with the strength at one place of its matrix."""
 
+    def move(x: Tensor, strength: Tensor) -> Tensor:
+        one, zero = torch.ones_like(strength), torch.zeros_like(strength)
+        matrix = [one, zero, zero, zero, one, zero]
+        matrix[place] = strength
+        return _moved(x, matrix)
 
-def translate_x(x: Tensor, pixels: Tensor) -> Tensor:
-    """Moved sideways."""
-    one, zero = torch.ones_like(pixels), torch.zeros_like(pixels)
-    return _moved(x, (one, zero, pixels, zero, one, zero))
-
-
-def translate_y(x: Tensor, pixels: Tensor) -> Tensor:
-    """Moved up or down."""
-    one, zero = torch.ones_like(pixels), torch.zeros_like(pixels)
-    return _moved(x, (one, zero, zero, zero, one, pixels))
+    return move
 
 
 def rotate(x: Tensor, degrees: Tensor) -> Tensor:
@@ -172,7 +164,7 @@ def rotate(x: Tensor, degrees: Tensor) -> Tensor:
     return _moved(x, (cos, sin, offset_x, -sin, cos, offset_y))
 
 
-def _moved(x: Tensor, matrix: tuple[Tensor, ...]) -> Tensor:
+def _moved(x: Tensor, matrix: Sequence[Tensor]) -> Tensor:
     """For each pixel the one that holds its centre after (x, y) -> (ax + by + c, dx + ey + f), or grey."""
     # In 65536ths of a pixel, as Pillow reckons: at such ties as a shear by 1/5 real numbers would differ.
     a, b, c, d, e, f = (part.double().view(-1, 1, 1) for part in matrix)
@@ -205,10 +197,10 @@ def _each(values: Tensor) -> Tensor:
 OPERATIONS: dict[str, Operation] = {
     function.__name__: function
     for function in (
-        invert, solarize, posterize, brightness, color, contrast, sharpness, autocontrast, equalize, shear_x,
-        shear_y, translate_x, translate_y, rotate,
+        invert, solarize, posterize, brightness, color, contrast, sharpness, autocontrast, equalize, rotate,
     )
 }  # fmt: skip
+OPERATIONS |= {name: _along(place) for name, place in MOVES.items()}
 """By name, in the order in which a batch goes through them."""
 
 

@@ -96,6 +96,27 @@ class Dataset:
         )
         return every if self.file_order is None else every.take(self.file_order)
 
+    def check_trainable(self, batch_size: int, timesteps: int) -> None:
+        """Refuse a training set that gives no batch, and splits that leave nothing to choose or report by.
+
+        Raises:
+            BadInput: a batch larger than the training set, or an empty validation or test split.
+        """
+        if batch_size > len(self.train):
+            raise BadInput(
+                f"batch size {batch_size} is larger than the {len(self.train)} training samples of "
+                f"{self.name}",
+                "lower --batch-size",
+            )
+        if batch_size * timesteps == 1:
+            raise BadInput(
+                "batch norm in training gets one single value per channel",
+                "raise --batch-size or --timesteps",
+            )
+        for split in ("val", "test"):
+            if not len(self.split(split)):
+                raise BadInput(f"{self.name} is too small to keep a {split} split", "give more samples")
+
     def to(self, device: torch.device | str) -> "Dataset":
         """The same data set with its samples on another device."""
         return replace(

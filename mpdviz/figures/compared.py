@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from mpdviz.figures.style import PAGE_WIDTH, layer_ticks, style
+from mpdviz.figures.style import COLOURS, MARKERS, PAGE_WIDTH, layer_ticks, style
 
 PANELS = {
     "available_ratio": "available\nratio",
@@ -14,9 +14,6 @@ PANELS = {
     "grad_norm": r"norm of $\partial L/\partial v$" + "\n(loss/potential)",
 }
 """Columns of the compared table, one a panel, and their labels."""
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F4F24")
-"""Okabe & Ito's palette, in the order in which networks take it."""
-MARKERS = "osDv^<>"
 MOST_CROSSED = 3
 """Networks beyond which foreign widths would be more lines than can be told apart."""
 

@@ -20,6 +20,10 @@ OUTLINE = "#0072B2"
 INTERVAL = "#E69F00"
 THRESHOLD = "#D55E00"
 ABOVE = "#F2CBE1"  # a tint of the palette's purple: in grey it must differ from the orange beside it
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F4F24")
+"""Okabe & Ito's palette for networks and strategies, brown in place of yellow, which vanishes on white."""
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+"""One for each colour, so that grey prints tell them apart too."""
 OBSERVED = "#222222"
 PREDICTIONS = {
     "paper": ("o", 3.8, "#0072B2"),

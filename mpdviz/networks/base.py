@@ -1,5 +1,6 @@
 """What every network shares: static images are repeated over time, layers can be asked for widths."""
 
+import hashlib
 from collections.abc import Iterator
 from typing import Any, Self
 
@@ -66,6 +67,17 @@ class SpikingNetwork(nn.Module):
             if parameter.dim() == 4:
                 parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
         return self
+
+    def weights_hash(self) -> str:
+        """SHA-256 of weights and buffers, those of the width strategies left out.
+
+        Runs with equal hashes start alike, whatever their strategies.
+        """
+        digest = hashlib.sha256()
+        for name, value in self.state_dict().items():
+            if ".strategy." not in name:
+                digest.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
 
     @torch.no_grad()
     def count_potentials(self, x: Tensor) -> int:

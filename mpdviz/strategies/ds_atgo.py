@@ -1,16 +1,17 @@
 """`ds-atgo`: threshold and width that follow the potentials of every timestep."""
 
 import math
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from mpdviz.errors import BadInput
-from mpdviz.strategies.base import Follow, Strategy
+from mpdviz.strategies.averaging import Averaging
+from mpdviz.strategies.base import Follow
 
 
-class DSATGO(Strategy):
+class DSATGO(Averaging):
     """Threshold one spread above the mean, width by the spread (Jiang et al., AAAI 2026, arXiv 2511.13050).
 
     Over all potentials of the layer at a timestep, mean m(t) and sample standard deviation s(t),
@@ -27,6 +28,7 @@ class DSATGO(Strategy):
     scope: ClassVar[str] = "layer x timestep"
     source: ClassVar[str] = "Jiang et al., AAAI 2026; options kappa, v_th0, factor, momentum"
     changes_forward: ClassVar[bool] = True
+    averages: ClassVar[tuple[str, ...]] = ("thresholds", "spreads")
 
     thresholds: Tensor
     spreads: Tensor
@@ -39,19 +41,13 @@ class DSATGO(Strategy):
         Raises:
             BadInput: one of them is out of range.
         """
-        super().__init__()
+        super().__init__(momentum)
         for option, value in (("kappa", kappa), ("factor", factor)):
             if not 0 < value < math.inf:
                 raise BadInput(f"strategy 'ds-atgo': {option}={value}", "give a positive number")
         if not math.isfinite(v_th0):
             raise BadInput(f"strategy 'ds-atgo': v_th0={v_th0}", "give a finite number")
-        if not 0 < momentum <= 1:
-            raise BadInput(f"strategy 'ds-atgo': momentum={momentum}", "give a number in (0, 1], e.g. 0.1")
-        self.kappa_0, self.v_th0 = float(kappa), float(v_th0)
-        self.factor, self.momentum = float(factor), float(momentum)
-        # T is known from the first batch on.
-        self.register_buffer("thresholds", torch.zeros(0))
-        self.register_buffer("spreads", torch.zeros(0))
+        self.kappa_0, self.v_th0, self.factor = float(kappa), float(v_th0), float(factor)
 
     def kappa(
         self,
@@ -66,9 +62,8 @@ class DSATGO(Strategy):
         Raises:
             BadInput: the averages belong to another T.
         """
-        if not len(self.spreads):
+        if not self.known(timesteps):
             return gamma.new_full((timesteps,), self.kappa_0)
-        self._check(timesteps)
         return self._width(self.spreads).to(gamma.dtype)
 
     @torch.no_grad()
@@ -85,8 +80,8 @@ class DSATGO(Strategy):
     ) -> tuple[Tensor | None, Tensor]:
         """See the class."""
         if not self.training:
-            known = self.thresholds if len(self.thresholds) else None
-            return known, self.kappa(timesteps, decay, v_th, gamma)
+            own = self.thresholds if self.known(timesteps) else None
+            return own, self.kappa(timesteps, decay, v_th, gamma)
         thresholds, spreads = [], []
 
         def rule(v: Tensor) -> Tensor:
@@ -98,30 +93,10 @@ class DSATGO(Strategy):
         follow(rule)
         now, spread = torch.stack(thresholds), torch.stack(spreads)
         if learns:
-            self._take_in(now, spread, v_th)
+            self.known(timesteps)
+            self.take_in("thresholds", now, torch.full_like(now, v_th))
+            self.take_in("spreads", spread, torch.full_like(spread, self.v_th0))
         return now, self._width(spread)
 
     def _width(self, spread: Tensor) -> Tensor:
         return self.kappa_0 * (1 + torch.tanh(spread - self.v_th0))
-
-    def _take_in(self, thresholds: Tensor, spreads: Tensor, v_th: float) -> None:
-        if not len(self.thresholds):
-            self.thresholds = torch.full_like(thresholds, v_th)
-            self.spreads = torch.full_like(spreads, self.v_th0)
-        self._check(len(thresholds))
-        self.thresholds = torch.lerp(self.thresholds, thresholds, self.momentum)
-        self.spreads = torch.lerp(self.spreads, spreads, self.momentum)
-
-    def _check(self, timesteps: int) -> None:
-        if len(self.spreads) != timesteps:
-            raise BadInput(
-                f"strategy 'ds-atgo' holds averages of T={len(self.spreads)}, not of T={timesteps}",
-                "use the network with the T it was trained with",
-            )
-
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        for name in ("thresholds", "spreads"):
-            saved = state_dict.get(prefix + name)
-            if saved is not None:
-                setattr(self, name, torch.zeros_like(saved, device=getattr(self, name).device))
-        super()._load_from_state_dict(state_dict, prefix, *args)

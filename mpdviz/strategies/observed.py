@@ -1,15 +1,15 @@
 """`observed`: the width that holds a wanted available ratio on the potentials themselves."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from mpdviz.errors import BadInput
-from mpdviz.strategies.base import Strategy
+from mpdviz.strategies.averaging import Averaging
 
 
-class Observed(Strategy):
+class Observed(Averaging):
     """Width at which a share `ratio` of the layer's potentials is available (ours).
 
     With q(t) the `ratio`-quantile of |v(t) - v_th| over a training batch,
@@ -25,6 +25,7 @@ class Observed(Strategy):
     scope: ClassVar[str] = "layer x timestep"
     source: ClassVar[str] = "ours; options ratio, momentum"
     observes: ClassVar[bool] = True
+    averages: ClassVar[tuple[str, ...]] = ("half_widths",)
 
     SAMPLE: ClassVar[int] = 8192
     FLOOR: ClassVar[float] = 0.01
@@ -38,14 +39,10 @@ class Observed(Strategy):
         Raises:
             BadInput: `ratio` not between 0 and 1, or `momentum` not in (0, 1].
         """
-        super().__init__()
+        super().__init__(momentum)
         if not 0 < ratio < 1:
             raise BadInput(f"strategy 'observed': ratio={ratio}", "give a share between 0 and 1, e.g. 0.5")
-        if not 0 < momentum <= 1:
-            raise BadInput(f"strategy 'observed': momentum={momentum}", "give a number in (0, 1], e.g. 0.1")
-        self.ratio, self.momentum = float(ratio), float(momentum)
-        # T is known from the first batch on.
-        self.register_buffer("half_widths", torch.zeros(0))
+        self.ratio = float(ratio)
 
     def kappa(
         self,
@@ -60,13 +57,8 @@ class Observed(Strategy):
         Raises:
             BadInput: the averages belong to another T.
         """
-        if not len(self.half_widths):
+        if not self.known(timesteps):
             return gamma.new_ones(timesteps)
-        if len(self.half_widths) != timesteps:
-            raise BadInput(
-                f"strategy 'observed' holds widths of T={len(self.half_widths)}, not of T={timesteps}",
-                "use the network with the T it was trained with",
-            )
         return 2 * self.half_widths.clamp_min(self.FLOOR * v_th).to(gamma.dtype)
 
     @torch.no_grad()
@@ -76,14 +68,4 @@ class Observed(Strategy):
         away = (flat[:, :: max(1, flat.shape[1] // self.SAMPLE)].float() - v_th).abs()
         away = torch.where(away.isfinite(), away, torch.nan)
         quantiles = torch.nanquantile(away, self.ratio, dim=1)
-        if not len(self.half_widths):
-            self.half_widths = quantiles
-        else:
-            known = torch.where(quantiles.isnan(), self.half_widths, quantiles)
-            self.half_widths = torch.lerp(self.half_widths, known, self.momentum)
-
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        saved = state_dict.get(f"{prefix}half_widths")
-        if saved is not None:
-            self.half_widths = torch.zeros_like(saved, device=self.half_widths.device)
-        super()._load_from_state_dict(state_dict, prefix, *args)
+        self.take_in("half_widths", quantiles, quantiles)

@@ -71,7 +71,7 @@ def caption(name: str, study: "Study") -> str:
 def skipped(study: "Study") -> dict[str, str]:
     """Figures and LaTeX tables that cannot be made, and why."""
     from mpdviz.figures.paper.latex import TABLES
-    from mpdviz.figures.paper.look import COLOURS
+    from mpdviz.figures.style import COLOURS
 
     needs = {name: kind.needs for name, kind in FIGURES.items()}
     needs |= {name: (table.needs,) for name, table in TABLES.items()}

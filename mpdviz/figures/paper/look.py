@@ -11,13 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from mpdviz.errors import unknown_name
-from mpdviz.figures.style import style
+from mpdviz.figures.style import COLOURS, MARKERS, style
 
-# Okabe & Ito's palette without its yellow, which vanishes on white; the two strategies that nearly every
-# comparison has keep theirs whatever else is shown.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F4F24")
+# The two strategies that nearly every comparison has keep their colours whatever else is shown.
 KNOWN = {"mpd-agl": "#0072B2", "fixed": "#D55E00"}
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 
 @dataclass(frozen=True)
