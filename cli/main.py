@@ -7,7 +7,8 @@ from typing import Any, TextIO
 import typer
 from rich.markup import escape
 
-from mpdviz.errors import MpdvizError, MpdvizWarning
+from mpdviz.errors import BadInput, MpdvizError, MpdvizWarning
+from mpdviz.rank import rank
 
 from . import bench, check, compare, figures, inspect, listing, train
 from .output import say
@@ -39,7 +40,9 @@ def run() -> None:
     try:
         status = app(standalone_mode=False)
     except MpdvizError as error:
-        say(f"[red]mpdviz:[/] {escape(str(error))}")
+        # What ends a run ends it in every process of it; bad input may be one process's alone.
+        if rank() == 0 or isinstance(error, BadInput):
+            say(f"[red]mpdviz:[/] {escape(str(error))}")
         status = error.exit_code
     except UsageError as error:
         if error.format_message():  # empty where no command was given: the help is on the screen then

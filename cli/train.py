@@ -61,6 +61,8 @@ def _fit(config: "RunConfig", out: Path, *, resume: bool) -> None:
     from mpdviz import runstate
     from mpdviz import train as training
 
+    run = training.Run(config, out, resume=resume)
+    leads = run.team.leads
     terminal = console(stderr=True)
     progress = Progress(
         TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
@@ -72,7 +74,7 @@ def _fit(config: "RunConfig", out: Path, *, resume: bool) -> None:
         TimeRemainingColumn(),
         console=terminal,
         transient=True,
-        disable=not terminal.is_terminal,
+        disable=not (leads and terminal.is_terminal),
     )
     task = progress.add_task(
         "training", total=None, epoch=0, epochs=config.epochs, loss=float("nan"), accuracy=0.0, speed=0.0
@@ -90,17 +92,20 @@ def _fit(config: "RunConfig", out: Path, *, resume: bool) -> None:
         )
 
     def on_epoch(row: dict[str, Any]) -> None:
+        if not leads:
+            return
         terminal.print(
             f"epoch {row['epoch']:3d}  training {row['train_loss']:.4f}, {row['train_accuracy']:.2%}  "
             f"validation {row['val_loss']:.4f}, {row['val_accuracy']:.2%}  {row['seconds']:.1f} s"
         )
 
-    run = training.Run(config, out, resume=resume)
     task_line = f"{config.model}, {config.strategy}, T={config.timesteps}, {config.data}, seed {config.seed}"
-    say(f"{task_line} -> {out}")
+    if leads:
+        say(f"{task_line} -> {out}")
     with progress:
         result = run.fit(on_step=on_step, on_epoch=on_epoch)
-    print(
-        f"{run.folder.best}: test accuracy {result.test_accuracy:.2%}, validation {result.val_accuracy:.2%} "
-        f"(best epoch {result.epoch} of {config.epochs}, seed {config.seed})"
-    )
+    if leads:
+        print(
+            f"{run.folder.best}: test accuracy {result.test_accuracy:.2%}, validation "
+            f"{result.val_accuracy:.2%} (best epoch {result.epoch} of {config.epochs}, seed {config.seed})"
+        )

@@ -2,7 +2,7 @@
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -54,12 +54,27 @@ class RunConfig(BaseModel):
     )
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(0, description="initial weights and data order")
     device: str = Field("auto", description="cpu, cuda, cuda:1, ... or auto")
+    devices: Count | None = Field(
+        None, description="processes that share every batch, one a device (default: 1, or torchrun's)"
+    )
+    precision: Literal["32", "bf16-mixed", "16-mixed"] = Field(
+        "32", description="32, bf16-mixed or (GPU alone) 16-mixed; potentials are always float32"
+    )
+    accumulate: Count = Field(
+        1, description="pieces that a batch is computed in, to save memory; batch norm sees one piece"
+    )
+    compile: bool = Field(False, description="compile the network with torch.compile (minutes at the start)")
     backend: str = Field("auto", description="neuron kernels: eager, compiled or auto")
 
     @field_validator("planes", mode="before")
     @classmethod
     def _split_planes(cls, value: object) -> object:
         return value.split(",") if isinstance(value, str) else value
+
+    @field_validator("precision", mode="before")
+    @classmethod
+    def _bare_number(cls, value: object) -> object:
+        return "32" if value == 32 else value
 
     def network_options(self) -> dict[str, Any]:
         """Arguments of `networks.build` that this run fixes, sizes of the data set excepted."""

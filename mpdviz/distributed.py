@@ -1,16 +1,21 @@
-"""Several processes at one recording, started by torchrun: who does what, and bringing it together.
+"""Several processes at one piece of work: who does what, and bringing it together.
 
-Each process takes whole batches of the one-process order (a convolution's rounding depends on its batch),
-so the merged counts are the same integers as one process would give.
+In a recording each process takes whole batches of the one-process order (a convolution's rounding depends on
+its batch), so the merged counts are the same integers as one process would give. In training each takes an
+equal part of every batch, and what is computed from a whole batch is computed from all parts (`synchronise`).
 """
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import torch
 import torch.distributed as dist
+from torch import Tensor, nn
+
+from mpdviz.errors import TeamLost
 
 Value = TypeVar("Value")
 
@@ -31,6 +36,10 @@ class Team:
         """Whether the batch with this number, from 0, is this process's."""
         return batch % self.size == self.rank
 
+    def part(self, samples: Tensor, dim: int) -> Tensor:
+        """This process's part of a batch, equal for all; `dim` counts the samples."""
+        return samples.tensor_split(self.size, dim)[self.rank] if self.size > 1 else samples
+
     def gather(self, value: Value) -> list[Value]:
         """Everybody's value in order of rank, for the leader; an empty list for the others."""
         if self.size == 1:
@@ -38,6 +47,22 @@ class Team:
         gathered: list[Value] | None = [value] * self.size if self.leads else None
         dist.gather_object(value, gathered)
         return gathered or []
+
+    def share(self, value: Value) -> list[Value]:
+        """Everybody's value in order of rank, for everybody."""
+        if self.size == 1:
+            return [value]
+        shared = [value] * self.size
+        dist.all_gather_object(shared, value)
+        return shared
+
+    def total(self, *values: float, device: torch.device | str = "cpu") -> list[float]:
+        """The sums of everybody's values, in float64."""
+        if self.size == 1:
+            return list(values)
+        sums = torch.tensor(values, dtype=torch.float64, device=device)
+        dist.all_reduce(sums)
+        return [float(total) for total in sums]
 
 
 @contextmanager
@@ -52,3 +77,53 @@ def team() -> Iterator[Team]:
         yield Team(dist.get_rank(), size)
     finally:
         dist.destroy_process_group()
+
+
+@contextmanager
+def lost_team() -> Iterator[None]:
+    """Turn the loss of another process into one line.
+
+    Raises:
+        TeamLost: another process ended while this one waited for it.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        # gloo raises plain RuntimeErrors that name its source file.
+        if isinstance(error, dist.DistError) or "gloo" in str(error):
+            raise TeamLost("another process of this run has ended", "continue with --resume") from None
+        raise
+
+
+def synchronise(network: nn.Module) -> None:
+    """Make what `network` computes from a training batch come from the batches of all ranks together.
+
+    Concerns the modules with an attribute `synchronised`: batch norms and strategies that follow the
+    potentials. Every rank must give as many samples as every other.
+    """
+    for module in network.modules():
+        if hasattr(module, "synchronised"):
+            module.synchronised = True  # type: ignore[assignment]
+
+
+def gather(values: Tensor) -> Tensor:
+    """The `values` of all ranks, `[ranks, *values.shape]`; a gradient finds its way back to each.
+
+    As every rank sums into the whole, the gradient that comes back is that of the sum of all ranks' losses.
+    """
+    gathered: Tensor = _Gather.apply(values)  # type: ignore[no-untyped-call]
+    return gathered
+
+
+class _Gather(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        parts = [torch.empty_like(values) for _ in range(dist.get_world_size())]
+        dist.all_gather(parts, values.contiguous())
+        return torch.stack(parts)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        gradient = gradient.contiguous()
+        dist.all_reduce(gradient)
+        return gradient[dist.get_rank()]

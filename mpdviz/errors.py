@@ -37,6 +37,12 @@ class Interrupted(MpdvizError):
     exit_code = 130
 
 
+class TeamLost(MpdvizError):
+    """Work of several processes of which one ended before the others."""
+
+    exit_code = 1
+
+
 class MpdvizWarning(UserWarning):
     """A result that holds, but not the way the user may expect; said once."""
 

@@ -5,17 +5,27 @@ import torch.nn.functional as F
 
 from mpdviz import data
 from mpdviz.data import Dataset
+from mpdviz.distributed import Team
 from mpdviz.networks.base import SpikingNetwork
 
 
 @torch.no_grad()
-def evaluate(network: SpikingNetwork, dataset: Dataset, split: str, batch_size: int) -> tuple[float, float]:
-    """Mean loss and accuracy (a fraction) over a split, in evaluation mode."""
+def evaluate(
+    network: SpikingNetwork, dataset: Dataset, split: str, batch_size: int, team: Team | None = None
+) -> tuple[float, float]:
+    """Mean loss and accuracy (a fraction) over a split, in evaluation mode.
+
+    The processes of a `team` take turns with the batches, and each learns what one alone would compute.
+    """
+    team = team or Team()
     network.eval()
-    loss, correct, samples = 0.0, 0, 0
-    for x, y in data.batches(dataset, split, batch_size):
-        logits = network(x).mean(0)
-        loss += float(F.cross_entropy(logits, y, reduction="sum"))
-        correct += int((logits.argmax(1) == y).sum())
-        samples += len(y)
-    return loss / samples, correct / samples
+    own = []
+    for number, (x, y) in enumerate(data.batches(dataset, split, batch_size)):
+        if team.takes(number):
+            logits = network(x).mean(0).float()
+            loss = float(F.cross_entropy(logits, y, reduction="sum"))
+            own.append((number, loss, int((logits.argmax(1) == y).sum())))
+    # Summed in the order of the batches, so that the rounding is that of one process.
+    every = sorted(batch for batches in team.share(own) for batch in batches)
+    samples = len(dataset.split(split))
+    return sum(loss for _, loss, _ in every) / samples, sum(correct for *_, correct in every) / samples

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mpdviz.distributed import gather
 from mpdviz.errors import BadInput
 
 
@@ -40,6 +41,7 @@ class _TDBatchNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(num_features))
         self.bias = nn.Parameter(torch.zeros(num_features))
         self.frozen = False
+        self.synchronised = False
         self.register_buffer("running_mean", torch.zeros(num_features))
         self.register_buffer("running_var", torch.ones(num_features))
 
@@ -54,11 +56,15 @@ class _TDBatchNorm(nn.Module):
                 f"{type(self).__name__}({self.num_features}) got an input {list(x.shape)}",
                 f"give [T, N, {self.num_features}, ...] with {self._dimensions} dimensions",
             )
-        if self.training and x.numel() == self.num_features:
+        if self.training and not self.synchronised and x.numel() == self.num_features:
             raise BadInput(
                 "batch norm in training got one single value per channel",
                 "use a larger batch or more timesteps",
             )
+        # A convolution may run in less (mixed precision); potentials never do.
+        x = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+        if self.training and self.synchronised:
+            return self._normalise_over_ranks(x.flatten(0, 1)).view_as(x)
         batch_only = self.training and self.frozen
         y = F.batch_norm(
             x.flatten(0, 1),
@@ -71,6 +77,24 @@ class _TDBatchNorm(nn.Module):
             self.eps,
         )
         return y.view_as(x)
+
+    def _normalise_over_ranks(self, x: Tensor) -> Tensor:
+        """Normalise `x` `[B, C, ...]` with the statistics of all ranks' samples, as one batch.
+
+        The mean and variance of equal parts merge as mean = avg m_r, variance = avg (v_r + (m_r - mean)^2).
+        """
+        others = [0, *range(2, x.dim())]
+        ranks = gather(torch.stack(torch.var_mean(x, others, correction=0)))
+        variances, means = ranks.unbind(1)
+        mean = means.mean(0)
+        variance = (variances + (means - mean).square()).mean(0)
+        if not self.frozen:
+            values = len(ranks) * x.numel() // self.num_features
+            self.running_mean.lerp_(mean.detach(), self.momentum)
+            self.running_var.lerp_(variance.detach() * (values / (values - 1)), self.momentum)
+        scale = self.weight * (self.alpha * self.v_th) * (variance + self.eps).rsqrt()
+        mean, scale, bias = (values.view(-1, *[1] * (x.dim() - 2)) for values in (mean, scale, self.bias))
+        return (x - mean) * scale + bias
 
     def extra_repr(self) -> str:
         """Sizes and constants, for print(network)."""

@@ -5,32 +5,31 @@ A run is a pure function of its settings: initial weights, data order and augmen
 bit as if it had not been (on one machine, with one number of threads).
 """
 
-import json
 import math
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from mpdviz import checkpoint, data, networks
 from mpdviz.allocator import keep_large_buffers
 from mpdviz.config import RunConfig
 from mpdviz.data.augment import chosen
-from mpdviz.devices import pick_device
 from mpdviz.diagnose import first_nonfinite
+from mpdviz.distributed import lost_team
+from mpdviz.engine import Engine
 from mpdviz.errors import BadInput, Diverged, Interrupted
 from mpdviz.evaluate import evaluate
-from mpdviz.files import write_text
 from mpdviz.kernels.backend import resolve, using
 from mpdviz.monitor import Monitor
 from mpdviz.runfolder import RunFolder
 from mpdviz.runstate import Position, Progress, Result
+from mpdviz.saving import Saver
 from mpdviz.schedule import epoch_generator, learning_rate
 from mpdviz.signals import stop_signals
 
@@ -44,7 +43,7 @@ def fit(config: RunConfig, out: Path, *, resume: bool = False) -> Result:
 
 
 class Run:
-    """A run under way: the network, its optimizer and where it stands."""
+    """A run under way: the network, the engine that trains it and where it stands."""
 
     def __init__(self, config: RunConfig, out: Path, *, resume: bool = False) -> None:
         """Check everything, build the network and make the run folder ready.
@@ -55,14 +54,16 @@ class Run:
             resume: continue the run in `out`; a fresh start in an empty folder, no work for a finished run.
 
         Raises:
-            BadInput: settings that contradict the data or the run to be resumed; nothing has been written.
+            BadInput: settings that contradict the data, the devices or the run to be resumed; nothing has
+                been written.
         """
-        device = pick_device(config.device)
+        self.engine = Engine(config)
+        self.team, device = self.engine.team, self.engine.device
         dataset = data.load(config.data, timesteps=config.timesteps, data_dir=config.data_dir)
         dataset.check_trainable(config.batch_size, config.timesteps)
         dataset = chosen(dataset, own=config.augment, auto=config.auto_augment, cutout=config.cutout)
-        self.config, self.dataset, self.folder = config, dataset.to(device), RunFolder(out)
-        self.build = {
+        self.dataset, self.folder = dataset.to(device), RunFolder(out)
+        build = {
             "name": config.model,
             "num_classes": dataset.classes,
             "in_channels": dataset.channels,
@@ -72,32 +73,40 @@ class Run:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             try:
-                self.network = networks.build(**self.build).to(device).channels_last()
+                self.network = networks.build(**build).to(device).channels_last()
             except RuntimeError as error:
                 raise BadInput(
                     f"cannot build the network: {error}", "lower --encode-channels or --planes"
                 ) from None
-        self.initial_weights = self.network.weights_hash()
-        self.optimizer = torch.optim.SGD(
+        optimizer = torch.optim.SGD(
             self.network.parameters(), config.lr, momentum=config.momentum, weight_decay=config.weight_decay
         )
         self.position = Position()
-        self.config = config.model_copy(update={"backend": resolve(config.backend, self._potentials())})
-        self.folder.create(resume=resume)
+        self.config = config.model_copy(update={"devices": self.team.size})
+        backend = resolve(config.backend, self._potentials())
+        self.config = self.config.model_copy(update={"backend": backend})
+        self.saver = Saver(self.folder, self.config, self.network, build, leads=self.team.leads)
+        if self.team.leads:
+            self.folder.create(resume=resume)
         try:
-            self._begin(resume)
+            self._begin(optimizer, resume)
         except BaseException:
             self.folder.release()
             raise
 
-    def _begin(self, resume: bool) -> None:
+    def _begin(self, optimizer: torch.optim.Optimizer, resume: bool) -> None:
         self.monitor = Monitor(self.network, self.dataset)
-        if resume and self.folder.last.exists():
-            self._restore()
-            self._write_tables()
+        saved = self.saver.restore() if resume and self.folder.last.exists() else None
+        # Here: whatever is wrong with the settings is told by one process, before there are more.
+        self.engine.setup(self.network, optimizer)
+        if saved is None:
+            self.saver.result(None)
         else:
-            self._write_result({"finished": False})
-        write_text(self.folder.config, self.config.to_toml())
+            self.engine.restore(saved)
+            self.position = Position(**saved["position"])
+            self.monitor.restore(self.folder.mpd, self.position.epoch + 1, self.position.step)
+            self.saver.tables(self.position)
+        self.saver.begin()
 
     def fit(self, *, on_step: Watcher | None = None, on_epoch: EpochWatcher | None = None) -> Result:
         """Train what is left of the run. SIGINT and SIGTERM finish the step under way and save.
@@ -109,17 +118,19 @@ class Run:
         Raises:
             Diverged: a loss or gradient that is not finite; the last good checkpoint stays.
             Interrupted: stopped by a signal, state saved.
+            TeamLost: another process of the run has ended.
         """
         keep_large_buffers()
         try:
-            with using(self.config.backend), stop_signals() as stopped:
+            with using(self.config.backend), stop_signals() as stopped, lost_team():
                 while self.position.epoch < self.config.epochs:
                     self._train_epoch(on_step, stopped)
                     row = self._close_epoch()
                     if on_epoch is not None:
                         on_epoch(row)
-            return self._finish()
+                return self._finish()
         finally:
+            self.engine.close()
             self.folder.release()
 
     def _potentials(self) -> int:
@@ -131,8 +142,7 @@ class Run:
     def _train_epoch(self, on_step: Watcher | None, stopped: threading.Event) -> None:
         config, position = self.config, self.position
         steps = len(self.dataset.train) // config.batch_size
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(config, position.epoch)
+        self.engine.set_lr(learning_rate(config, position.epoch))
         self.network.train()
         for x, y in self._remaining_batches(steps):
             started = time.perf_counter()
@@ -146,11 +156,12 @@ class Run:
                 on_step(self._progress(steps))
             if position.step % (config.record_every or steps) == 0:
                 self._check_finite()
-                self.monitor.record(position.epoch + 1, position.step)
+                if self.team.leads:
+                    self.monitor.record(position.epoch + 1, position.step)
             if config.save_every is not None and position.step % config.save_every == 0:
                 self._check_finite()
                 self._save_last({})
-            if stopped.is_set():
+            if any(self.team.total(stopped.is_set(), device=self.engine.device)):
                 self._check_finite()
                 self._save_last({})
                 raise Interrupted(
@@ -170,21 +181,16 @@ class Run:
                 yield batch
 
     def _step(self, x: Tensor, y: Tensor) -> tuple[float, int]:
-        logits = self.network(x).mean(0)
-        loss = F.cross_entropy(logits, y)
-        self.optimizer.zero_grad()
-        loss.backward()
-        norm = torch.nn.utils.get_total_norm(
-            [parameter.grad for parameter in self.network.parameters() if parameter.grad is not None]
-        )
+        loss, correct, norm = self.engine.gradients(x, y)
         # Spikes hide a NaN potential as silence, so the loss alone would not tell.
-        if not (math.isfinite(loss.item()) and math.isfinite(norm.item())):
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            own, _ = self.engine.part(x, y)
             raise self._diverged(
-                f"{first_nonfinite(self.network, x)} (step {self.position.step + 1}, loss {loss.item():g}, "
-                f"gradient norm {norm.item():g})"
+                f"{first_nonfinite(self.network, own)} (step {self.position.step + 1}, loss {loss:g}, "
+                f"gradient norm {norm:g})"
             )
-        self.optimizer.step()
-        return loss.item(), int((logits.argmax(1) == y).sum())
+        self.engine.step()
+        return loss, correct
 
     def _progress(self, steps: int) -> Progress:
         position = self.position
@@ -201,7 +207,7 @@ class Run:
     def _close_epoch(self) -> dict[str, Any]:
         """Evaluate, note the epoch in the tables and save."""
         config, position = self.config, self.position
-        val_loss, val_accuracy = evaluate(self.network, self.dataset, "val", config.batch_size)
+        val_loss, val_accuracy = self._evaluate("val")
         row = {
             "epoch": position.epoch + 1,
             "train_loss": position.loss / position.samples,
@@ -225,39 +231,29 @@ class Run:
         )
         metrics = {"epoch": position.epoch + 1, "val_accuracy": val_accuracy}
         if is_best:
-            self._save(self.folder.best, metrics)
+            self.saver.best(metrics)
         self._save_last(metrics)
-        self._write_tables()
+        self.saver.tables(self.position)
         return row
 
-    def _write_tables(self) -> None:
-        if self.position.metrics:
-            self.folder.write_table(self.folder.metrics, self.position.metrics)
-            self.folder.write_table(self.folder.widths, self.position.widths)
+    def _evaluate(self, split: str) -> tuple[float, float]:
+        with self.engine.autocast():
+            return evaluate(self.network, self.dataset, split, self.config.batch_size, self.team)
 
     def _finish(self) -> Result:
         """Measure the test accuracy of the best epoch, once, and keep it in its checkpoint."""
+        self.team.share(None)  # the leader may still be writing it
         best = checkpoint.load(self.folder.best)
         metrics = best.metrics
         if "test_accuracy" not in metrics:
             self.network.load_state_dict(best.network.state_dict())
-            _, metrics["test_accuracy"] = evaluate(self.network, self.dataset, "test", self.config.batch_size)
-            self._save(self.folder.best, metrics)
+            _, metrics["test_accuracy"] = self._evaluate("test")
+            self.saver.best(metrics)
         result = Result(
             self.folder.path, int(metrics["epoch"]), metrics["val_accuracy"], metrics["test_accuracy"]
         )
-        reached = {name: value for name, value in asdict(result).items() if name != "folder"}
-        self._write_result({"finished": True} | reached)
+        self.saver.result(result)
         return result
-
-    def _write_result(self, result: dict[str, Any]) -> None:
-        text = json.dumps({"initial_weights": self.initial_weights} | result, indent=1)
-        write_text(self.folder.result, text + "\n")
-
-    def _save(self, path: Path, metrics: dict[str, float], training: dict[str, Any] | None = None) -> None:
-        checkpoint.save(
-            path, self.network, build=self.build, config=self.config, metrics=metrics, training=training
-        )
 
     def _check_finite(self) -> None:
         # A step can be finite and still leave weights or running statistics that are not.
@@ -276,21 +272,4 @@ class Run:
     def _save_last(self, metrics: dict[str, float]) -> None:
         # First: what a resumed run finds beyond its position it drops, what is missing it cannot make up.
         self.monitor.write(self.folder.mpd)
-        training = {"optimizer": self.optimizer.state_dict(), "position": vars(self.position)}
-        self._save(self.folder.last, metrics, training)
-
-    def _restore(self) -> None:
-        """Take weights, optimizer and position from `last.pt`."""
-        saved = checkpoint.load(self.folder.last)
-        before, now = (c.model_dump(mode="json") if c else {} for c in (saved.config, self.config))
-        changed = [name for name in now if now[name] != before.get(name) and name != "save_every"]
-        if changed or saved.training is None:
-            differences = ", ".join(f"{name} was {before.get(name)}, now {now[name]}" for name in changed)
-            raise BadInput(
-                f"{self.folder.path} holds a run with other settings: {differences}",
-                "resume with the same settings, or choose another --out",
-            )
-        self.network.load_state_dict(saved.network.state_dict())
-        self.optimizer.load_state_dict(saved.training["optimizer"])
-        self.position = Position(**saved.training["position"])
-        self.monitor.restore(self.folder.mpd, self.position.epoch + 1, self.position.step)
+        self.saver.last(metrics, self.engine.state(), self.position)

@@ -22,6 +22,7 @@ class Averaging(Strategy):
             BadInput: `momentum` not in (0, 1].
         """
         super().__init__()
+        self.synchronised = False
         if not 0 < momentum <= 1:
             problem = f"strategy {self.name!r}: momentum={momentum}"
             raise BadInput(problem, "give a number in (0, 1], e.g. 0.1")

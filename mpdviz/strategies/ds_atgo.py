@@ -6,6 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from mpdviz.distributed import gather
 from mpdviz.errors import BadInput
 from mpdviz.strategies.averaging import Averaging
 from mpdviz.strategies.base import Follow
@@ -85,7 +86,7 @@ class DSATGO(Averaging):
         thresholds, spreads = [], []
 
         def rule(v: Tensor) -> Tensor:
-            spread, mean = torch.std_mean(v)
+            spread, mean = self._spread_and_mean(v)
             thresholds.append(self.factor * (mean + spread))
             spreads.append(spread)
             return thresholds[-1]
@@ -97,6 +98,15 @@ class DSATGO(Averaging):
             self.take_in("thresholds", now, torch.full_like(now, v_th))
             self.take_in("spreads", spread, torch.full_like(spread, self.v_th0))
         return now, self._width(spread)
+
+    def _spread_and_mean(self, v: Tensor) -> tuple[Tensor, Tensor]:
+        if not self.synchronised:
+            return torch.std_mean(v)
+        variances, means = gather(torch.stack(torch.var_mean(v, correction=0))).unbind(1)
+        mean = means.mean()
+        values = len(means) * v.numel()
+        variance = (variances + (means - mean).square()).mean() * (values / (values - 1))
+        return variance.sqrt(), mean
 
     def _width(self, spread: Tensor) -> Tensor:
         return self.kappa_0 * (1 + torch.tanh(spread - self.v_th0))

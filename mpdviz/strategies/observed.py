@@ -3,8 +3,10 @@
 from typing import ClassVar
 
 import torch
+import torch.distributed as dist
 from torch import Tensor
 
+from mpdviz.distributed import Team
 from mpdviz.errors import BadInput
 from mpdviz.strategies.averaging import Averaging
 
@@ -65,7 +67,13 @@ class Observed(Averaging):
     def observe(self, v: Tensor, v_th: float) -> None:
         """Take the quantiles of this batch into the averages; potentials that are not finite are left out."""
         flat = v.reshape(len(v), -1)
-        away = (flat[:, :: max(1, flat.shape[1] // self.SAMPLE)].float() - v_th).abs()
+        team = Team(dist.get_rank(), dist.get_world_size()) if self.synchronised else Team()
+        every = max(1, team.size * flat.shape[1] // self.SAMPLE)
+        # The ranks' potentials lie end to end: each goes on counting where the one before it stopped.
+        first = -team.rank * flat.shape[1] % every
+        away = (flat[:, first::every].float() - v_th).abs()
         away = torch.where(away.isfinite(), away, torch.nan)
+        if self.synchronised:
+            away = torch.cat(team.share(away.cpu()), 1).to(v.device)
         quantiles = torch.nanquantile(away, self.ratio, dim=1)
         self.take_in("half_widths", quantiles, quantiles)
