@@ -5,6 +5,7 @@ the batch as a whole (tdBN, moving averages of strategies) is computed from all 
 averaged. In float64 the runs agree to rounding; in float32 a spike flipped by rounding moves them apart.
 """
 
+import gc
 import logging
 import os
 from contextlib import AbstractContextManager
@@ -81,12 +82,15 @@ class Engine:
             synchronise(network)
             with lost_team():
                 self._fabric.launch()
-        module: nn.Module = torch.compile(network) if self._compile else network  # type: ignore[assignment]
+        module: nn.Module = torch.compile(network, dynamic=False) if self._compile else network  # type: ignore[assignment]
         self._module, self._optimizer = self._fabric.setup(module, optimizer)
 
     def close(self) -> None:
-        """Leave the team."""
+        """Leave the team; the engine trains no more."""
         if self.team.size > 1 and dist.is_initialized():
+            # DDP's reducer would end the group with Python's lock held, which gloo's thread may wait for.
+            del self._module
+            gc.collect()
             dist.destroy_process_group()
 
     def part(self, x: Tensor, y: Tensor, piece: int = 0) -> tuple[Tensor, Tensor]:

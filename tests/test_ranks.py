@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import torch
 
+from mpdviz import checkpoint, networks
 from mpdviz.config import RunConfig
 from mpdviz.engine import Engine
 from mpdviz.errors import BadInput
@@ -26,29 +27,34 @@ from mpdviz import networks
 from mpdviz.config import RunConfig
 from mpdviz.engine import Engine
 
-given = json.loads(sys.argv[1])
-dtype, steps = getattr(torch, given.pop("dtype")), given.pop("steps")
-frames = given.pop("frames", False)
-config = RunConfig(**given, batch_size=16, timesteps=3, device="cpu")
-torch.manual_seed(0)
-network = networks.build(
-    config.model, num_classes=4, in_channels=2, image_size=8, **config.network_options()
-).to(dtype).channels_last()
-optimizer = torch.optim.SGD(network.parameters(), 0.05, momentum=0.9, weight_decay=5e-4)
-engine = Engine(config)
-engine.setup(network.train(), optimizer)
-rng = torch.Generator().manual_seed(1)
-losses = []
-for _ in range(steps):
-    shape = (3, 16, 2, 8, 8) if frames else (16, 2, 8, 8)
-    x = torch.randn(shape, generator=rng, dtype=torch.float64).to(dtype)
-    y = torch.randint(4, (16,), generator=rng)
-    found = engine.gradients(x, y)
-    engine.step()
-    losses.append(found.loss)
-if engine.team.leads:
+def steps(dtype, steps, frames=False, **given):
+    dtype = getattr(torch, dtype)
+    config = RunConfig(**given, batch_size=16, timesteps=3, device="cpu")
+    torch.manual_seed(0)
+    network = networks.build(
+        config.model, num_classes=4, in_channels=2, image_size=8, **config.network_options()
+    ).to(dtype).channels_last()
+    optimizer = torch.optim.SGD(network.parameters(), 0.05, momentum=0.9, weight_decay=5e-4)
+    engine = Engine(config)
+    engine.setup(network.train(), optimizer)
+    rng = torch.Generator().manual_seed(1)
+    losses = []
+    for _ in range(steps):
+        shape = (3, 16, 2, 8, 8) if frames else (16, 2, 8, 8)
+        x = torch.randn(shape, generator=rng, dtype=torch.float64).to(dtype)
+        y = torch.randint(4, (16,), generator=rng)
+        found = engine.gradients(x, y)
+        engine.step()
+        losses.append(found.loss)
     state = {name: value.double().flatten().tolist() for name, value in network.state_dict().items()}
-    print(json.dumps({"losses": losses, "correct": found.correct, "norm": found.norm, "state": state}))
+    return engine, {"losses": losses, "correct": found.correct, "norm": found.norm, "state": state}
+
+results = []
+for given in json.loads(sys.argv[1]):
+    engine, result = steps(**given)
+    results.append(result)
+if engine.team.leads:
+    print(json.dumps(results))
 engine.close()
 """
 
@@ -58,16 +64,16 @@ def environment(**extra: str) -> dict[str, str]:
     return clean | {"OMP_NUM_THREADS": "1"} | extra
 
 
-def steps(tmp_path: Path, ranks: int, **settings: object) -> dict:
-    script = tmp_path / "steps.py"
+def steps(folder: Path, ranks: int, cases: list[dict]) -> list[dict]:
+    script = folder / "steps.py"
     script.write_text(STEPS)
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)]
     done = subprocess.run(
-        [sys.executable, *(torchrun if ranks > 1 else []), str(script), json.dumps(settings)],
+        [sys.executable, *(torchrun if ranks > 1 else []), str(script), json.dumps(cases)],
         capture_output=True,
         text=True,
         env=environment(),
-        timeout=240,
+        timeout=400,
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
@@ -82,19 +88,29 @@ def furthest(a: dict, b: dict) -> float:
     return max(float(each.max()) for each in values if each.size)
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"model": "convsnn"},
-        {"model": "convsnn", "neuron": "plif", "strategy": "observed", "frames": True},
-        {"model": "convsnn", "strategy": "ds-atgo"},
-        {"model": "convsnn", "strategy": "lsg", "accumulate": 2},
-        {"model": "resnet19", "planes": "4,6,8", "encode_channels": 4},
-    ],
-    ids=lambda settings: "-".join(str(value) for value in settings.values()),
-)
-def test_in_float64_two_ranks_give_one_processs_run(tmp_path, settings):
-    one, two = (steps(tmp_path, ranks, **settings, dtype="float64", steps=20) for ranks in (1, 2))
+IN_FLOAT64 = [
+    {"model": "convsnn"},
+    {"model": "convsnn", "neuron": "plif", "strategy": "observed", "frames": True},
+    {"model": "convsnn", "strategy": "ds-atgo"},
+    {"model": "convsnn", "strategy": "lsg", "accumulate": 2},
+    {"model": "resnet19", "planes": "4,6,8", "encode_channels": 4},
+]
+CASES = [
+    *({**case, "dtype": "float64", "steps": 20} for case in IN_FLOAT64),
+    {"dtype": "float32", "steps": 3},
+]
+
+
+@pytest.fixture(scope="module")
+def one_and_two(tmp_path_factory):
+    """What one process and what two make of every case."""
+    folder = tmp_path_factory.mktemp("steps")
+    return [steps(folder, ranks, CASES) for ranks in (1, 2)]
+
+
+@pytest.mark.parametrize("case", range(len(IN_FLOAT64)), ids=lambda case: str(IN_FLOAT64[case]))
+def test_in_float64_two_ranks_give_one_processs_run(one_and_two, case):
+    one, two = (results[case] for results in one_and_two)
     np.testing.assert_allclose(two["losses"], one["losses"], rtol=0, atol=1e-8)
     assert furthest(two, one) < 1e-8
     assert two["correct"] == one["correct"]
@@ -102,8 +118,8 @@ def test_in_float64_two_ranks_give_one_processs_run(tmp_path, settings):
     assert one["losses"][-1] != one["losses"][0]
 
 
-def test_in_float32_the_first_three_losses_agree(tmp_path):
-    one, two = (steps(tmp_path, ranks, dtype="float32", steps=3) for ranks in (1, 2))
+def test_in_float32_the_first_three_losses_agree(one_and_two):
+    one, two = (results[-1] for results in one_and_two)
     np.testing.assert_allclose(two["losses"], one["losses"], rtol=0, atol=1e-4)
 
 
@@ -120,9 +136,9 @@ def same_run(a: Path, b: Path) -> None:
     for name in ("metrics.csv", "widths.csv", "mpd.csv"):
         tables = [pd.read_csv(folder / name) for folder in (a, b)]
         pd.testing.assert_frame_equal(*(table.drop(columns="seconds", errors="ignore") for table in tables))
-    weights = [torch.load(folder / "checkpoints/last.pt", weights_only=True) for folder in (a, b)]
-    for name, value in weights[0]["state_dict"].items():
-        assert torch.equal(value, weights[1]["state_dict"][name]), name
+    weights = [checkpoint.load(folder / "checkpoints/last.pt").network.state_dict() for folder in (a, b)]
+    for name, value in weights[0].items():
+        assert torch.equal(value, weights[1][name]), name
 
 
 @pytest.fixture(scope="module")
@@ -217,8 +233,6 @@ def test_nothing_is_written_when_devices_are_missing(tmp_path):
 
 def test_accumulated_pieces_give_the_mean_of_their_gradients(tmp_path):
     """Against autograd on the pieces themselves, one process, float64."""
-    from mpdviz import networks
-
     config = RunConfig(batch_size=8, timesteps=2, device="cpu", accumulate=4)
     torch.manual_seed(3)
     network = networks.build(
@@ -243,16 +257,14 @@ def test_accumulated_pieces_give_the_mean_of_their_gradients(tmp_path):
 
 
 def test_bf16_keeps_potentials_in_float32_and_learns(tmp_path):
-    from mpdviz import networks
-
     config = RunConfig(batch_size=8, timesteps=2, device="cpu", precision="bf16-mixed")
     torch.manual_seed(3)
     network = networks.build(
         "convsnn", num_classes=3, in_channels=1, image_size=8, **config.network_options()
     )
     seen = set()
-    for neuron in network.neurons():
-        neuron.observers.append(lambda current, v, *_: seen.add((current.dtype, v.dtype)))
+    for _, layer in network.spiking_layers():
+        layer.neuron.observers.append(lambda current, v, *_: seen.add((current.dtype, v.dtype)))
     engine = Engine(config)
     engine.setup(network, torch.optim.SGD(network.parameters(), 0.05))
     x, y = torch.randn(8, 1, 8, 8), torch.randint(3, (8,))
@@ -267,7 +279,6 @@ def test_bf16_keeps_potentials_in_float32_and_learns(tmp_path):
 
 @pytest.mark.slow
 def test_a_compiled_network_learns_the_same(tmp_path):
-    plain, compiled = (
-        steps(tmp_path, 1, dtype="float32", steps=3, compile=compiled) for compiled in (False, True)
-    )
+    case = {"dtype": "float32", "steps": 3}
+    plain, compiled = steps(tmp_path, 1, [case, case | {"compile": True}])
     np.testing.assert_allclose(compiled["losses"], plain["losses"], rtol=0, atol=1e-4)
