@@ -52,6 +52,9 @@ class RunConfig(BaseModel):
     save_every: Count | None = Field(
         None, description="steps between saves of last.pt (default: after every epoch alone)"
     )
+    log: Literal["tensorboard"] | None = Field(
+        None, description="also log to RUN/tensorboard, for `tensorboard --logdir`: tensorboard"
+    )
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(0, description="initial weights and data order")
     device: str = Field("auto", description="cpu, cuda, cuda:1, ... or auto")
     devices: Count | None = Field(

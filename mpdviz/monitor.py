@@ -33,9 +33,14 @@ class Monitor:
         self._header = ""
         self._rows: list[str] = []
 
+    @property
+    def layers(self) -> metrics.Layers:
+        """The latest recording."""
+        return self._recorder.layers
+
     @torch.no_grad()
-    def record(self, epoch: int, step: int) -> None:
-        """Add the rows of this moment, after `step` steps of `epoch`, in evaluation mode."""
+    def record(self, epoch: int, step: int) -> pd.DataFrame:
+        """Add the rows of this moment, after `step` steps of `epoch`, in evaluation mode, and return them."""
         training = self._network.training
         self._recorder.clear()
         self._recorder.attach()
@@ -48,6 +53,7 @@ class Monitor:
         table.insert(0, "epoch", epoch)
         table.insert(1, "step", step)
         self._add(table)
+        return table
 
     def write(self, path: "Path") -> None:
         """All rows so far, as CSV; nothing where there are none."""

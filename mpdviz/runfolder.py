@@ -5,6 +5,7 @@ metrics.csv           one row an epoch
 mpd.csv               the main table of the first validation samples, over training
 result.json           hash of the initial weights; what the run reached, once it is finished
 widths.csv            surrogate width and batch-norm weights, one row an epoch, layer and timestep
+tensorboard/          event files, with --log tensorboard
 checkpoints/last.pt   the latest state, to resume from
 checkpoints/best.pt   the epoch that was best on validation
 .lock                 held by the process that trains, and let go when it ends, however it ends
@@ -33,6 +34,7 @@ class RunFolder:
         self.widths = path / "widths.csv"
         self.mpd = path / "mpd.csv"
         self.result = path / "result.json"
+        self.tensorboard = path / "tensorboard"
         self.last = path / "checkpoints" / "last.pt"
         self.best = path / "checkpoints" / "best.pt"
         self._unlock: Callable[[], object] | None = None

@@ -12,6 +12,9 @@ from mpdviz.networks.base import SpikingNetwork
 from mpdviz.runfolder import RunFolder
 from mpdviz.runstate import Position, Result
 
+FREE = ("save_every", "log")
+"""Settings that a resumed run may change: they alter nothing it computes."""
+
 
 class Saver:
     """Writes the files of one run; of several processes the leader alone."""
@@ -76,7 +79,7 @@ class Saver:
         """
         saved = checkpoint.load(self._folder.last)
         before, now = (c.model_dump(mode="json") if c else {} for c in (saved.config, self._config))
-        changed = [name for name in now if now[name] != before.get(name) and name != "save_every"]
+        changed = [name for name in now if now[name] != before.get(name) and name not in FREE]
         if changed or saved.training is None:
             differences = ", ".join(f"{name} was {before.get(name)}, now {now[name]}" for name in changed)
             raise BadInput(

@@ -1,11 +1,15 @@
-"""What a run does in a given epoch, from its settings alone: learning rate and random draws."""
+"""What a run does in a given epoch, from its settings alone: learning rate, random draws and batches."""
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from mpdviz import data
 from mpdviz.config import RunConfig
+from mpdviz.data import Dataset
 
 
 def learning_rate(config: RunConfig, epoch: int) -> float:
@@ -17,3 +21,23 @@ def epoch_generator(seed: int, epoch: int) -> torch.Generator:
     """The random numbers of one epoch (data order, augmentation), independent of every other epoch's."""
     low, high = np.random.SeedSequence(seed, spawn_key=(epoch,)).generate_state(2)
     return torch.Generator().manual_seed(int(low) | int(high) << 32)
+
+
+def steps_per_epoch(config: RunConfig, dataset: Dataset) -> int:
+    """Whole batches in the training set."""
+    return len(dataset.train) // config.batch_size
+
+
+def remaining_batches(
+    config: RunConfig, dataset: Dataset, epoch: int, done: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """The batches of `epoch`, from 0, that come after the first `done`; see `data.batches`."""
+    generator = epoch_generator(config.seed, epoch)
+    # The incomplete last batch is left out: which samples it holds changes with every epoch.
+    visited = steps_per_epoch(config, dataset) * config.batch_size
+    order = torch.randperm(len(dataset.train), generator=generator)[:visited]
+    batches = data.batches(dataset, "train", config.batch_size, order=order, augment=generator)
+    for step, batch in enumerate(batches):
+        # A resumed epoch draws what was drawn before, so that the rest comes out the same.
+        if step >= done:
+            yield batch

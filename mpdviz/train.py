@@ -8,7 +8,7 @@ bit as if it had not been (on one machine, with one number of threads).
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mpdviz import checkpoint, data, networks
+from mpdviz import checkpoint, data, networks, tensorboard
 from mpdviz.allocator import keep_large_buffers
 from mpdviz.config import RunConfig
 from mpdviz.data.augment import chosen
@@ -30,8 +30,9 @@ from mpdviz.monitor import Monitor
 from mpdviz.runfolder import RunFolder
 from mpdviz.runstate import Position, Progress, Result
 from mpdviz.saving import Saver
-from mpdviz.schedule import epoch_generator, learning_rate
+from mpdviz.schedule import learning_rate, remaining_batches, steps_per_epoch
 from mpdviz.signals import stop_signals
+from mpdviz.tensorboard import TensorBoard
 
 Watcher = Callable[[Progress], None]
 EpochWatcher = Callable[[dict[str, Any]], None]
@@ -57,6 +58,8 @@ class Run:
             BadInput: settings that contradict the data, the devices or the run to be resumed; nothing has
                 been written.
         """
+        if config.log is not None:
+            tensorboard.require()
         self.engine = Engine(config)
         self.team, device = self.engine.team, self.engine.device
         dataset = data.load(config.data, timesteps=config.timesteps, data_dir=config.data_dir)
@@ -107,6 +110,8 @@ class Run:
             self.monitor.restore(self.folder.mpd, self.position.epoch + 1, self.position.step)
             self.saver.tables(self.position)
         self.saver.begin()
+        logs = self.config.log is not None and self.team.leads
+        self.board = TensorBoard(self.folder.tensorboard, self._steps_done()) if logs else None
 
     def fit(self, *, on_step: Watcher | None = None, on_epoch: EpochWatcher | None = None) -> Result:
         """Train what is left of the run. SIGINT and SIGTERM finish the step under way and save.
@@ -131,6 +136,8 @@ class Run:
                 return self._finish()
         finally:
             self.engine.close()
+            if self.board is not None:
+                self.board.close()
             self.folder.release()
 
     def _potentials(self) -> int:
@@ -141,10 +148,10 @@ class Run:
 
     def _train_epoch(self, on_step: Watcher | None, stopped: threading.Event) -> None:
         config, position = self.config, self.position
-        steps = len(self.dataset.train) // config.batch_size
+        steps = steps_per_epoch(config, self.dataset)
         self.engine.set_lr(learning_rate(config, position.epoch))
         self.network.train()
-        for x, y in self._remaining_batches(steps):
+        for x, y in remaining_batches(config, self.dataset, position.epoch, position.step):
             started = time.perf_counter()
             loss, correct = self._step(x, y)
             position.step += 1
@@ -156,8 +163,7 @@ class Run:
                 on_step(self._progress(steps))
             if position.step % (config.record_every or steps) == 0:
                 self._check_finite()
-                if self.team.leads:
-                    self.monitor.record(position.epoch + 1, position.step)
+                self._record()
             if config.save_every is not None and position.step % config.save_every == 0:
                 self._check_finite()
                 self._save_last({})
@@ -169,16 +175,15 @@ class Run:
                     "continue with --resume",
                 )
 
-    def _remaining_batches(self, steps: int) -> Iterator[tuple[Tensor, Tensor]]:
-        config, position = self.config, self.position
-        generator = epoch_generator(config.seed, position.epoch)
-        # The incomplete last batch is left out: which samples it holds changes with every epoch.
-        order = torch.randperm(len(self.dataset.train), generator=generator)[: steps * config.batch_size]
-        batches = data.batches(self.dataset, "train", config.batch_size, order=order, augment=generator)
-        for step, batch in enumerate(batches):
-            # A resumed epoch draws what was drawn before, so that the rest comes out the same.
-            if step >= position.step:
-                yield batch
+    def _record(self) -> None:
+        if self.team.leads:
+            table = self.monitor.record(self.position.epoch + 1, self.position.step)
+            if self.board is not None:
+                self.board.recorded(table, self.monitor.layers, self._steps_done())
+
+    def _steps_done(self) -> int:
+        """Training steps since the start of the run."""
+        return self.position.epoch * steps_per_epoch(self.config, self.dataset) + self.position.step
 
     def _step(self, x: Tensor, y: Tensor) -> tuple[float, int]:
         loss, correct, norm = self.engine.gradients(x, y)
@@ -218,6 +223,8 @@ class Run:
             "seconds": position.seconds,
         }
         self._check_finite()
+        if self.board is not None:  # before the save: a resumed run repeats what comes after it
+            self.board.epoch(row, self._steps_done())
         score = (val_accuracy, -val_loss)
         is_best = score > position.best
         self.position = Position(
