@@ -4,9 +4,9 @@ PYTHON ?= python3
 VENV ?= .venv
 DEMO ?= demo
 BIN = $(VENV)/bin
-# Compared with in tests and benchmarks. They declare torchvision, torchaudio and more, which what we use
-# of them runs without; the little that it needs is in the extra `test`.
-PEERS = snntorch spikingjelly
+# Used in tests and benchmarks. They declare torchvision, torchaudio, librosa and more, which what we use of
+# them runs without; the little that it needs is here (for tonic) or in the extra `test`.
+PEERS = snntorch spikingjelly tonic aedat h5py importRosbag tqdm
 
 .PHONY: demo test test-slow lint clean
 

@@ -1,9 +1,10 @@
 """Training: what the data pipeline makes against what a network takes, and a step of the paper's recipes.
 
-    python benchmarks/training.py [--threads 2] [--repeats 7] [--recipes]
+    python benchmarks/training.py [--threads 2] [--repeats 7] [--recipes] [--ranks]
 
 Ratios of the first table say how many times as many samples a second the pipeline makes as the slim network
-trains on. `--recipes` times steps of the full networks (a minute or two) and reckons an epoch from them.
+trains on. `--recipes` times steps of the full networks (a minute or two) and reckons an epoch from them;
+`--ranks` trains the slim network by one process with 2 threads and by two with one each.
 """
 
 import argparse
@@ -14,7 +15,7 @@ import torch
 
 from mpdviz import networks
 from mpdviz.allocator import keep_large_buffers
-from mpdviz.bench import pipeline, timing
+from mpdviz.bench import pipeline, ranks, timing
 from mpdviz.bench.networks import Step, batch
 from mpdviz.kernels import backend
 
@@ -28,6 +29,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--recipes", action="store_true", help="also steps of the full networks")
+    parser.add_argument("--ranks", action="store_true", help="also two processes against one")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     print(f"{timing.machine()}; batches of {pipeline.BATCH}, medians of {arguments.repeats}")
@@ -38,6 +40,8 @@ def main() -> None:
         keep_large_buffers()
         for name in RECIPES:
             _recipe(name)
+    if arguments.ranks:
+        print("\n".join(timing.lines(ranks.compare(arguments.repeats))))
 
 
 def _recipe(name: str) -> None:

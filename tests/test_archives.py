@@ -4,6 +4,10 @@ import functools
 import hashlib
 import http.server
 import io
+import os
+import pty
+import subprocess
+import sys
 import tarfile
 import threading
 from dataclasses import replace
@@ -94,6 +98,22 @@ def server(tmp_path, monkeypatch):
         threading.Thread(target=running.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{running.server_port}"
         running.shutdown()
+
+
+def test_a_download_shows_how_far_it_is_on_a_terminal(archive, server):
+    code = (
+        "from mpdviz.data.archives import Archive, members;"
+        f"members(Archive('{server}/things.tar.gz', '{archive.md5}', '{archive.folder}'), None, ())"
+    )
+    ours, theirs = pty.openpty()
+    subprocess.run(
+        [sys.executable, "-c", code], check=True, stderr=theirs, env={**os.environ, "TERM": "xterm"}
+    )
+    os.close(theirs)
+    shown = os.read(ours, 100_000).decode()
+    os.close(ours)
+    assert "downloading things.tar.gz" in shown
+    assert "bytes" in shown
 
 
 def test_it_is_downloaded_once(archive, server):

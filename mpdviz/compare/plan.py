@@ -25,7 +25,7 @@ from mpdviz.runfolder import RunFolder
 
 VARIED = ("strategy", "seed")
 """Settings in which the runs of a comparison differ."""
-MACHINE = ("device", "backend", "data_dir", "record_every", "save_every")
+MACHINE = ("device", "devices", "backend", "compile", "data_dir", "record_every", "save_every", "log")
 """Settings of where and how a run is computed and watched, in which they may differ."""
 MOST_SEEDS = 10_000
 FILE = "comparison.toml"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from mpdviz.errors import BadInput
+from mpdviz.progress import bar
 
 
 @dataclass(frozen=True)
@@ -100,13 +101,14 @@ def _downloaded(archive: Archive) -> Path:
     pooch.get_logger().setLevel("WARNING")
     cache = pooch.os_cache("mpdviz")
     try:
-        path = pooch.retrieve(
-            archive.url,
-            known_hash=f"md5:{archive.md5}",
-            fname=archive.name,
-            path=cache,
-            downloader=pooch.HTTPDownloader(progressbar=False, timeout=30),
-        )
+        with bar(f"downloading {archive.name}", as_bytes=True) as progress:
+            path = pooch.retrieve(
+                archive.url,
+                known_hash=f"md5:{archive.md5}",
+                fname=archive.name,
+                path=cache,
+                downloader=pooch.HTTPDownloader(progressbar=progress, timeout=30),
+            )
     except (RequestException, OSError, ValueError) as error:
         # pooch answers a wrong checksum with a ValueError, and keeps nothing of the file.
         reason = str(error).splitlines()[0]
