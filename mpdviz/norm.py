@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -79,22 +81,15 @@ class _TDBatchNorm(nn.Module):
         return y.view_as(x)
 
     def _normalise_over_ranks(self, x: Tensor) -> Tensor:
-        """Normalise `x` `[B, C, ...]` with the statistics of all ranks' samples, as one batch.
-
-        The mean and variance of equal parts merge as mean = avg m_r, variance = avg (v_r + (m_r - mean)^2).
-        """
-        others = [0, *range(2, x.dim())]
-        ranks = gather(torch.stack(torch.var_mean(x, others, correction=0)))
-        variances, means = ranks.unbind(1)
-        mean = means.mean(0)
-        variance = (variances + (means - mean).square()).mean(0)
+        """Normalise `x` `[B, C, ...]` with the statistics of all ranks' samples, as one batch."""
+        weight = self.weight * (self.alpha * self.v_th)
+        y, mean, variance = _OverRanks.apply(x, weight, self.bias, self.eps)  # type: ignore[no-untyped-call]
         if not self.frozen:
-            values = len(ranks) * x.numel() // self.num_features
-            self.running_mean.lerp_(mean.detach(), self.momentum)
-            self.running_var.lerp_(variance.detach() * (values / (values - 1)), self.momentum)
-        scale = self.weight * (self.alpha * self.v_th) * (variance + self.eps).rsqrt()
-        mean, scale, bias = (values.view(-1, *[1] * (x.dim() - 2)) for values in (mean, scale, self.bias))
-        return (x - mean) * scale + bias
+            values = dist.get_world_size() * x.numel() // self.num_features
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance * (values / (values - 1)), self.momentum)
+        normalised: Tensor = y
+        return normalised
 
     def extra_repr(self) -> str:
         """Sizes and constants, for print(network)."""
@@ -124,3 +119,42 @@ class TDBatchNorm2d(_TDBatchNorm):
     """tdBN for maps `[T, N, C, H, W]`; see the module's docstring for the formula."""
 
     _dimensions = 5
+
+
+class _OverRanks(torch.autograd.Function):
+    """Batch norm of all ranks' samples as one batch, by the fused kernels of batch norm in evaluation.
+
+    The mean and variance of equal parts merge as mean = avg m_r, variance = avg (v_r + (m_r - mean)^2). With
+    xhat = (x - mean) / sqrt(variance + eps) and N values per channel in all, the gradient is
+
+        dx = weight / sqrt(variance + eps) * (dy - sum(dy) / N - xhat * sum(dy * xhat) / N)
+
+    (Ioffe & Szegedy 2015), the sums over all ranks. What comes back to x is the gradient of the sum of the
+    ranks' losses; to weight and bias that of the own loss, which is averaged with all other parameters'.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        means, variances = gather(torch.stack(torch.batch_norm_update_stats(x, None, None, 0.0))).unbind(1)
+        mean = means.mean(0)
+        variance = (variances + (means - mean).square()).mean(0)
+        ctx.eps = eps
+        ctx.save_for_backward(x, weight, mean, variance)
+        ctx.mark_non_differentiable(mean, variance)
+        return F.batch_norm(x, mean, variance, weight, bias, eps=eps), mean, variance
+
+    @staticmethod
+    def backward(ctx: Any, dy: Tensor, *_: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        x, weight, mean, variance = ctx.saved_tensors
+        # With fixed statistics: the first term of dx, sum(dy * xhat) and sum(dy).
+        dx, dweight, dbias = torch.ops.aten.native_batch_norm_backward(
+            dy, x, weight, mean, variance, None, None, False, ctx.eps, [True, True, True]
+        )
+        sums = torch.stack((dweight, dbias))
+        dist.all_reduce(sums)
+        values = dist.get_world_size() * x.numel() // len(mean)
+        slope, offset = sums * (weight * (variance + ctx.eps).rsqrt() / values)
+        dx -= F.batch_norm(x, mean, variance, slope, offset, eps=ctx.eps)
+        return dx, dweight, dbias, None
