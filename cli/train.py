@@ -23,7 +23,10 @@ def train(
     settings: dict[str, Any],
     recipe: Annotated[
         Path | None,
-        typer.Option(help="TOML file of settings, or cifar10, cifar100; options override it", metavar="FILE"),
+        typer.Option(
+            help="TOML file of settings, or a name from `mpdviz list recipes`; options override it",
+            metavar="FILE",
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="run folder (default: runs/DATA-MODEL-STRATEGY-seedN)", metavar="DIR")

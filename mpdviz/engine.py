@@ -45,9 +45,10 @@ class Engine:
         device = pick_device(config.device)
         size = _size(config, device)
         if config.batch_size % (size * config.accumulate):
+            parts = {"processes": size, "pieces": config.accumulate}
+            among = " and ".join(f"{count} {what}" for what, count in parts.items() if count > 1)
             raise BadInput(
-                f"--batch-size {config.batch_size} does not divide among {size} processes"
-                + (f" and {config.accumulate} pieces" if config.accumulate > 1 else ""),
+                f"--batch-size {config.batch_size} does not divide among {among}",
                 f"choose a multiple of {size * config.accumulate}",
             )
         if config.precision == "16-mixed" and device.type == "cpu":

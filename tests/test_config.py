@@ -140,6 +140,10 @@ def test_an_unknown_setting_suggests_the_closest(wrong, right):
         validate({"lr": 0.1, wrong: 3}, "recipe.toml")
 
 
+def test_a_recipe_may_write_the_precision_as_a_number():
+    assert validate({"precision": 32}).precision == "32"
+
+
 def test_settings_are_frozen():
     with pytest.raises(ValidationError, match="frozen"):
         RunConfig().lr = 1.0

@@ -41,7 +41,7 @@ _REGISTRY = {
     ),
     "cifar10-dvs": _Entry(
         lambda wish: cifar10_dvs.load(wish.data_dir, wish.timesteps),
-        "10,000 recordings of an event camera, binned into frames; needs data_dir",
+        "10,000 recordings of an event camera, as frames or event files; needs data_dir",
     ),
 }
 
