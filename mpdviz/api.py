@@ -105,6 +105,11 @@ class LiveRecording(Recording):
         """The accumulations so far, by layer number from 1."""
         return self._recorder.layers
 
+    @property
+    def unreadable(self) -> Mapping[str, str]:
+        """Why a layer is not recorded, by name of its module; empty where all is well."""
+        return self._recorder.unreadable
+
     def new_sequence(self) -> None:
         """Say that the next call of each layer is timestep 1, for a network stepped by a loop over time."""
         self._recorder.new_sequence()
@@ -132,7 +137,9 @@ def record(
     """Record the membrane potentials of every forward pass of `model` inside the `with` block.
 
     Args:
-        model: any module that holds neurons of `mpdviz.neurons`, run inside the block as usual.
+        model: any module that holds neurons of `mpdviz.neurons`, or SpikingJelly's IFNode, LIFNode or
+            ParametricLIFNode, run inside the block as usual. A layer whose potentials do not reproduce the
+            spikes that it emits is left out, with a warning.
         layers: numbers (from 1, in execution order) or names of the layers to record; None records all.
         every: record every n-th forward pass, for use inside training.
         gradients: also sum up the gradients of the backward passes that follow the recorded forwards.
@@ -140,7 +147,7 @@ def record(
         epsilon: share of max h that bounds the available interval of a surrogate of infinite support.
 
     Raises:
-        BadInput: the model holds no such neurons or is compiled, or an option is out of range.
+        BadInput: the model holds no such neurons, or others, or is compiled, or an option is out of range.
     """
     recorder = Recorder(
         model, layers=layers, every=every, gradients=gradients, what_if=what_if, epsilon=epsilon

@@ -46,12 +46,15 @@ class FlowMeter:
         self._owner.clear()
         self._leaves = WeakTensorKeyDictionary()
 
-    def watch(self, name: str, current: Tensor, first: int) -> None:
-        """Add the gradient of this forward's `current` `[T, ...]` to layer `name`, from timestep `first`."""
+    def watch(self, name: str, current: Tensor, first: int, *, stepped: bool = False) -> None:
+        """Add the gradient of this forward's `current` `[T, ...]` to layer `name`, from timestep `first`.
+
+        Of a layer that is `stepped` the current is that of one timestep `[...]`.
+        """
         if not current.requires_grad:
             return
         if current not in self._leaves:
-            handle = current.register_hook(partial(self._add, name, first))
+            handle = current.register_hook(partial(self._add, name, first, stepped))
             if current.is_leaf:  # it outlives its graph
                 self._leaves[current] = True
                 self._handles.append(handle)
@@ -65,11 +68,11 @@ class FlowMeter:
         self._synapse = module
 
     @torch.no_grad()
-    def _add(self, name: str, first: int, gradient: Tensor) -> None:
+    def _add(self, name: str, first: int, stepped: bool, gradient: Tensor) -> None:
         if not self._attached:
             return
         self._fresh.add(name)
-        flat = gradient.detach().flatten(1)
+        flat = (gradient.unsqueeze(0) if stepped else gradient).detach().flatten(1)
         products = torch.zeros(len(flat), dtype=torch.float64)
         for t in range(len(flat) - 1):
             products[t] = (flat[t].double() * flat[t + 1].double()).sum()

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from mpdviz.recording.accumulation import LayerStatistics
+from mpdviz.recording.adapters import Adapter
 from mpdviz.recording.statistics import measure, shift
-from mpdviz.surrogates import Surrogate
 
 COMPILE_AFTER = 50_000_000
 """Potentials after which compiling the scan (about a second) has been outweighed by what it saves."""
@@ -23,27 +23,27 @@ class Meter:
         self._pool: ThreadPoolExecutor | None = None
 
     def measure(
-        self, v: Tensor, kappa: Tensor, unit: float, v_th: Tensor, surrogate: Surrogate, seen: Tensor
+        self, v: Tensor, kappa: Tensor, v_th: Tensor, adapter: Adapter, seen: Tensor
     ) -> LayerStatistics:
-        """Statistics of one forward of one layer.
+        """Statistics of one sequence of one layer.
 
         Args:
             v: pre-reset potentials `[T, N, ...]`.
             kappa: widths `[T]`, of v's dtype.
-            unit: threshold that the neurons were made with.
             v_th: thresholds in force `[T]`, of v's dtype.
-            surrogate: shape of the derivative, which also says where it is available.
+            adapter: the layer's constants, and the shape of the derivative, which says where it is available.
             seen: the layer's census, flat uint8 `[neurons]` on v's device, updated in place.
         """
-        flat = v.reshape(len(v), -1)
+        flat, unit, surrogate = v.reshape(len(v), -1), adapter.v_th, adapter.surrogate
         half = surrogate.half_width(self.epsilon)
         halves = kappa * half
         others = torch.tensor(self.what_if, dtype=v.dtype, device=v.device) * half
         self._measured += v.numel()
         if v.device.type == "cpu" and self._measured > COMPILE_AFTER:
-            statistics = self._scan(flat, unit, v_th, halves, others, seen)
+            statistics = self._scan(flat, unit, v_th, halves, others, seen, adapter)
         else:
-            statistics = measure(flat, unit, v_th, halves, others, seen)
+            carries, strict = adapter.carries, adapter.strict
+            statistics = measure(flat, unit, v_th, halves, others, seen, carries=carries, strict=strict)
         if surrogate.name == "rectangular":
             statistics.gain += statistics.available / kappa.double().cpu().numpy()
         else:
@@ -53,7 +53,14 @@ class Meter:
         return statistics
 
     def _scan(
-        self, flat: Tensor, unit: float, v_th: Tensor, halves: Tensor, others: Tensor, seen: Tensor
+        self,
+        flat: Tensor,
+        unit: float,
+        v_th: Tensor,
+        halves: Tensor,
+        others: Tensor,
+        seen: Tensor,
+        adapter: Adapter,
     ) -> LayerStatistics:
         from mpdviz.recording.scan import scan  # numba takes a while to import
 
@@ -70,6 +77,8 @@ class Meter:
             seen.numpy(),
             self._pool,
             threads,
+            adapter.carries,
+            adapter.strict,
         )
 
     def close(self) -> None:

@@ -1,10 +1,11 @@
 """Hooks over a model: every neuron layer's potentials, streamed into accumulations.
 
-Reads top-down: `attach` puts an observer on every neuron layer, `_observe` turns each forward into
-statistics and adds them up, `detach` takes everything off again. Nothing is changed on the way: outputs,
-random numbers and gradients stay bit for bit what they were.
+Reads top-down: `attach` puts an observer on every neuron layer, `_take` puts what it reads together to
+sequences, `_observe` turns each into statistics and adds them up, `detach` takes everything off again.
+Nothing is changed on the way: outputs, random numbers and gradients stay bit for bit what they were.
 """
 
+import warnings
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from functools import partial
@@ -14,18 +15,17 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from mpdviz.errors import BadInput
-from mpdviz.neurons import Neuron
+from mpdviz.errors import BadInput, MpdvizWarning
 from mpdviz.norm import TDBatchNorm1d, TDBatchNorm2d
-from mpdviz.recording.accumulation import LayerAccumulation, LayerInfo
+from mpdviz.recording.accumulation import LayerAccumulation
+from mpdviz.recording.adapters import Reading, find
 from mpdviz.recording.census import DRIVEN, Census
+from mpdviz.recording.description import Norm, describe, repeated
 from mpdviz.recording.fanout import FanOutTracer
 from mpdviz.recording.flowmeter import FlowMeter
 from mpdviz.recording.meter import Meter
-from mpdviz.recording.statistics import shift
+from mpdviz.recording.steps import Steps
 from mpdviz.surrogates import EPSILON
-
-Norm = TDBatchNorm1d | TDBatchNorm2d
 
 
 class Recorder:
@@ -52,11 +52,7 @@ class Recorder:
         if not all(width > 0 for width in what_if):
             raise BadInput(f"what-if widths {list(what_if)}", "give positive numbers")
         self._model, self._layers_wanted, self._every = model, layers, every
-        self._neurons = {name: module for name, module in model.named_modules() if isinstance(module, Neuron)}
-        if not self._neurons:
-            raise BadInput(
-                f"{type(model).__name__} holds no mpdviz neurons", "give a model with LIF or PLIF layers"
-            )
+        self._adapters = find(model)
         self._check_layers()
         self._meter = Meter(epsilon, tuple(float(width) for width in what_if))
         self._flow = FlowMeter() if gradients else None
@@ -70,11 +66,16 @@ class Recorder:
         self._fan_out: dict[str, float] = {}
         self._position: dict[str, int] | None = None  # of each layer in a sequence stepped from outside
         self._ran: set[str] = set()  # layers that ran in the forward under way
+        self._steps: dict[str, Steps] = {}  # of layers that are stepped from outside
+        self._begun: set[str] = set()  # of these, those that are in the sequence under way
+        self._carried: set[str] = set()  # layers whose state was found not to be reset
+        self.unreadable: dict[str, str] = {}
+        """Why a layer is not recorded, by name of the module."""
         self._before: tuple[Norm, Tensor, Tensor] | None = None  # latest norm, its output, driven neurons
         self._fully_driven: set[nn.Module] = set()
 
     def _check_layers(self) -> None:
-        names = [shown(name) for name in self._neurons]
+        names = [shown(name) for name in self._adapters]
         for wanted in self._layers_wanted or ():
             if wanted not in names and wanted not in range(1, len(names) + 1):
                 raise BadInput(
@@ -85,6 +86,10 @@ class Recorder:
     @property
     def layers(self) -> dict[int, LayerAccumulation]:
         """The accumulations by layer number, from 1 in the order in which the layers first ran."""
+        for name, steps in self._steps.items():
+            known = self._layers.get(name)
+            if known is None or len(steps) == known.info.timesteps:  # else it is still under way
+                self._complete(name)
         flows = {} if self._flow is None else self._flow.flows
         recorded = {}
         for name, layer in self._layers.items():
@@ -96,11 +101,9 @@ class Recorder:
 
     def attach(self) -> None:
         """Start observing."""
-        for name, neuron in self._neurons.items():
-            observer = partial(self._observe, name, neuron)
-            neuron.observers.append(observer)
-            self._detachers.append(partial(neuron.observers.remove, observer))
-            self._handles.append(neuron.register_forward_hook(partial(self._mark, name)))
+        for name, adapter in self._adapters.items():
+            self._detachers.append(adapter.watch(partial(self._take, name)))
+            self._handles.append(adapter.module.register_forward_hook(partial(self._mark, name)))
         for module in self._model.modules():
             if isinstance(module, TDBatchNorm1d | TDBatchNorm2d):
                 self._handles.append(module.register_forward_hook(self._remember_norm))
@@ -112,6 +115,7 @@ class Recorder:
     def detach(self) -> None:
         """Stop observing; what was recorded stays."""
         self._stop_tracing()  # an interrupted forward never reached `_end`
+        _ = self.layers  # completes the sequences of stepped layers
         for handle in self._handles:
             handle.remove()
         for detach in self._detachers:
@@ -123,7 +127,7 @@ class Recorder:
 
     def clear(self) -> None:
         """Forget what was recorded; the model's wiring stays known."""
-        self._layers, self._forwards = {}, 0
+        self._layers, self._forwards, self._steps, self._begun = {}, 0, {}, set()
         if self._flow is not None:
             self._flow.flows = {}
 
@@ -132,7 +136,8 @@ class Recorder:
         self._position = {}
 
     def _begin(self, *_: Any) -> None:
-        self._forwards += 1
+        if not any(adapter.stepped for adapter in self._adapters.values()):
+            self._forwards += 1
         self._ran = set()
         # The wiring is read off the first whole forward pass and is the same in every later one.
         if not self._traced:
@@ -146,18 +151,18 @@ class Recorder:
         self._before = None
         if tracer is None or output is None:  # the forward failed: read the wiring off the next one
             return
-        self._traced, self._fan_out = True, tracer.fan_out
+        self._traced, self._fan_out = True, tracer.means()
         for name, layer in self._layers.items():
-            layer.info = replace(layer.info, fan_out=self._fan_out[name])
+            layer.info = replace(layer.info, fan_out=self._fan_out.get(name, float("nan")))
 
     def _stop_tracing(self) -> None:
         if self._tracer is not None:
             self._tracer.__exit__(None, None, None)
             self._tracer = None
 
-    def _mark(self, name: str, _: nn.Module, __: Any, spikes: Tensor) -> None:
+    def _mark(self, name: str, _: nn.Module, __: Any, output: Tensor | tuple[Tensor, ...]) -> None:
         if self._tracer is not None:
-            self._tracer.mark(name, spikes)
+            self._tracer.mark(name, output[0] if isinstance(output, tuple) else output)
 
     @torch.no_grad()
     def _remember_norm(self, norm: Norm, inputs: tuple[Tensor], output: Tensor) -> None:
@@ -176,39 +181,76 @@ class Recorder:
         return self._records_now() and (wanted is None or number in wanted or shown(name) in wanted)
 
     @torch.no_grad()
-    def _observe(
-        self,
-        name: str,
-        neuron: Neuron,
-        current: Tensor,
-        v: Tensor,
-        spikes: Tensor,
-        kappa: Tensor,
-        v_th: Tensor,
-    ) -> None:
-        del spikes  # v >= v_th says the same
+    def _take(self, name: str, reading: Reading) -> None:
+        """What a layer's adapter read: whole sequences go on at once, timesteps when theirs is complete."""
+        adapter = self._adapters[name]
+        if reading.unlike:
+            self._refuse(name, reading.unlike)
+            return
+        if not adapter.stepped:
+            self._warn_carried(name, reading)
+            self._observe(name, reading, self._place(name, len(reading.v), self._wants(name)))
+            return
+        steps = self._steps.setdefault(name, Steps())
+        if not reading.goes_on or (self._position is not None and name not in self._position):
+            self._complete(name)
+        if len(steps) == 0:
+            self._warn_carried(name, reading)
+            if self._position is not None:
+                self._position[name] = 0
+            # Of a network stepped from outside a sequence is what a forward pass is of others.
+            if not self._begun or name in self._begun:
+                self._forwards, self._begun = self._forwards + 1, set()
+            self._begun.add(name)
+        wanted = self._wants(name)
+        if wanted and self._flow is not None:
+            self._flow.watch(name, reading.current, len(steps), stepped=True)
+        steps.add(reading, wanted)
+
+    def _complete(self, name: str) -> None:
+        """The sequence that the stepped layer was in is over."""
+        sequence = self._steps[name].finish()
+        if sequence is not None:
+            self._observe(name, sequence, 0)
+
+    def _warn_carried(self, name: str, reading: Reading) -> None:
+        if not reading.fresh and name not in self._carried:
+            self._carried.add(name)
+            warnings.warn(
+                f"layer {shown(name)} began a sequence with the potentials that the one before had left; "
+                "reset the network's state between batches",
+                MpdvizWarning,
+                stacklevel=2,
+            )
+
+    def _refuse(self, name: str, why: str) -> None:
+        if name not in self.unreadable:
+            warnings.warn(f"layer {shown(name)} is not recorded: {why}", MpdvizWarning, stacklevel=2)
+        self.unreadable[name] = why
+        self._layers.pop(name, None)
+
+    @torch.no_grad()
+    def _observe(self, name: str, reading: Reading, first: int) -> None:
+        adapter, current, v = self._adapters[name], reading.current, reading.v
         norm, driven = None, None
         if self._before is not None and self._before[1] is current:
             norm, _, driven = self._before
         self._before = None  # keeps the current and its graph alive no longer than needed
-        wanted = self._wants(name)
-        first = self._place(name, len(v), wanted)
-        if not wanted:
+        if name in self.unreadable or not (adapter.stepped or self._wants(name)):
             return
         if driven is None:
             driven = (current != 0).flatten(0, 1).any(0)
         shape = v.shape[2:] or (1,)
         seen = (driven * DRIVEN).to(torch.uint8).expand(shape).flatten().contiguous()
-        statistics = self._meter.measure(v, kappa, neuron.v_th, v_th, neuron.surrogate, seen)
+        statistics = self._meter.measure(v, reading.kappa, reading.v_th, adapter, seen)
         census = Census(seen.reshape(shape).cpu().numpy())
         before = self._layers.get(name)
-        info = self._describe(name, neuron, kappa, v_th, norm)
-        info = replace(info, fan_out=self._fan_out.get(name, info.fan_out))
-        if before is None:
-            repeated = len(current) > 1 and all(torch.equal(current[0], step) for step in current[1:])
-            info = replace(info, repeated_input=repeated)
-        else:
-            info = replace(info, repeated_input=before.info.repeated_input)
+        info = describe(shown(name), adapter, reading, norm, self._meter.epsilon, self._meter.what_if)
+        info = replace(
+            info,
+            fan_out=self._fan_out.get(name, info.fan_out),
+            repeated_input=repeated(current) if before is None else before.info.repeated_input,
+        )
         layer = LayerAccumulation(info, statistics, census)
         if before is not None:
             timesteps = max(before.info.timesteps, first + len(v))
@@ -216,7 +258,7 @@ class Recorder:
         self._layers[name] = layer
         if norm is not None and bool((layer.census.seen & DRIVEN).all()):
             self._fully_driven.add(norm)
-        if self._flow is not None:
+        if self._flow is not None and not adapter.stepped:
             self._flow.watch(name, current, first)
 
     def _place(self, name: str, timesteps: int, wanted: bool) -> int:
@@ -238,32 +280,6 @@ class Recorder:
         first = self._position.get(name, 0)
         self._position[name] = first + timesteps
         return first
-
-    def _describe(
-        self, name: str, neuron: Neuron, kappa: Tensor, v_th: Tensor, norm: Norm | None
-    ) -> LayerInfo:
-        epsilon = self._meter.epsilon
-        widths = tuple(kappa.tolist())
-        shifts = shift(v_th, neuron.v_th).tolist()
-        thresholds = tuple(neuron.v_th + above for above in shifts)
-        ends = [
-            neuron.surrogate.interval(threshold, width, epsilon)
-            for threshold, width in zip(thresholds, widths, strict=True)
-        ]
-        return LayerInfo(
-            name=shown(name) or type(neuron).__name__,
-            v_th=neuron.v_th,
-            thresholds=thresholds if any(shifts) else (),
-            decay=neuron.decay_value,
-            surrogate=neuron.surrogate.name,
-            epsilon=None if neuron.surrogate.compact else epsilon,
-            kappa=widths,
-            lower=tuple(lower for lower, _ in ends),
-            upper=tuple(upper for _, upper in ends),
-            gamma=() if norm is None else tuple(norm.weight.detach().tolist()),
-            beta=() if norm is None else tuple(norm.bias.detach().tolist()),
-            what_if=self._meter.what_if,
-        )
 
 
 def shown(name: str) -> str:

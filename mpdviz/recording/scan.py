@@ -30,6 +30,8 @@ def scan(
     seen: NDArray[np.uint8],
     pool: ThreadPoolExecutor,
     threads: int,
+    carries: tuple[bool, bool],
+    strict: bool,
 ) -> LayerStatistics:
     """Statistics of one forward; the gain is left at zero.
 
@@ -43,6 +45,8 @@ def scan(
         seen: the layer's census, flat `[neurons]`, updated in place.
         pool: where the threads come from.
         threads: how many parts the work is divided into.
+        carries: whether the next potential's gradient comes back without a spike, and with one.
+        strict: whether neurons spike at v > v_th, not at v >= v_th.
     """
     timesteps, size = v.shape
 
@@ -63,6 +67,8 @@ def scan(
             mine.min,
             mine.max,
             census,
+            *carries,
+            strict,
         )
         mine.below += mine.finite - mine.available - mine.above
         return mine, census
@@ -78,7 +84,7 @@ def scan(
 @numba.njit(nogil=True)
 def _scan(
     v, start, stop, v_th, shifts, halves, others, scale, available, above, reach, spikes, what_if, cells,
-    nonfinite, mean, m2, low, high, census,
+    nonfinite, mean, m2, low, high, census, paused_carries, spiked_carries, strict,
 ):  # fmt: skip
     finite = np.zeros(len(v), np.int64)  # potentials in `mean` so far
     # One byte an event and neuron, so that the loops below run as vector instructions.
@@ -99,9 +105,10 @@ def _scan(
             for j in range(size):
                 x = row[j] - threshold
                 inside[j] = abs(x) < half
-                fired[j] = x >= 0
+                fired[j] = x > 0 or (x == 0 and not strict)
             for j in range(size):
-                reached[j] = inside[j] | (reached[j] & ~fired[j])
+                carried = (fired[j] & spiked_carries) | (~fired[j] & paused_carries)
+                reached[j] = inside[j] | (reached[j] & carried)
                 ever_inside[j] |= inside[j]
                 ever_fired[j] |= fired[j]
                 always_fired[j] &= fired[j]

@@ -16,14 +16,24 @@ PART = 1 << 18
 
 
 def measure(
-    v: Tensor, unit: float, v_th: Tensor, halves: Tensor, others: Tensor, seen: Tensor
+    v: Tensor,
+    unit: float,
+    v_th: Tensor,
+    halves: Tensor,
+    others: Tensor,
+    seen: Tensor,
+    *,
+    carries: tuple[bool, bool] = (True, False),
+    strict: bool = False,
 ) -> LayerStatistics:
     """Statistics of one forward; the gain is left at zero.
 
     The reach of the gradient needs no backward pass: with T > 1 a potential outside the interval still gets
     a gradient through its later potentials unless it spiked,
 
-        reach(t) = available(t) or (reach(t+1) and not s(t)),  reach(T) = available(T).
+        reach(t) = available(t) or (reach(t+1) and not s(t)),  reach(T) = available(T),
+
+    where a spike resets the potential to a constant; `carries` tells of other resets.
 
     Args:
         v: pre-reset potentials of whole samples `[T, M]`, M = samples x neurons.
@@ -32,6 +42,8 @@ def measure(
         halves: half the available interval's width at each timestep `[T]`, of v's dtype.
         others: half of each what-if width `[W]`, of v's dtype.
         seen: the layer's census, uint8, flat `[neurons]`, updated in place.
+        carries: whether reach(t+1) counts without a spike at t, and with one.
+        strict: whether neurons spike at v > v_th, not at v >= v_th.
     """
     total = LayerStatistics.empty(len(v), len(others))
     samples = v.reshape(len(v), -1, len(seen))
@@ -41,7 +53,7 @@ def measure(
         step = max(PART // max(len(seen), 1), 1)
         for sample in range(0, samples.shape[1], step):
             part = samples[:, sample : sample + step, neurons]
-            total += _part(part, unit, v_th, halves, others, seen[neurons])
+            total += _part(part, unit, v_th, halves, others, seen[neurons], carries, strict)
     return total
 
 
@@ -51,7 +63,14 @@ def shift(v_th: Tensor, unit: float) -> Tensor:
 
 
 def _part(
-    v: Tensor, unit: float, v_th: Tensor, halves: Tensor, others: Tensor, seen: Tensor
+    v: Tensor,
+    unit: float,
+    v_th: Tensor,
+    halves: Tensor,
+    others: Tensor,
+    seen: Tensor,
+    carries: tuple[bool, bool],
+    strict: bool,
 ) -> LayerStatistics:
     shifts = shift(v_th, unit)
     statistics = LayerStatistics.empty(len(v), len(others))
@@ -59,8 +78,9 @@ def _part(
     for t in range(len(v) - 1, -1, -1):
         x = v[t] - v_th[t]
         available = x.abs() < halves[t]
-        fired = x >= 0
-        later = available if later is None else available | (later & ~fired)
+        fired = x > 0 if strict else x >= 0
+        carried = (fired & carries[1]) | (~fired & carries[0])
+        later = available if later is None else available | (later & carried)
         finite = v[t].isfinite()
         outside = finite & ~available
         potentials = v[t][finite].double()

@@ -1,0 +1,82 @@
+"""What the recorder asks of a neuron layer, whatever framework it comes from."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from mpdviz.surrogates import Surrogate
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One call of a neuron layer: all timesteps of a sequence, or one of them (see `Adapter.stepped`)."""
+
+    current: Tensor
+    """Input as the layer got it: `[T, N, ...]`, of a stepped layer `[N, ...]`."""
+    v: Tensor
+    """Pre-reset potentials `[T, N, ...]`, T = 1 of a stepped layer."""
+    kappa: Tensor
+    """Widths of the surrogate `[T]`, of v's dtype."""
+    v_th: Tensor
+    """Thresholds in force `[T]`, of v's dtype."""
+    fresh: bool = True
+    """Whether the layer started from rest, not from where another call had left it."""
+    goes_on: bool = False
+    """Whether the layer started from where its call before had left it; false where that is not known."""
+    unlike: str = ""
+    """Why the potentials are not to be believed; empty where they reproduce the emitted spikes."""
+
+
+Observer = Callable[[Reading], None]
+
+
+class Adapter(ABC):
+    """Reads one neuron layer without changing anything about it."""
+
+    def __init__(self, module: nn.Module) -> None:
+        """Read from `module`."""
+        self.module = module
+
+    @property
+    @abstractmethod
+    def v_th(self) -> float:
+        """Threshold that the neurons were made with."""
+
+    @property
+    def strict(self) -> bool:
+        """Whether they spike at `v > v_th`, not at `v >= v_th`."""
+        return False
+
+    @property
+    @abstractmethod
+    def decay(self) -> float:
+        """Share of the potential kept from one timestep to the next."""
+
+    @property
+    @abstractmethod
+    def surrogate(self) -> Surrogate:
+        """Shape of the surrogate derivative."""
+
+    @property
+    def stepped(self) -> bool:
+        """Whether a call is one timestep, the potentials staying in the layer between calls."""
+        return False
+
+    @property
+    def carries(self) -> tuple[bool, bool]:
+        """Whether a potential's gradient comes back from the next one: without a spike, and with one.
+
+        (True, False) is a reset to a constant, (True, True) one that subtracts from the potential.
+        """
+        return True, False
+
+    @property
+    def predictable(self) -> bool:
+        """Whether potentials follow v(t) = decay * v(t-1) * (1 - s(t-1)) + input, as predictions assume."""
+        return True
+
+    @abstractmethod
+    def watch(self, observer: Observer) -> Callable[[], None]:
+        """Call `observer` after every call of the layer until the returned function is called."""

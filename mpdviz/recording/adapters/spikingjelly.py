@@ -1,0 +1,158 @@
+"""SpikingJelly 2.0: IFNode, LIFNode and ParametricLIFNode, single- and multi-step.
+
+Nothing in the layer is touched: from its input, the potentials it started from and the spikes it emitted the
+charge is computed once more, by its own operations in their order. That this gives the layer's potentials is
+proved by the spikes: they are those of the recomputed potentials, or the layer is not read.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from spikingjelly.activation_based import neuron, surrogate
+from torch import Tensor, nn
+
+from mpdviz.errors import BadInput
+from mpdviz.recording.adapters.base import Adapter, Observer, Reading
+from mpdviz.recording.adapters.probed import Probed
+from mpdviz.surrogates import ATan, Rectangular, Sigmoid, Surrogate, Triangular
+
+READABLE = (neuron.IFNode, neuron.LIFNode, neuron.ParametricLIFNode)
+_STEPS = (
+    "forward",
+    "single_step_forward",
+    "multi_step_forward",
+    "single_step_functional_forward",
+    "multi_step_functional_forward",
+    "materialize_states",
+)
+
+
+def adapt(module: nn.Module) -> Adapter | None:
+    """How to read `module`; None where it is no spiking neuron layer.
+
+    Raises:
+        BadInput: a neuron that cannot be read faithfully.
+    """
+    kind = type(module)
+    if isinstance(module, neuron.NonSpikingBaseNode) or not any(
+        base.__module__.startswith(neuron.__name__) for base in kind.__mro__
+    ):
+        return None
+    for known in READABLE:
+        if isinstance(module, known) and all(getattr(kind, step) is getattr(known, step) for step in _STEPS):
+            return _Node(module)
+    raise BadInput(
+        f"SpikingJelly's {kind.__name__} cannot be read",
+        "readable are " + ", ".join(known.__name__ for known in READABLE),
+    )
+
+
+class _Node(Adapter):
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__(module)
+        self._node: Any = module
+        self._surrogate, self._kappa = _known(self._node.surrogate_function)
+        self._start: Tensor | None = None
+
+    @property
+    def v_th(self) -> float:
+        return float(self._node.v_threshold)
+
+    @property
+    def decay(self) -> float:
+        if isinstance(self._node, neuron.IFNode):
+            return 1.0
+        if isinstance(self._node, neuron.LIFNode):
+            return float(1 - 1 / self._node.tau)
+        return 1 - float(self._node.w.detach().double().sigmoid())
+
+    @property
+    def surrogate(self) -> Surrogate:
+        return self._surrogate
+
+    @property
+    def stepped(self) -> bool:
+        return bool(self._node.step_mode == "s")
+
+    @property
+    def carries(self) -> tuple[bool, bool]:
+        return True, self._node.v_reset is None
+
+    @property
+    def predictable(self) -> bool:
+        return self._node.v_reset == 0 and not getattr(self._node, "decay_input", False)
+
+    def watch(self, observer: Observer) -> Callable[[], None]:
+        def before(node: nn.Module, _: Any) -> None:
+            self._start = node.v if isinstance(node.v, Tensor) else None
+
+        @torch.no_grad()
+        def after(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+            observer(self._read(inputs[0], output))
+            self._start = None
+
+        hooks = (
+            self.module.register_forward_pre_hook(before),
+            self.module.register_forward_hook(after),
+        )
+
+        def stop() -> None:
+            for hook in hooks:
+                hook.remove()
+
+        return stop
+
+    def _read(self, current: Tensor, output: Tensor) -> Reading:
+        node = self._node
+        x, spikes = (values.unsqueeze(0) if self.stepped else values for values in (current, output))
+        rest = 0.0 if node.v_reset is None else node.v_reset
+        # A potential of another shape is what another batch left: the node itself starts anew then.
+        fresh = self._start is None or self._start.shape != x.shape[1:]
+        v = torch.full_like(x[0], rest) if fresh or self._start is None else self._start.to(x)
+        potentials = []
+        for step, s in zip(x, spikes, strict=True):
+            h = self._charged(step, v, rest)
+            potentials.append(h)
+            v = h - s * node.v_threshold if node.v_reset is None else s * rest + (1.0 - s) * h
+        potential = torch.stack(potentials)
+        unlike = ""
+        if not torch.equal((potential >= node.v_threshold).to(spikes.dtype), spikes):
+            unlike = "the spikes it emits are not those of its potentials and threshold"
+        return Reading(
+            current,
+            potential,
+            potential.new_full((len(x),), self._kappa),
+            potential.new_full((len(x),), node.v_threshold),
+            fresh,
+            not fresh,
+            unlike,
+        )
+
+    def _charged(self, x: Tensor, v: Tensor, rest: float) -> Tensor:
+        """The pre-reset potential, in the order of operations of `spikingjelly._ops.*.reference`."""
+        node = self._node
+        if isinstance(node, neuron.IFNode):
+            charged: Tensor = v + x
+            return charged
+        above: Tensor = v - rest
+        if isinstance(node, neuron.LIFNode):
+            tau: float = node.tau
+            return v + (x - above) / tau if node.decay_input else v - above / tau + x
+        share: Tensor = node.w.sigmoid()
+        return v + (x - above) * share if node.decay_input else v - above * share + x
+
+
+def _known(function: Any) -> tuple[Surrogate, float]:
+    """A surrogate function as one of our shapes and its width; any other is probed."""
+    alpha: float = getattr(function, "_sg_params", {}).get("alpha", 1.0)
+    kind = type(function)
+    if kind is surrogate.Rect:
+        return Rectangular(), 1 / alpha
+    if kind is surrogate.PiecewiseQuadratic:
+        return Triangular(1 / alpha), 1.0
+    if kind is surrogate.Sigmoid:
+        return Sigmoid(alpha), 1.0
+    if kind is surrogate.ATan:
+        return ATan(alpha), 1.0
+    return Probed(function, kind.__name__), 1.0

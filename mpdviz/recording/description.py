@@ -1,0 +1,65 @@
+"""What a recording says about a neuron layer besides counts: constants, widths, intervals, its batch norm."""
+
+import torch
+from torch import Tensor
+
+from mpdviz.norm import TDBatchNorm1d, TDBatchNorm2d
+from mpdviz.recording.accumulation import LayerInfo
+from mpdviz.recording.adapters import Adapter, Reading
+from mpdviz.recording.statistics import shift
+
+Norm = TDBatchNorm1d | TDBatchNorm2d
+
+
+def describe(
+    name: str,
+    adapter: Adapter,
+    reading: Reading,
+    norm: Norm | None,
+    epsilon: float,
+    what_if: tuple[float, ...],
+) -> LayerInfo:
+    """The description of layer `name` as of this reading.
+
+    Args:
+        name: as tables show it.
+        adapter: how the layer is read.
+        reading: a whole sequence of it.
+        norm: the batch norm that made its input, None where there is none.
+        epsilon: share of max h that bounds the interval of an infinite support.
+        what_if: widths counted besides.
+    """
+    widths: tuple[float, ...] = tuple(reading.kappa.tolist())
+    shifts = shift(reading.v_th, adapter.v_th).tolist()
+    thresholds = tuple(adapter.v_th + above for above in shifts)
+    surrogate = adapter.surrogate
+    ends = [
+        surrogate.interval(threshold, width, epsilon)
+        for threshold, width in zip(thresholds, widths, strict=True)
+    ]
+    gamma, beta = _weights(norm) if adapter.predictable else ((), ())
+    return LayerInfo(
+        name=name or type(adapter.module).__name__,
+        v_th=adapter.v_th,
+        thresholds=thresholds if any(shifts) else (),
+        decay=adapter.decay,
+        surrogate=surrogate.name,
+        epsilon=None if surrogate.compact else epsilon,
+        kappa=widths,
+        lower=tuple(lower for lower, _ in ends),
+        upper=tuple(upper for _, upper in ends),
+        gamma=gamma,
+        beta=beta,
+        what_if=what_if,
+    )
+
+
+def repeated(current: Tensor) -> bool:
+    """Whether the input `[T, ...]` is the same at every timestep, as with a static image."""
+    return len(current) > 1 and all(torch.equal(current[0], step) for step in current[1:])
+
+
+def _weights(norm: Norm | None) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    if norm is None:
+        return (), ()
+    return tuple(norm.weight.detach().tolist()), tuple(norm.bias.detach().tolist())
