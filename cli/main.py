@@ -10,7 +10,7 @@ from rich.markup import escape
 from mpdviz.errors import BadInput, MpdvizError, MpdvizWarning
 from mpdviz.rank import rank
 
-from . import bench, check, compare, figures, inspect, listing, train
+from . import bench, check, compare, convert, figures, inspect, listing, train
 from .output import say
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app.command("inspect", help=inspect.HELP)(inspect.inspect)
 app.command("figures", help=figures.HELP)(figures.figures)
 app.command("check", help=check.HELP)(check.check)
 app.command("compare", help=compare.HELP)(compare.compare)
+app.command("convert", help=convert.HELP)(convert.convert)
 app.command("bench", help=bench.HELP)(bench.bench)
 app.command("list", help=listing.HELP)(listing.list_)
 

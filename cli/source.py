@@ -12,12 +12,16 @@ from mpdviz.errors import BadInput, unknown_name
 from .output import console, say
 
 if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.nn import Module
+
     from mpdviz.api import Recording
     from mpdviz.checkpoint import Checkpoint
     from mpdviz.data import Dataset
     from mpdviz.distributed import Team
 
 MODES = ("eval", "train")
+OWN = "Your own network (SpikingJelly, snnTorch, Norse)"
 
 
 @dataclass(frozen=True)
@@ -25,8 +29,37 @@ class Source:
     """What to record, and how."""
 
     paths: Annotated[
-        list[Path], typer.Argument(metavar="CKPT", help="checkpoint, or recordings (.npz) to read and merge")
-    ]
+        list[Path] | None,
+        typer.Argument(metavar="CKPT", help="checkpoint, or recordings (.npz) to read and merge"),
+    ] = None
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="your own network: runs that function of yours; without CKPT with fresh weights",
+            metavar="MODULE:FUNCTION",
+            rich_help_panel=OWN,
+        ),
+    ] = None
+    model_args: Annotated[
+        list[str] | None,
+        typer.Option(help="argument of the function; may be repeated", metavar="K=V", rich_help_panel=OWN),
+    ] = None
+    time_axis: Annotated[
+        int | None,
+        typer.Option(
+            help="axis on which it takes whole sequences (default: 0, or a call a timestep if stepped)",
+            metavar="0|1",
+            rich_help_panel=OWN,
+        ),
+    ] = None
+    repeat_input: Annotated[
+        int | None,
+        typer.Option(
+            help="show it each image T times (default: it repeats images itself)",
+            metavar="T",
+            rich_help_panel=OWN,
+        ),
+    ] = None
     data: Annotated[str | None, typer.Option(help="data set or npz:FILE (default: the checkpoint's)")] = None
     data_dir: Annotated[Path | None, typer.Option(help="where the data set's files lie")] = None
     split: Annotated[
@@ -70,11 +103,21 @@ def record(source: Source, team: "Team", ready: Ready) -> "Recording | None":
         raise unknown_name("mode", source.mode, MODES)
     if source.limit is not None and source.limit < 1:
         raise BadInput(f"--limit {source.limit}", "give at least 1")
-    if any(path.suffix == ".npz" for path in source.paths):
-        return _read(source.paths, ready) if team.leads else None
-    if len(source.paths) > 1:
-        raise BadInput(f"{len(source.paths)} checkpoints", "give one, or recordings (.npz) to merge")
-    return _run(source, team, ready)
+    paths = source.paths or []
+    if any(path.suffix == ".npz" for path in paths):
+        return _read(paths, ready) if team.leads else None
+    if len(paths) > 1:
+        raise BadInput(f"{len(paths)} checkpoints", "give one, or recordings (.npz) to merge")
+    if source.model is not None:
+        from .own import run
+
+        return run(source, team, ready)
+    for name in ("model_args", "time_axis", "repeat_input"):
+        if getattr(source, name) is not None:
+            raise BadInput(f"--{name.replace('_', '-')} without --model", "give --model, or leave it out")
+    if not paths:
+        raise BadInput("no checkpoint", "give one, or --model MODULE:FUNCTION")
+    return _run(source, paths[0], team, ready)
 
 
 def _read(paths: list[Path], ready: Ready) -> "Recording":
@@ -89,15 +132,11 @@ def _read(paths: list[Path], ready: Ready) -> "Recording":
     return recording
 
 
-def _run(source: Source, team: "Team", ready: Ready) -> "Recording | None":
-    from functools import reduce
-
+def _run(source: Source, path: Path, team: "Team", ready: Ready) -> "Recording | None":
     from mpdviz import checkpoint
-    from mpdviz.api import Recording
-    from mpdviz.recording.accumulation import merge
 
     loaded = checkpoint.load(
-        source.paths[0],
+        path,
         strategy=source.strategy,
         timesteps=source.timesteps,
         decay=source.decay,
@@ -107,14 +146,19 @@ def _run(source: Source, team: "Team", ready: Ready) -> "Recording | None":
     split = source.split or ("all" if dataset.name.startswith("npz:") else "test")
     if not len(dataset.split(split)):
         raise BadInput(f"the {split} split of {dataset.name} is empty", "choose another --split, e.g. all")
-    recording, correct, samples = _observe(loaded, dataset, split, source, team, ready)
-    gathered = team.gather((dict(recording.layers), correct, samples))
-    if not team.leads:
-        return None
-    layers = reduce(merge, (part for part, _, _ in gathered if part))
-    right, total = sum(part[1] for part in gathered), sum(part[2] for part in gathered)
-    _tell(loaded, dataset, split, source, f"{total} samples, accuracy {right / total:.2%}")
-    return Recording(layers)
+    names = dict(enumerate((name for name, _ in loaded.network.spiking_layers()), start=1))
+
+    def forward(x: "Tensor") -> "Tensor":
+        logits: Tensor = loaded.network(x)
+        return logits.mean(0)
+
+    def check() -> None:
+        ready(names, loaded.network.timesteps)
+
+    recording, result = observe(loaded.network, forward, dataset, split, source, team, check)
+    if recording is not None:
+        _tell(loaded, dataset, split, source, result)
+    return recording
 
 
 def _load_data(loaded: "Checkpoint", source: Source) -> "Dataset":
@@ -150,24 +194,51 @@ def _load_data(loaded: "Checkpoint", source: Source) -> "Dataset":
     return dataset
 
 
-def _observe(
-    loaded: "Checkpoint", dataset: "Dataset", split: str, source: Source, team: "Team", ready: Ready
-) -> "tuple[Recording, int, int]":
+def observe(
+    network: "Module",
+    forward: "Callable[[Tensor], Tensor | None]",
+    dataset: "Dataset",
+    split: str,
+    source: Source,
+    team: "Team",
+    check: Callable[[], None],
+) -> "tuple[Recording | None, str]":
+    """Record `network` over a split of the data.
+
+    Args:
+        network: what holds the neurons.
+        forward: runs one batch; its logits `[N, K]`, None where it has none.
+        dataset: the data.
+        split: which part of it.
+        source: options.
+        team: the processes that share the work.
+        check: called before the work starts.
+
+    Returns:
+        The recording, None for a process that does not lead, and what it ran over, in words.
+
+    Raises:
+        BadInput: the data do not fit the network.
+    """
+    from functools import reduce
+
     import torch
     import torch.nn.functional as F
     from rich.progress import track
 
     import mpdviz
     from mpdviz import data
+    from mpdviz.api import Recording
     from mpdviz.devices import pick_device
     from mpdviz.kernels.backend import using
     from mpdviz.norm import frozen_statistics
+    from mpdviz.recording.accumulation import merge
 
     mpdviz.keep_large_buffers()
     device = pick_device(source.device)
     order = torch.arange(len(dataset.split(split)))[: source.limit]
     batches = data.batches(dataset, split, source.batch_size, order=order)
-    network = loaded.network.to(device).train(source.mode == "train")
+    network.to(device).train(source.mode == "train")
     terminal = console(stderr=True)
     shown = track(
         enumerate(batches),
@@ -177,7 +248,7 @@ def _observe(
         transient=True,
         disable=not (terminal.is_terminal and team.leads),
     )
-    correct = samples = 0
+    correct = samples = judged = 0
     observing = mpdviz.record(
         network,
         gradients=source.gradients,
@@ -190,18 +261,30 @@ def _observe(
         frozen_statistics(network),
         observing as recording,
     ):
-        names = (name for name, _ in network.spiking_layers())
-        ready(dict(enumerate(names, start=1)), network.timesteps)
+        check()
         for number, (x, y) in shown:
             if not team.takes(number):
                 continue
-            logits = network(x.to(device)).mean(0)
+            logits = forward(x.to(device))
+            samples += len(y)
+            if logits is None or int(y.max()) >= logits.shape[1]:
+                if source.gradients:
+                    raise BadInput("--gradients: the model's output is no class scores", "leave it out")
+                continue
             if source.gradients:
                 F.cross_entropy(logits, y.to(device)).backward()
                 network.zero_grad()
             correct += int((logits.argmax(1).cpu() == y).sum())
-            samples += len(y)
-    return recording, correct, samples
+            judged += len(y)
+    gathered = team.gather((dict(recording.layers), correct, samples, judged))
+    if not team.leads:
+        return None, ""
+    layers = reduce(merge, (part for part, *_ in gathered if part))
+    right, total, all_judged = (
+        sum(numbers) for numbers in zip(*(part[1:] for part in gathered), strict=True)
+    )
+    accuracy = f", accuracy {right / all_judged:.2%}" if all_judged else ""
+    return Recording(layers), f"{total} samples{accuracy}"
 
 
 def widths(text: str | None) -> tuple[float, ...]:

@@ -4,7 +4,7 @@ Ours is a zip archive written by `torch.save` of one plain dict (no classes, so 
 
     format    "mpdviz"
     version   1
-    config    the run's settings (`RunConfig`, JSON types)
+    config    the run's settings (`RunConfig`, JSON types); empty for a converted released file
     network   arguments of `networks.build` that rebuild the network
     state     its state dict
     neurons   name -> kind, decay, v_th of every neuron layer, in execution order, as saved
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mpdviz import networks
 from mpdviz.config import RunConfig, validate
@@ -58,7 +58,7 @@ def save(
     network: SpikingNetwork,
     *,
     build: Mapping[str, Any],
-    config: RunConfig,
+    config: RunConfig | None,
     metrics: Mapping[str, float],
     training: Mapping[str, Any] | None = None,
 ) -> None:
@@ -68,7 +68,7 @@ def save(
         path: file to write or replace.
         network: whose state is saved.
         build: arguments of `networks.build` that make such a network.
-        config: settings of the run.
+        config: settings of the run; None of a network that was trained elsewhere.
         metrics: plain numbers to keep with it.
         training: optimizer state and position, for a checkpoint to resume from.
 
@@ -78,7 +78,7 @@ def save(
     content: dict[str, Any] = {
         "format": FORMAT,
         "version": VERSION,
-        "config": config.model_dump(mode="json"),
+        "config": {} if config is None else config.model_dump(mode="json"),
         "network": {key: list(value) if isinstance(value, tuple) else value for key, value in build.items()},
         "state": network.state_dict(),
         "neurons": {
@@ -193,7 +193,7 @@ def _load_ours(path: Path, content: dict[str, Any], given: dict[str, Any]) -> Ch
         if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
             raise BadInput(f"checkpoint {path} lacks its part {part!r}", "make it again")
     build, state, metrics = parts["network"], parts["state"], parts["metrics"]
-    config = validate(parts["config"], f"checkpoint {path}")
+    config = validate(parts["config"], f"checkpoint {path}") if parts["config"] else None
     network = _build(build, path)
     fill(network, state, path)
     network.timesteps = given.get("timesteps", network.timesteps)
@@ -252,7 +252,7 @@ def _build(build: Mapping[str, Any], path: Path) -> SpikingNetwork:
             raise BadInput(f"{path} describes no network: {error}", "make it again") from None
 
 
-def fill(network: SpikingNetwork, state: Mapping[str, Tensor], path: Path) -> None:
+def fill(network: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
     """Load `state` into `network` and put it into evaluation mode.
 
     Raises:

@@ -35,8 +35,9 @@ class FanOutTracer(TorchDispatchMode):
     def __init__(self) -> None:
         """Know no layer yet."""
         super().__init__()  # type: ignore[no-untyped-call]
-        self._targets: dict[str, float] = {}
-        self._calls: dict[str, int] = {}
+        self.fan_out: dict[str, float] = {}
+        self.calls: dict[str, int] = {}
+        """How often each layer ran."""
         self._origins = WeakTensorKeyDictionary()
         self._watching: list[AbstractContextManager[None]] = []  # one for each time it is entered
 
@@ -56,12 +57,8 @@ class FanOutTracer(TorchDispatchMode):
     def mark(self, layer: str, spikes: Tensor) -> None:
         """Say that `spikes` are the output of the neuron layer called `layer`."""
         self._origins[spikes] = frozenset([layer])
-        self._targets.setdefault(layer, 0.0)
-        self._calls[layer] = self._calls.get(layer, 0) + 1
-
-    def means(self) -> dict[str, float]:
-        """The fan-out of each layer, a mean over its calls: a layer may be stepped through time."""
-        return {layer: targets / self._calls[layer] for layer, targets in self._targets.items()}
+        self.fan_out.setdefault(layer, 0.0)
+        self.calls[layer] = self.calls.get(layer, 0) + 1
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -78,7 +75,7 @@ class FanOutTracer(TorchDispatchMode):
         if count is not None:
             for operand, targets in count(args, result):
                 for layer in self._origins.get(operand, ()):
-                    self._targets[layer] += targets
+                    self.fan_out[layer] += targets
             return result
         origins = frozenset().union(*(self._origins.get(leaf, ()) for leaf in _tensors(args)))
         if origins:

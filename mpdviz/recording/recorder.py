@@ -151,7 +151,11 @@ class Recorder:
         self._before = None
         if tracer is None or output is None:  # the forward failed: read the wiring off the next one
             return
-        self._traced, self._fan_out = True, tracer.means()
+        self._traced = True
+        for name, targets in tracer.fan_out.items():
+            # A stepped layer runs once a timestep, on other spikes each time.
+            calls = tracer.calls[name] if self._adapters[name].stepped else 1
+            self._fan_out[name] = targets / calls
         for name, layer in self._layers.items():
             layer.info = replace(layer.info, fan_out=self._fan_out.get(name, float("nan")))
 

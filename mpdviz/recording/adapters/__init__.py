@@ -12,7 +12,7 @@ from mpdviz.recording.adapters.base import Adapter, Reading
 
 __all__ = ["Adapter", "Reading", "find"]
 
-_REGISTRY = {"mpdviz": "native", "spikingjelly": "spikingjelly", "snntorch": "snntorch"}
+_REGISTRY = {"mpdviz": "native", "spikingjelly": "spikingjelly", "snntorch": "snntorch", "norse": "norse"}
 """Top-level package of a module's class, or of one of its bases -> the file here that reads its neurons."""
 
 
@@ -27,11 +27,17 @@ def find(model: nn.Module) -> dict[str, Adapter]:
         packages = {base.__module__.partition(".")[0] for base in type(module).__mro__}
         for package in packages & _REGISTRY.keys():
             adapter = import_module(f"{__name__}.{_REGISTRY[package]}").adapt(module)
-            if adapter is not None:
-                found[name] = adapter
+            if adapter is None:
+                continue
+            if not adapter.v_th > 0:
+                raise BadInput(
+                    f"the neurons of {name or type(module).__name__} have the threshold {adapter.v_th:g}",
+                    "shift their potentials, so that the threshold is positive",
+                )
+            found[name] = adapter
     if not found:
         raise BadInput(
             f"{type(model).__name__} holds no neurons that can be read",
-            "give a model with neurons of mpdviz, SpikingJelly or snnTorch",
+            "give a model with neurons of mpdviz, SpikingJelly, snnTorch or Norse",
         )
     return found

@@ -77,6 +77,9 @@ class Adapter(ABC):
         """Whether potentials follow v(t) = decay * v(t-1) * (1 - s(t-1)) + input, as predictions assume."""
         return True
 
+    def reset(self) -> None:  # noqa: B027 - most layers keep nothing
+        """Put the layer back to rest, where it keeps its potentials from call to call."""
+
     @abstractmethod
     def watch(self, observer: Observer) -> Callable[[], None]:
         """Call `observer` after every call of the layer until the returned function is called."""

@@ -95,6 +95,9 @@ class _Neuron(Adapter):
         plain = type(self.module) is snn.Leaky and self._neuron.reset_mechanism == "zero"
         return bool(plain and self._neuron.beta.numel() == 1)
 
+    def reset(self) -> None:
+        self._neuron.reset_mem()
+
     def watch(self, observer: Observer) -> Callable[[], None]:
         neuron, fire = self._neuron, self._neuron.fire
         before_us = vars(neuron).get("fire")

@@ -83,6 +83,9 @@ class _Node(Adapter):
     def predictable(self) -> bool:
         return self._node.v_reset == 0 and not getattr(self._node, "decay_input", False)
 
+    def reset(self) -> None:
+        self._node.reset()
+
     def watch(self, observer: Observer) -> Callable[[], None]:
         def before(node: nn.Module, _: Any) -> None:
             self._start = node.v if isinstance(node.v, Tensor) else None
