@@ -16,7 +16,10 @@ from .settings import takes_settings
 from .source import Source, record
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mpdviz.compare.plan import Comparison
+    from mpdviz.recording.accumulation import LayerAccumulation
 
 HELP = """Compare checkpoints over the same data, or strategies over seeds.
 
@@ -155,6 +158,7 @@ def _of_checkpoints(
 def _sources(paths: list[Path], settings: dict[str, Any], observing: Observing) -> dict[str, Source]:
     """What to record of each checkpoint, by its label; each counts the widths of all besides."""
     from mpdviz import checkpoint, config
+    from mpdviz.api import load_recording
     from mpdviz.compare.checkpoints import check_alike
 
     for name in settings:
@@ -172,7 +176,10 @@ def _sources(paths: list[Path], settings: dict[str, Any], observing: Observing) 
     kappas: dict[float, None] = {}
     for label, path in zip(labels, paths, strict=True):
         if path.suffix == ".npz":
-            raise BadInput(f"{path} is a recording", "give the checkpoint: other widths need its potentials")
+            layers = load_recording(path).layers
+            facts[label] = {"the number of layers": len(layers), "T": _timesteps(layers)}
+            kappas |= {kappa: None for layer in layers.values() for kappa in layer.info.kappa}
+            continue
         loaded = checkpoint.load(path, **of_released)
         network = loaded.network
         facts[label] = {
@@ -184,18 +191,24 @@ def _sources(paths: list[Path], settings: dict[str, Any], observing: Observing) 
         if "data" not in given and loaded.config is not None:
             facts[label]["their data (see --data)"] = loaded.config.data
         kappas |= {row["kappa"]: None for row in network.widths()}
-    check_alike(facts)
+    # A recording knows its potentials, not what the network takes and gives.
+    known = set.intersection(*(set(fact) for fact in facts.values()))
+    check_alike(
+        {label: {what: fact[what] for what in fact if what in known} for label, fact in facts.items()}
+    )
     shared = {name: value for name, value in vars(observing).items() if name != "figure_format"}
     options = given | {name: value for name, value in shared.items() if value is not None}
+    widths = ",".join(map(repr, kappas))
     return {
-        label: Source(
-            paths=[path],
-            gradients=True,
-            what_if=",".join(map(repr, kappas)),
-            **options,
-        )
+        label: Source(paths=[path])
+        if path.suffix == ".npz"
+        else Source(paths=[path], gradients=True, what_if=widths, **options)
         for label, path in zip(labels, paths, strict=True)
     }
+
+
+def _timesteps(layers: "Mapping[int, LayerAccumulation]") -> int:
+    return max(layer.info.timesteps for layer in layers.values())
 
 
 def _train(training: Training, settings: dict[str, Any], out: Path | None, format_: str) -> int:

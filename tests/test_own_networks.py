@@ -300,3 +300,28 @@ def test_what_is_ours_already_is_not_converted(tmp_path):
     assert done.returncode == 2
     assert "already" in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_recordings_of_two_frameworks_are_compared(folder, jelly, tmp_path):
+    pytest.importorskip("snntorch")
+    for name, own, options in (
+        ("jelly", "nets:jelly", ["--repeat-input", "4"]),
+        ("torchy", "nets:Torchy", []),
+        ("fewer", "nets:Torchy", ["--limit", "6"]),
+    ):
+        save = ["--data", "npz:images.npz", "--save", str(tmp_path / f"{name}.npz"), "--format", "csv"]
+        assert inspect(folder, "--model", own, *save, *options).returncode == 0
+
+    def compared(*names):
+        paths = [str(tmp_path / f"{name}.npz") for name in names]
+        command = [sys.executable, "-m", "mpdviz.cli", "compare", *paths, "--format", "csv"]
+        return subprocess.run(command, capture_output=True, text=True)
+
+    sides = pd.read_csv(io.StringIO(compared("jelly", "torchy").stdout))
+    assert sides["checkpoint"].tolist() == ["jelly", "torchy"] * 2
+    for name in ("jelly", "torchy"):
+        rates = mpdviz.load_recording(tmp_path / f"{name}.npz").table().groupby("layer")["firing_rate"].mean()
+        np.testing.assert_allclose(sides.query("checkpoint == @name")["firing_rate"], rates)
+    refused = compared("jelly", "fewer")
+    assert refused.returncode == 2
+    assert "the number of samples: jelly has 10, fewer has 6" in refused.stderr

@@ -1,6 +1,7 @@
 """What is recorded, against a NumPy twin that keeps everything, and against the reference's own rows."""
 
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -17,7 +18,8 @@ from mpdviz.errors import BadInput
 from mpdviz.networks import released
 from mpdviz.neurons import LIF, PLIF
 from mpdviz.norm import TDBatchNorm1d
-from mpdviz.recording import meter
+from mpdviz.recording import meter, statistics
+from mpdviz.recording.scan import scan
 
 PATHS = {"tensors": 1 << 60, "scan": 0}
 
@@ -224,6 +226,49 @@ def test_a_neuron_recorded_by_itself_is_named_by_its_class():
         with mpdviz.record(neuron) as mpd:
             neuron(torch.ones(2, 3, 4))
         assert set(mpd.table()["name"]) == {name}
+
+
+# Other resets, and neurons that spike above the threshold only. --------------------------------------------
+
+
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize("carries", [(True, False), (True, True), (False, False)])
+@pytest.mark.parametrize("way", ["tensors", "scan"])
+def test_reach_follows_the_reset_and_spikes_the_comparison(way, carries, strict):
+    v = torch.randint(-6, 9, (4, 50, 40), generator=rng()) / 4  # many lie on the threshold or the ends
+    seen = torch.zeros(40, dtype=torch.uint8)
+    constants = torch.full((4,), 0.5), torch.full((4,), 0.25), torch.empty(0)
+    if way == "tensors":
+        v_th, halves, others = constants
+        found = statistics.measure(
+            v.flatten(1), 0.5, v_th, halves, others, seen, carries=carries, strict=strict
+        )
+    else:
+        v_th, halves, others = (values.numpy() for values in constants)
+        with ThreadPoolExecutor(2) as pool:
+            found = scan(
+                v.flatten(1).numpy(),
+                0.5,
+                v_th,
+                np.zeros(4),
+                halves,
+                others,
+                seen.numpy(),
+                pool,
+                2,
+                carries,
+                strict,
+            )
+    truth = v.double().numpy() - 0.5
+    fired, inside = truth > 0 if strict else truth >= 0, np.abs(truth) < 0.25
+    later, reach = np.zeros_like(inside[0]), []
+    for t in reversed(range(4)):
+        later = inside[t] | (later & np.where(fired[t], carries[1], carries[0]))
+        reach.insert(0, later.sum())
+    assert found.reach.tolist() == reach
+    assert found.spikes.tolist() == fired.sum((1, 2)).tolist()
+    assert found.above.tolist() == (fired & ~inside).sum((1, 2)).tolist()
+    assert ((seen & 2) > 0).tolist() == fired.any((0, 1)).tolist()
 
 
 # The two ways of measuring, and threads. ------------------------------------------------------------------

@@ -91,10 +91,16 @@ def _check_recordings(recordings: Mapping[str, Layers]) -> None:
             label: {
                 "the number of layers": len(layers),
                 "T": max((layer.info.timesteps for layer in layers.values()), default=0),
+                "the number of samples": _samples(layers),
             }
             for label, layers in recordings.items()
         }
     )
+
+
+def _samples(layers: Layers) -> int:
+    first = layers[min(layers)]
+    return int(first.statistics.count[0]) // first.census.seen.size
 
 
 def _layers(label: str, layers: Layers) -> pd.DataFrame:
