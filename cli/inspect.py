@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 HELP = """Record the membrane potentials of a trained network: which share gets its spike gradient, by layer
 and timestep.
 
-CKPT is a checkpoint of `mpdviz train`, a released one of the MPD-AGL reference (give --data then), or one
-or more recordings written with --save."""
+CKPT is a checkpoint of `mpdviz train`, a released one of the MPD-AGL reference (give --data then), one or
+more recordings written with --save, or, with --model, the weights of your own network."""
 
 FIGURE_FORMATS = ("png", "pdf", "svg")
 

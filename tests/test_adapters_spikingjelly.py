@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import mpdviz
-from mpdviz import neurons, surrogates
+from mpdviz import checkpoint, networks, neurons, surrogates
 from mpdviz.errors import BadInput, MpdvizWarning
 from mpdviz.recording.adapters import find
 from mpdviz.recording.adapters.probed import Probed
@@ -276,3 +276,47 @@ def test_an_asymmetric_surrogate_is_refused():
     node = neuron.IFNode(surrogate_function=surrogate.LeakyKReLU())
     with pytest.raises(BadInput, match="LeakyKReLU"):
         find(nn.Sequential(node))
+
+
+class Shim(nn.Module):
+    """A SpikingJelly node where one of our networks has a neuron of ours, of the same constants."""
+
+    def __init__(self, ours, kappa):
+        super().__init__()
+        self.decay, self.v_th, self.observers = ours.decay_value, ours.v_th, []
+        options = {"v_reset": 0.0, "surrogate_function": surrogate.Rect(1 / kappa), "step_mode": "m"}
+        if isinstance(ours, neurons.PLIF):
+            self.node = neuron.ParametricLIFNode(decay_input=False, v_threshold=ours.v_th, **options).double()
+            self.node.w.data = -ours.w.data
+        else:
+            self.node = neuron.LIFNode(1 / (1 - ours.decay), False, ours.v_th, **options)
+
+    def forward(self, current, kappa, v_th):
+        return self.node(current)
+
+
+@pytest.mark.parametrize("kind", ["lif", "plif"])
+@pytest.mark.parametrize("name", ["resnet19_slim", "vggsnn_slim"])
+def test_released_weights_give_one_table_natively_and_in_spikingjelly_s_neurons(golden, name, kind):
+    """In float64, where no potential comes so near the threshold that the order of operations decides."""
+    loaded = checkpoint.load(golden / f"{name}_best_model.pth", strategy="fixed:kappa=1")
+    ours, build = loaded.network.double(), loaded.build | {"neuron": kind}
+    state = {
+        key: value for key, value in ours.state_dict().items() if kind == "plif" or ".neuron." not in key
+    }
+    pair = [networks.build(**build).double().eval() for _ in range(2)]
+    for made in pair:
+        made.load_state_dict(state)
+    for _, block in pair[1].spiking_layers():
+        block.neuron = Shim(block.neuron, 1.0)
+    x = torch.from_numpy(np.load(golden / f"{name}.npz")["x"][:2]).double()
+    x = x.transpose(0, 1) if x.dim() == 5 else x
+    tables = []
+    for made in pair:
+        with torch.no_grad(), mpdviz.record(made) as mpd:
+            functional.reset_net(made)
+            made(x)
+        tables.append(mpd.table().drop(columns="name"))
+    pd.testing.assert_frame_equal(*tables, rtol=1e-9, atol=1e-12)
+    assert tables[0]["firing_rate"].between(0.01, 0.9).any()
+    assert tables[1]["predicted_ratio"].notna().all()
