@@ -116,7 +116,7 @@ def record(source: Source, team: "Team", ready: Ready) -> "Recording | None":
         if getattr(source, name) is not None:
             raise BadInput(f"--{name.replace('_', '-')} without --model", "give --model, or leave it out")
     if not paths:
-        raise BadInput("no checkpoint", "give one, or --model MODULE:FUNCTION")
+        raise BadInput("no checkpoint", "give one, or --model MODULE:FUNCTION; see `mpdviz --help`")
     return _run(source, paths[0], team, ready)
 
 

@@ -49,7 +49,10 @@ def build(spec: str, arguments: Sequence[str] = ()) -> nn.Module:
     finally:
         sys.path.pop(0)
     if not isinstance(made, nn.Module):
-        raise BadInput(f"--model {spec} returns a {type(made).__name__}", "let it return a torch.nn.Module")
+        raise BadInput(
+            f"--model {spec} returns an object of type {type(made).__name__}",
+            "let it return a torch.nn.Module",
+        )
     return made
 
 

@@ -201,7 +201,7 @@ def test_recipes(refused, place, content, words):
         (("train", "surplus"), ["surplus"]),
         (("train", "sur\nplus"), ["plus"]),
         (("train", "--epochs"), ["--epochs", "requires an argument"]),
-        (("inspect",), ["Missing argument 'CKPT'"]),
+        (("inspect",), ["no checkpoint"]),
         (("inspect", BEST, "--layer", "one"), ["unknown layer", "encode"]),
         (("inspect", BEST, "--layer", "1.5"), ["unknown layer", "encode"]),
         (("list",), ["Missing argument 'WHAT'"]),
