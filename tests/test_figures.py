@@ -239,6 +239,13 @@ def test_predicted_draws_every_source(broken):
     assert np.isnan(reset["std"].to_numpy()[1])
 
 
+def test_without_a_batch_norm_the_legend_names_no_predictions(small):
+    guesses = {name: np.nan for name in small.table if name.startswith("predicted_")}
+    figure, _ = both("predicted", restricted(small, small.table.assign(**guesses)))
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["observed"]
+    assert all(len(axis.lines) == 1 for axis in figure.axes)
+
+
 def test_gradient_norm_draws_lines_and_marks_zeros(broken):
     figure, values = both("gradient_norm", broken)
     norm, zero, cosine = figure.axes

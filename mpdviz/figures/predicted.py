@@ -79,6 +79,8 @@ def _panel(axis: Axes, values: pd.DataFrame, quantity: str) -> None:
     axis.plot(observed["layer"], observed[quantity], "-", color=OBSERVED, marker=".", ms=4, label="observed")
     for source, (marker, size, colour) in PREDICTIONS.items():
         guess = values[values["source"] == source]
+        if guess[quantity].isna().all():  # no batch norm to predict from
+            continue
         axis.plot(
             guess["layer"],
             guess[quantity],
