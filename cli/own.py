@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING
 
 from mpdviz.errors import BadInput
 
+from .observe import observe
 from .output import say
-from .source import Ready, Source, observe
+from .source import Ready, Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +40,7 @@ def run(source: Source, team: "Team", ready: Ready) -> "Recording | None":
 
     from mpdviz import data
     from mpdviz.devices import pick_device
-    from mpdviz.own_networks import OwnNetwork, build, load_weights
+    from mpdviz.own_networks import SEED, OwnNetwork, build, load_weights
 
     model = build(source.model, source.model_args or ())
     if source.paths:
@@ -53,8 +54,9 @@ def run(source: Source, team: "Team", ready: Ready) -> "Recording | None":
     ready(*_names_and_timesteps(network, data.batches(dataset, split, 1), source))
     recording, result = observe(model, network, dataset, split, source, team, lambda: None)
     if recording is not None:
-        weights = source.paths[0] if source.paths else "fresh weights"
-        say(f"{source.model}, {weights}; {dataset.name} {split}, {result}")
+        weights = source.paths[0] if source.paths else f"fresh weights (seed {SEED})"
+        mode = ", batch statistics" if source.mode == "train" else ""
+        say(f"{source.model}, {weights}; {dataset.name} {split}{mode}, {result}")
     return recording
 
 

@@ -107,7 +107,7 @@ class LiveRecording(Recording):
 
     @property
     def unreadable(self) -> Mapping[str, str]:
-        """Why a layer is not recorded, by name of its module; empty where all is well."""
+        """Why a layer is not recorded, by its name; empty where all is well."""
         return self._recorder.unreadable
 
     def new_sequence(self) -> None:
@@ -137,17 +137,19 @@ def record(
     """Record the membrane potentials of every forward pass of `model` inside the `with` block.
 
     Args:
-        model: any module that holds neurons of `mpdviz.neurons`, or SpikingJelly's IFNode, LIFNode or
-            ParametricLIFNode, run inside the block as usual. A layer whose potentials do not reproduce the
-            spikes that it emits is left out, with a warning.
+        model: any module that holds neurons of `mpdviz.neurons`, SpikingJelly, snnTorch or Norse (those in
+            `recording.adapters`), run inside the block as usual. A layer whose potentials do not reproduce
+            the spikes that it emits is left out, with a warning.
         layers: numbers (from 1, in execution order) or names of the layers to record; None records all.
-        every: record every n-th forward pass, for use inside training.
+        every: record every n-th forward pass, for use inside training; every n-th sequence of a network
+            whose neurons are called once a timestep.
         gradients: also sum up the gradients of the backward passes that follow the recorded forwards.
         what_if: other widths kappa for which to count, exactly, the potentials that would be inside.
         epsilon: share of max h that bounds the available interval of a surrogate of infinite support.
 
     Raises:
-        BadInput: the model holds no such neurons, or others, or is compiled, or an option is out of range.
+        BadInput: the model holds no neurons or some that cannot be read, or is compiled, or an option is out
+            of range.
     """
     recorder = Recorder(
         model, layers=layers, every=every, gradients=gradients, what_if=what_if, epsilon=epsilon

@@ -15,6 +15,8 @@ from mpdviz import checkpoint
 from mpdviz.errors import BadInput
 from mpdviz.recording import adapters
 
+SEED = 0
+"""Of fresh weights."""
 WRAPPERS = ("net", "state_dict", "model_state_dict", "model")
 """Names under which files keep a state dict."""
 FRAMEWORKS = ("spikingjelly", "snntorch", "norse")
@@ -24,7 +26,7 @@ PREFIXES = ("module.", "_orig_mod.")
 
 
 def build(spec: str, arguments: Sequence[str] = ()) -> nn.Module:
-    """Call the user's function that builds a network; this runs their code.
+    """Call the user's function that builds a network; this runs their code, with torch's seed set to `SEED`.
 
     Args:
         spec: `package.module:function`, found from the current folder or where Python looks.
@@ -39,7 +41,10 @@ def build(spec: str, arguments: Sequence[str] = ()) -> nn.Module:
     sys.path.insert(0, str(Path.cwd()))
     try:
         function = getattr(importlib.import_module(place), name)
-        made = function(**dict(_argument(text) for text in arguments))
+        # The same fresh weights at every call, and in every process that shares the work.
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(SEED)
+            made = function(**dict(_argument(text) for text in arguments))
     except BadInput:
         raise
     except Exception as error:  # whatever their code raises

@@ -1,15 +1,17 @@
 """Recording Norse's own neurons, against NumPy in float64 and against the same run unobserved."""
 
+import gc
 import warnings
+import weakref
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
+from unobserved import check_potentials, check_table, observed
 
 import mpdviz
 from mpdviz.errors import BadInput, MpdvizWarning
-from mpdviz.recording.adapters import find
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it scripts functions as it is imported
@@ -95,47 +97,11 @@ def twin(neuron, x, spikes, subtract):
 def test_potentials_are_those_of_the_recurrence_and_nothing_changes(kind, method):
     subtract = kind.endswith("subtracting")
     made, x = Network(kind, method, reset=reset_subtract if subtract else None), data()
-    plain = made(x)
-    plain.square().sum().backward()
-    expected = [p.grad.clone() for p in made.parameters()]
-    made.zero_grad()
-    seen, inputs, outputs = [], [], []
-
-    def keep(_, given, output):
-        inputs.append(given[0])
-        outputs.append(output[0])
-
-    hook = made.neuron.register_forward_hook(keep)
-    activation = made.neuron.activation
-    stop = find(made)["neuron"].watch(seen.append)
-    before = torch.get_rng_state()
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        with mpdviz.record(made, gradients=True) as mpd:
-            out = made(x)
-            out.square().sum().backward()
-    stop()
-    hook.remove()
-    assert torch.equal(out, plain)
-    assert torch.equal(torch.get_rng_state(), before)
-    assert made.neuron.activation is activation
-    assert all(torch.equal(p.grad, e) for p, e in zip(made.parameters(), expected, strict=True))
-    join = torch.stack if "cell" in kind else torch.cat
-    current, spikes = (join(parts).detach().double().numpy() for parts in (inputs, outputs))
-    read = torch.cat([reading.v for reading in seen]).double().numpy()
-    truth = twin(made.neuron, current, spikes, subtract)
-    np.testing.assert_allclose(read, truth, rtol=0, atol=1e-6 * max(1, np.abs(truth).max()))
-    assert 0 < spikes.mean() < 1
-    table = mpd.table()
+    mpd, current, spikes, read = observed(made, "neuron", lambda: made(x))
+    check_potentials(read, twin(made.neuron, current, spikes, subtract))
     inside = np.abs(read - np.float32(V_TH)) < METHODS[method][1]
-    np.testing.assert_allclose(table["available_ratio"], inside.reshape(T, -1).mean(1))
-    np.testing.assert_allclose(table["firing_rate"], spikes.reshape(T, -1).mean(1))
-    reach, later = [], np.zeros_like(inside[0])
-    for t in reversed(range(T)):
-        later = inside[t] | (later if subtract else later & (spikes[t] == 0))
-        reach.insert(0, later.mean())
-    np.testing.assert_allclose(table["reach_ratio"], reach)
-    assert table["count"].tolist() == [N * 7] * T
+    check_table(mpd.table(), inside, spikes, (True, subtract))
+    assert mpd.table()["count"].tolist() == [N * 7] * T
 
 
 def test_a_second_sequence_begins_where_the_state_is_given_up():
@@ -167,3 +133,24 @@ def test_a_state_handed_from_batch_to_batch_is_told():
 def test_other_neurons_are_refused(make):
     with pytest.raises(BadInput), mpdviz.record(nn.Sequential(make())):
         pass
+
+
+def test_no_graph_is_kept_alive():
+    class Saved:
+        def __init__(self, tensor):
+            self.tensor = tensor
+
+    alive = weakref.WeakSet()
+
+    def pack(tensor):
+        saved = Saved(tensor)
+        alive.add(saved)
+        return saved
+
+    made, x = Network("lif cell", "super"), data()
+    with mpdviz.record(made), torch.autograd.graph.saved_tensors_hooks(pack, lambda saved: saved.tensor):
+        out = made(x)
+        assert len(alive) > 0
+        del out
+        gc.collect()
+        assert len(alive) == 0

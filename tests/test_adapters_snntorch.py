@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 import torch
 from torch import nn
+from unobserved import check_potentials, check_table, observed
 
 import mpdviz
 from mpdviz.errors import BadInput, MpdvizWarning
-from mpdviz.recording.adapters import find
 
 snn = pytest.importorskip("snntorch")
 from snntorch import surrogate, utils  # noqa: E402
@@ -107,51 +107,14 @@ def twin(neuron, x, spikes, reset, delayed):
 )
 def test_potentials_are_those_of_the_recurrence_and_nothing_changes(neuron, reset, delayed, shape):
     function, half = SURROGATES[shape]
-    x = data()
     at_once = {} if delayed else {"reset_delay": False}  # which Alpha and Lapicque do not know
-    made = Network(neuron, reset_mechanism=reset, spike_grad=function, **at_once)
-    plain = made(x)
-    plain.square().sum().backward()
-    expected = [p.grad.clone() for p in made.parameters() if p.grad is not None]
-    made.zero_grad()
-    seen, inputs, outputs = [], [], []
-
-    def keep(_, given, output):
-        inputs.append(given[0])
-        outputs.append(output[0])
-
-    hook = made.lif1.register_forward_hook(keep)
-    stop = find(made)["lif1"].watch(seen.append)
-    before = torch.get_rng_state()
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        with mpdviz.record(made, gradients=True) as mpd:
-            out = made(x)
-            out.square().sum().backward()
-    stop()
-    hook.remove()
-    assert torch.equal(out, plain)
-    assert torch.equal(torch.get_rng_state(), before)
-    assert "fire" not in vars(made.lif1)
-    gradients = [p.grad for p in made.parameters() if p.grad is not None]
-    # snnTorch's sigmoid has a NaN for a derivative far from the threshold.
-    torch.testing.assert_close(gradients, expected, rtol=0, atol=0, equal_nan=True)
-    current, spikes = (torch.stack(parts).detach().double().numpy() for parts in (inputs, outputs))
-    read = torch.cat([reading.v for reading in seen]).double().numpy()
+    made, x = Network(neuron, reset_mechanism=reset, spike_grad=function, **at_once), data()
+    mpd, current, spikes, read = observed(made, "lif1", lambda: made(x))
     assert np.array_equal(read > 1, spikes == 1)
-    assert 0 < spikes.mean() < 1
-    truth = twin(made.lif1, current, spikes, reset, delayed)
-    np.testing.assert_allclose(read, truth, rtol=0, atol=1e-6 * max(1, np.abs(truth).max()))
+    check_potentials(read, twin(made.lif1, current, spikes, reset, delayed))
+    carries = (False, False) if neuron == "alpha" else (True, reset != "zero")
     table = mpd.table().query("layer == 1")
-    inside = np.abs(read - 1) < half
-    np.testing.assert_allclose(table["available_ratio"], inside.reshape(T, -1).mean(1))
-    np.testing.assert_allclose(table["firing_rate"], spikes.reshape(T, -1).mean(1))
-    reach, later = [], np.zeros_like(inside[0])
-    for t in reversed(range(T)):
-        passes = later if reset != "zero" else later & (spikes[t] == 0)
-        later = inside[t] if neuron == "alpha" else inside[t] | passes
-        reach.insert(0, later.mean())
-    np.testing.assert_allclose(table["reach_ratio"], reach)
+    check_table(table, np.abs(read - 1) < half, spikes, carries)
     assert len(mpd.table()) == 2 * T
     # A spike of the first layer drives the second's 5 neurons, at each of the T calls.
     assert table["synops"].tolist() == (spikes.reshape(T, -1).sum(1) * 5).tolist()
@@ -230,3 +193,13 @@ def test_a_forgotten_reset_is_told():
 def test_other_neurons_are_refused(make):
     with pytest.raises(BadInput), mpdviz.record(nn.Sequential(make())):
         pass
+
+
+def test_inference_mode_and_train_mode_count_the_same():
+    made, x = Network("leaky"), data()
+    tables = []
+    for mode in (torch.inference_mode, torch.enable_grad):
+        with mode(), mpdviz.record(made) as mpd:
+            made(x)
+        tables.append(mpd.table())
+    assert tables[0].equals(tables[1])

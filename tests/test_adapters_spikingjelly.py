@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import torch
 from torch import nn
+from unobserved import check_potentials, check_table, observed
 
 import mpdviz
 from mpdviz import checkpoint, networks, neurons, surrogates
@@ -73,48 +74,12 @@ def charge(node, x, spikes):
 def test_potentials_are_those_of_the_recurrence_and_nothing_changes(node, step_mode, reset, shape):
     x = data()
     made = network(node, step_mode, v_reset=RESETS[reset], surrogate_function=SURROGATES[shape]())
-    plain = run(made, x)
-    plain.square().sum().backward()
-    expected = [p.grad.clone() for p in made.parameters()]
-    made.zero_grad()
-    seen = []
-    inputs, outputs = [], []
-
-    def keep(_, given, output):
-        inputs.append(given[0])
-        outputs.append(output)
-
-    hook = made[3].register_forward_hook(keep)
-    stop = find(made)["3"].watch(seen.append)
-    before = torch.get_rng_state()
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        with mpdviz.record(made, gradients=True) as mpd:
-            out = run(made, x)
-            out.square().sum().backward()
-    stop()
-    hook.remove()
-    assert torch.equal(out, plain)
-    assert torch.equal(torch.get_rng_state(), before)
-    assert all(torch.equal(p.grad, e) for p, e in zip(made.parameters(), expected, strict=True))
-    join = torch.stack if step_mode == "s" else torch.cat
-    current, spikes = (join(parts).detach().double().numpy() for parts in (inputs, outputs))
+    mpd, current, spikes, read = observed(made, "3", lambda: run(made, x))
     truth = charge(made[3], current, spikes)
-    read = torch.cat([reading.v for reading in seen]).double().numpy()
-    np.testing.assert_allclose(read, truth, rtol=0, atol=1e-6 * max(1, np.abs(truth).max()))
-    assert 0 < spikes.mean() < 1
-    # The table counts these potentials.
-    table = mpd.table().query("layer == 2")
+    check_potentials(read, truth)
     half = {"rect": 0.5, "atan": 3 / np.pi, "sigmoid": np.arccosh(0.1**-0.5) / 2}[shape]
-    inside = np.abs(truth - 1) < half
-    np.testing.assert_allclose(table["available_ratio"], inside.reshape(T, -1).mean(1))
-    np.testing.assert_allclose(table["firing_rate"], spikes.reshape(T, -1).mean(1))
-    reach, later = [], np.zeros_like(inside[0])
-    for t in reversed(range(T)):
-        passes = later if reset == "soft" else later & (spikes[t] == 0)
-        later = inside[t] | passes
-        reach.insert(0, later.mean())
-    np.testing.assert_allclose(table["reach_ratio"], reach)
+    table = mpd.table().query("layer == 2")
+    check_table(table, np.abs(truth - 1) < half, spikes, (True, reset == "soft"))
     assert (table["grad_norm"] > 0).any() or shape == "rect"
 
 
@@ -319,3 +284,13 @@ def test_released_weights_give_one_table_natively_and_in_spikingjelly_s_neurons(
     pd.testing.assert_frame_equal(*tables, rtol=1e-9, atol=1e-12)
     assert tables[0]["firing_rate"].between(0.01, 0.9).any()
     assert tables[1]["predicted_ratio"].notna().all()
+
+
+def test_a_slope_that_changes_in_training_is_followed():
+    made = network("lif", surrogate_function=surrogate.Sigmoid(4.0))
+    with mpdviz.record(made) as mpd:
+        for alpha in (4.0, 8.0):
+            for node in (made[1], made[3]):
+                node.surrogate_function = surrogate.Sigmoid(alpha)
+            run(made, data())
+    assert mpd.table()["upper"].tolist() == pytest.approx([1 + 2 / 8 * np.arccosh(0.1**-0.5)] * 2 * T)

@@ -260,6 +260,17 @@ def test_arguments_are_values_as_in_toml_or_text(nets, monkeypatch):
     assert got == {"a": 3, "b": 0.5, "c": True, "d": "word", "e": [1, 2]}
 
 
+def test_fresh_weights_are_the_same_at_every_call(nets, jelly):
+    del nets
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    first = build("nets:jelly")
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(6)
+    again = build("nets:jelly")
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), again.parameters(), strict=True))
+
+
 def test_time_may_lie_on_the_second_axis():
     class Second(torch.nn.Module):
         def __init__(self):

@@ -514,6 +514,25 @@ def test_resume_with_changed_settings_names_them(run, config):
     assert before == {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"planes": (5, 6)}, "planes was .* now"),
+        ({"neuron": "plif"}, "neuron was lif, now plif"),
+        ({"data": "digits"}, "data was .*, now digits"),
+        (
+            {"data": "digits", "model": "resnet19", "planes": (4, 4, 4)},
+            "data was .*model was convsnn, now resnet19",
+        ),
+    ],
+)
+def test_resume_from_another_architecture_or_data_set_names_it(run, config, change, words):
+    before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
+    with pytest.raises(BadInput, match=words):
+        Run(config.model_copy(update=change), run.path, resume=True)
+    assert before == {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
+
+
 # What cannot be trained
 
 

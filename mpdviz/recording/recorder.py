@@ -5,7 +5,6 @@ sequences, `_observe` turns each into statistics and adds them up, `detach` take
 Nothing is changed on the way: outputs, random numbers and gradients stay bit for bit what they were.
 """
 
-import warnings
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from functools import partial
@@ -15,11 +14,12 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from mpdviz.errors import BadInput, MpdvizWarning
+from mpdviz.errors import BadInput
 from mpdviz.norm import TDBatchNorm1d, TDBatchNorm2d
 from mpdviz.recording.accumulation import LayerAccumulation
 from mpdviz.recording.adapters import Reading, find
 from mpdviz.recording.census import DRIVEN, Census
+from mpdviz.recording.complaints import Complaints
 from mpdviz.recording.description import Norm, describe, repeated
 from mpdviz.recording.fanout import FanOutTracer
 from mpdviz.recording.flowmeter import FlowMeter
@@ -68,9 +68,7 @@ class Recorder:
         self._ran: set[str] = set()  # layers that ran in the forward under way
         self._steps: dict[str, Steps] = {}  # of layers that are stepped from outside
         self._begun: set[str] = set()  # of these, those that are in the sequence under way
-        self._carried: set[str] = set()  # layers whose state was found not to be reset
-        self.unreadable: dict[str, str] = {}
-        """Why a layer is not recorded, by name of the module."""
+        self._complaints = Complaints()
         self._before: tuple[Norm, Tensor, Tensor] | None = None  # latest norm, its output, driven neurons
         self._fully_driven: set[nn.Module] = set()
 
@@ -84,12 +82,14 @@ class Recorder:
                 )
 
     @property
+    def unreadable(self) -> dict[str, str]:
+        """Why a layer is not recorded, by name."""
+        return self._complaints.unreadable
+
+    @property
     def layers(self) -> dict[int, LayerAccumulation]:
         """The accumulations by layer number, from 1 in the order in which the layers first ran."""
-        for name, steps in self._steps.items():
-            known = self._layers.get(name)
-            if known is None or len(steps) == known.info.timesteps:  # else it is still under way
-                self._complete(name)
+        self._complete_whole()
         flows = {} if self._flow is None else self._flow.flows
         recorded = {}
         for name, layer in self._layers.items():
@@ -115,7 +115,7 @@ class Recorder:
     def detach(self) -> None:
         """Stop observing; what was recorded stays."""
         self._stop_tracing()  # an interrupted forward never reached `_end`
-        _ = self.layers  # completes the sequences of stepped layers
+        self._complete_whole()
         for handle in self._handles:
             handle.remove()
         for detach in self._detachers:
@@ -189,17 +189,25 @@ class Recorder:
         """What a layer's adapter read: whole sequences go on at once, timesteps when theirs is complete."""
         adapter = self._adapters[name]
         if reading.unlike:
-            self._refuse(name, reading.unlike)
+            self._complaints.cannot_read(shown(name), reading.unlike)
+            self._layers.pop(name, None)
+        if shown(name) in self.unreadable:
             return
         if not adapter.stepped:
-            self._warn_carried(name, reading)
-            self._observe(name, reading, self._place(name, len(reading.v), self._wants(name)))
+            if not reading.fresh:
+                self._complaints.not_reset(shown(name))
+            norm, driven = self._norm_of(reading.current)
+            wanted = self._wants(name)
+            first = self._place(name, len(reading.v), wanted)
+            if wanted:
+                self._observe(name, reading, first, norm, driven)
             return
         steps = self._steps.setdefault(name, Steps())
         if not reading.goes_on or (self._position is not None and name not in self._position):
             self._complete(name)
         if len(steps) == 0:
-            self._warn_carried(name, reading)
+            if not reading.fresh:
+                self._complaints.not_reset(shown(name))
             if self._position is not None:
                 self._position[name] = 0
             # Of a network stepped from outside a sequence is what a forward pass is of others.
@@ -214,34 +222,29 @@ class Recorder:
     def _complete(self, name: str) -> None:
         """The sequence that the stepped layer was in is over."""
         sequence = self._steps[name].finish()
-        if sequence is not None:
+        if sequence is not None and shown(name) not in self.unreadable:
             self._observe(name, sequence, 0)
 
-    def _warn_carried(self, name: str, reading: Reading) -> None:
-        if not reading.fresh and name not in self._carried:
-            self._carried.add(name)
-            warnings.warn(
-                f"layer {shown(name)} began a sequence with the potentials that the one before had left; "
-                "reset the network's state between batches",
-                MpdvizWarning,
-                stacklevel=2,
-            )
+    def _complete_whole(self) -> None:
+        """The last sequence of every stepped layer is over, unless it is shorter than those before."""
+        for name, steps in self._steps.items():
+            known = self._layers.get(name)
+            if known is None or len(steps) == known.info.timesteps:
+                self._complete(name)
 
-    def _refuse(self, name: str, why: str) -> None:
-        if name not in self.unreadable:
-            warnings.warn(f"layer {shown(name)} is not recorded: {why}", MpdvizWarning, stacklevel=2)
-        self.unreadable[name] = why
-        self._layers.pop(name, None)
+    def _norm_of(self, current: Tensor) -> tuple[Norm | None, Tensor | None]:
+        """The batch norm that made this current, and which neurons it drove; None where another did."""
+        before, self._before = (
+            self._before,
+            None,
+        )  # keeps the current and its graph alive no longer than needed
+        return (before[0], before[2]) if before is not None and before[1] is current else (None, None)
 
     @torch.no_grad()
-    def _observe(self, name: str, reading: Reading, first: int) -> None:
+    def _observe(
+        self, name: str, reading: Reading, first: int, norm: Norm | None = None, driven: Tensor | None = None
+    ) -> None:
         adapter, current, v = self._adapters[name], reading.current, reading.v
-        norm, driven = None, None
-        if self._before is not None and self._before[1] is current:
-            norm, _, driven = self._before
-        self._before = None  # keeps the current and its graph alive no longer than needed
-        if name in self.unreadable or not (adapter.stepped or self._wants(name)):
-            return
         if driven is None:
             driven = (current != 0).flatten(0, 1).any(0)
         shape = v.shape[2:] or (1,)

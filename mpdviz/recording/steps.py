@@ -1,5 +1,7 @@
 """Timesteps of a layer that is stepped from outside, put together to sequences."""
 
+from dataclasses import replace
+
 import torch
 
 from mpdviz.recording.adapters import Reading
@@ -20,7 +22,7 @@ class Steps:
         """The next timestep."""
         self._length += 1
         if wanted:
-            self._readings.append(reading)
+            self._readings.append(replace(reading, current=reading.current.detach()))
 
     def finish(self) -> Reading | None:
         """The wanted timesteps as one reading `[T, N, ...]`, None where there are none; begin anew."""
@@ -28,7 +30,7 @@ class Steps:
         if not readings:
             return None
         return Reading(
-            torch.stack([reading.current.detach() for reading in readings]),
+            torch.stack([reading.current for reading in readings]),
             torch.cat([reading.v for reading in readings]),
             torch.cat([reading.kappa for reading in readings]),
             torch.cat([reading.v_th for reading in readings]),

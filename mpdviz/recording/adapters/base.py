@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from mpdviz.surrogates import Surrogate
@@ -30,6 +31,13 @@ class Reading:
 
 
 Observer = Callable[[Reading], None]
+
+
+def proof(expected: Tensor, emitted: Tensor) -> str:
+    """Why potentials are not to be believed that spike like `expected`; empty where all spikes are equal."""
+    if torch.equal(expected.to(emitted.dtype), emitted):
+        return ""
+    return "the spikes it emits are not those of its potentials and threshold"
 
 
 class Adapter(ABC):

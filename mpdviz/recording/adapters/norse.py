@@ -5,8 +5,6 @@ decayed potential, which no state shows, is computed once more as Norse does. Th
 potentials is proved by the spikes.
 """
 
-from collections.abc import Callable
-from functools import wraps
 from typing import Any
 
 import torch
@@ -17,9 +15,9 @@ from norse.torch.module import lif, lif_box, snn
 from torch import Tensor, nn
 
 from mpdviz.errors import BadInput
-from mpdviz.recording.adapters.base import Adapter, Observer, Reading
+from mpdviz.recording.adapters.base import Adapter
 from mpdviz.recording.adapters.probed import Probed
-from mpdviz.surrogates import Surrogate
+from mpdviz.recording.adapters.stepfunction import StepFunction
 
 CELLS = (lif.LIFCell, lif.LIFRecurrentCell, lif_box.LIFBoxCell)
 LAYERS = (lif.LIF, lif.LIFRecurrent)
@@ -45,34 +43,19 @@ def adapt(module: nn.Module) -> Adapter | None:
     return _Neuron(module)
 
 
-class _Neuron(Adapter):
+class _Neuron(StepFunction):
+    function = "activation"
+
     def __init__(self, module: nn.Module) -> None:
-        super().__init__(module)
         neuron: Any = module
+        method, alpha = neuron.p.method, neuron.p.alpha
+        surrogate = Probed(lambda x: threshold(x, method, alpha), method)
+        super().__init__(module, float(neuron.p.v_th), surrogate)
         self._neuron = neuron
-        parameters = neuron.p
-        method, alpha = parameters.method, parameters.alpha
-        self._surrogate = Probed(lambda x: threshold(x, method, alpha), method)
-        self._v_th = float(parameters.v_th)
-        self._left: Tensor | None = None  # the potential that the last call left
-        self._start: Tensor | None = None  # the one that this call was given; None where it starts from rest
-        self._potentials: list[Tensor] = []
-
-    @property
-    def v_th(self) -> float:
-        return self._v_th
-
-    @property
-    def strict(self) -> bool:
-        return True
 
     @property
     def decay(self) -> float:
         return float(1 - self._neuron.dt * self._neuron.p.tau_mem_inv)
-
-    @property
-    def surrogate(self) -> Surrogate:
-        return self._surrogate
 
     @property
     def stepped(self) -> bool:
@@ -86,58 +69,24 @@ class _Neuron(Adapter):
     def predictable(self) -> bool:
         return False
 
-    def watch(self, observer: Observer) -> Callable[[], None]:
-        neuron, step = self._neuron, self._neuron.activation
+    @property
+    def threshold(self) -> Tensor:
+        v_th: Tensor = self._neuron.p.v_th
+        return v_th
 
-        @wraps(step)
-        def looked_at(x: Tensor, state: Any, *others: Any) -> Any:
-            with torch.no_grad():
-                self._potentials.append(_decayed(x, state, *others))
-            return step(x, state, *others)
+    def potential(self, *arguments: Any) -> Tensor:
+        return _decayed(*arguments)
 
-        def before(_: nn.Module, args: tuple[Any, ...], given: dict[str, Any]) -> None:
-            state = given.get("state", args[1] if len(args) > 1 else None)
-            self._start, self._potentials = None if state is None else state.v, []
+    def given(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor | None:
+        state = kwargs.get("state", args[1] if len(args) > 1 else None)
+        return None if state is None else state.v
 
-        @torch.no_grad()
-        def after(_: nn.Module, args: tuple[Any, ...], given: dict[str, Any], output: Any) -> None:
-            spikes, state = output
-            observer(self._read(args[0] if args else given["input_tensor"], spikes))
-            self._left, self._start, self._potentials = state.v, None, []
+    def left(self, output: Any) -> Tensor:
+        v: Tensor = output[1].v
+        return v
 
-        hooks = (
-            self.module.register_forward_pre_hook(before, with_kwargs=True),
-            self.module.register_forward_hook(after, with_kwargs=True),
-        )
-        neuron.activation = looked_at
-
-        def stop() -> None:
-            for hook in hooks:
-                hook.remove()
-            neuron.activation = step
-
-        return stop
-
-    def _read(self, current: Tensor, spikes: Tensor) -> Reading:
-        start, left = self._start, self._left
-        emitted = spikes.unsqueeze(0) if self.stepped else spikes
-        v = torch.stack(self._potentials).expand_as(emitted)
-        v_th = self._neuron.p.v_th.to(v)
-        unlike = ""
-        if not torch.equal((v - v_th > 0).to(emitted.dtype), emitted):
-            unlike = "the spikes it emits are not those of its potentials and threshold"
-        # Handed back, detached or not, what the last call left is the same memory.
-        same = start is not None and left is not None and start.data_ptr() == left.data_ptr()
-        at_rest = start is None or bool((start == self._neuron.p.v_leak).all())
-        return Reading(
-            current,
-            v,
-            v.new_ones(len(v)),
-            v_th.expand(len(v)),
-            fresh=at_rest and not same,
-            goes_on=same and self.stepped,
-            unlike=unlike,
-        )
+    def at_rest(self, start: Tensor, v: Tensor) -> bool:
+        return bool((start == self._neuron.p.v_leak).all())
 
 
 def _decayed(x: Tensor, state: Any, *others: Any) -> Tensor:

@@ -47,7 +47,7 @@ class Probed(Surrogate):
     def h(self, x: Tensor, kappa: Tensor | float = 1.0) -> Tensor:
         """See the class, widened to kappa."""
         # Some functions draw random numbers; the network's stay its own.
-        with torch.enable_grad(), torch.random.fork_rng(devices=[]):
+        with torch.inference_mode(False), torch.enable_grad(), torch.random.fork_rng(devices=[]):
             y = (x / kappa).detach().requires_grad_()
             (gradient,) = torch.autograd.grad(self._spike(y).sum(), y)  # type: ignore[attr-defined]
         return (gradient / kappa).detach()

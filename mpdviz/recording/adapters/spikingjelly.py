@@ -13,11 +13,17 @@ from spikingjelly.activation_based import neuron, surrogate
 from torch import Tensor, nn
 
 from mpdviz.errors import BadInput
-from mpdviz.recording.adapters.base import Adapter, Observer, Reading
+from mpdviz.recording.adapters.base import Adapter, Observer, Reading, proof
 from mpdviz.recording.adapters.probed import Probed
 from mpdviz.surrogates import ATan, Rectangular, Sigmoid, Surrogate, Triangular
 
 READABLE = (neuron.IFNode, neuron.LIFNode, neuron.ParametricLIFNode)
+SHAPES: dict[type, Callable[[float], Surrogate]] = {
+    surrogate.PiecewiseQuadratic: lambda alpha: Triangular(1 / alpha),
+    surrogate.Sigmoid: Sigmoid,
+    surrogate.ATan: ATan,
+}
+"""Surrogate functions that are shapes of ours, by their slope alpha."""
 _STEPS = (
     "forward",
     "single_step_forward",
@@ -52,7 +58,8 @@ class _Node(Adapter):
     def __init__(self, module: nn.Module) -> None:
         super().__init__(module)
         self._node: Any = module
-        self._surrogate, self._kappa = _known(self._node.surrogate_function)
+        self._known: tuple[Any, Surrogate, float] = (None, Rectangular(), 1.0)
+        self._look_up()
         self._start: Tensor | None = None
 
     @property
@@ -69,7 +76,15 @@ class _Node(Adapter):
 
     @property
     def surrogate(self) -> Surrogate:
-        return self._surrogate
+        return self._known[1]
+
+    def _look_up(self) -> float:
+        """The width; function or slope may have been changed during training."""
+        function = self._node.surrogate_function
+        key = (function, dict(getattr(function, "_sg_params", {})))
+        if key != self._known[0]:
+            self._known = (key, *_known(function))
+        return self._known[2]
 
     @property
     def stepped(self) -> bool:
@@ -88,7 +103,7 @@ class _Node(Adapter):
 
     def watch(self, observer: Observer) -> Callable[[], None]:
         def before(node: nn.Module, _: Any) -> None:
-            self._start = node.v if isinstance(node.v, Tensor) else None
+            self._start = node.v.detach() if isinstance(node.v, Tensor) else None
 
         @torch.no_grad()
         def after(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
@@ -119,17 +134,14 @@ class _Node(Adapter):
             potentials.append(h)
             v = h - s * node.v_threshold if node.v_reset is None else s * rest + (1.0 - s) * h
         potential = torch.stack(potentials)
-        unlike = ""
-        if not torch.equal((potential >= node.v_threshold).to(spikes.dtype), spikes):
-            unlike = "the spikes it emits are not those of its potentials and threshold"
         return Reading(
             current,
             potential,
-            potential.new_full((len(x),), self._kappa),
+            potential.new_full((len(x),), self._look_up()),
             potential.new_full((len(x),), node.v_threshold),
             fresh,
             not fresh,
-            unlike,
+            proof(potential >= node.v_threshold, spikes),
         )
 
     def _charged(self, x: Tensor, v: Tensor, rest: float) -> Tensor:
@@ -148,14 +160,9 @@ class _Node(Adapter):
 
 def _known(function: Any) -> tuple[Surrogate, float]:
     """A surrogate function as one of our shapes and its width; any other is probed."""
-    alpha: float = getattr(function, "_sg_params", {}).get("alpha", 1.0)
     kind = type(function)
     if kind is surrogate.Rect:
-        return Rectangular(), 1 / alpha
-    if kind is surrogate.PiecewiseQuadratic:
-        return Triangular(1 / alpha), 1.0
-    if kind is surrogate.Sigmoid:
-        return Sigmoid(alpha), 1.0
-    if kind is surrogate.ATan:
-        return ATan(alpha), 1.0
+        return Rectangular(), 1 / function._sg_params["alpha"]
+    if kind in SHAPES:
+        return SHAPES[kind](function._sg_params["alpha"]), 1.0
     return Probed(function, kind.__name__), 1.0
