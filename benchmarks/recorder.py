@@ -24,7 +24,7 @@ import torch
 
 import mpdviz
 from mpdviz.bench import recorder, timing
-from mpdviz.recording import meter
+from mpdviz.recording.measure import meter
 
 TARGET_RATIO, TARGET_MB = 1.25, 10.0
 SMALL = {"encode_channels": 8, "planes": (8, 8), "hidden": 16}

@@ -14,10 +14,10 @@ from functools import partial
 import torch
 
 from mpdviz import networks
-from mpdviz.allocator import keep_large_buffers
 from mpdviz.bench import pipeline, ranks, timing
 from mpdviz.bench.networks import Step, batch
 from mpdviz.kernels import backend
+from mpdviz.system.memory import keep_large_buffers
 
 RECIPES = {"cifar10": ("resnet19", 2, 32, 45_000), "cifar10-dvs": ("vggsnn", 10, 48, 8_100)}
 """Network, timesteps, side of the image, training samples."""

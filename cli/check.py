@@ -21,7 +21,7 @@ FORMATS = ("table", "json")
 
 def _limits() -> type:
     # The limits' names, defaults and meanings are the library's; reading them takes pandas, not torch.
-    from mpdviz.limits import Limits
+    from mpdviz.analysis.limits import Limits
 
     options: list[tuple[str, Any, Any]] = [
         (
@@ -53,8 +53,8 @@ def check(
     import json
     from dataclasses import asdict
 
-    from mpdviz.distributed import team
-    from mpdviz.limits import Limits
+    from mpdviz.analysis.limits import Limits
+    from mpdviz.system.team import team
 
     with team() as us:
         recording = record(source, us, ready=lambda names, timesteps: None)

@@ -18,8 +18,8 @@ from .source import Source, record
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from mpdviz.accumulations.layer import LayerAccumulation
     from mpdviz.compare.plan import Comparison
-    from mpdviz.recording.accumulation import LayerAccumulation
 
 HELP = """Compare checkpoints over the same data, or strategies over seeds.
 
@@ -114,9 +114,9 @@ def _refuse(options: object, why: str, remedy: str) -> None:
 def _of_checkpoints(
     paths: list[Path], settings: dict[str, Any], observing: Observing, out: Path | None, format_: str
 ) -> None:
-    from mpdviz.compare import checkpoints
-    from mpdviz.distributed import team
-    from mpdviz.files import make_folder, write_text
+    from mpdviz.analysis import sides as checkpoints
+    from mpdviz.system.files import make_folder, write_text
+    from mpdviz.system.team import team
 
     figure_format = observing.figure_format or "png"
     sources = _sources(paths, settings, observing)
@@ -158,8 +158,8 @@ def _of_checkpoints(
 def _sources(paths: list[Path], settings: dict[str, Any], observing: Observing) -> dict[str, Source]:
     """What to record of each checkpoint, by its label; each counts the widths of all besides."""
     from mpdviz import checkpoint, config
+    from mpdviz.analysis.sides import check_alike
     from mpdviz.api import load_recording
-    from mpdviz.compare.checkpoints import check_alike
 
     for name in settings:
         if name not in OF_CHECKPOINTS:
@@ -241,7 +241,7 @@ def _train(training: Training, settings: dict[str, Any], out: Path | None, forma
 
 def _collect(comparison: "Comparison", format_: str) -> None:
     from mpdviz.compare.collect import collect
-    from mpdviz.files import make_folder
+    from mpdviz.system.files import make_folder
 
     collected = collect(comparison)
     for path in collected.write(make_folder(comparison.folder)):

@@ -26,7 +26,7 @@ def convert(
 ) -> None:
     """Read, check, write."""
     from mpdviz import checkpoint
-    from mpdviz.files import exists, make_folder
+    from mpdviz.system.files import exists, make_folder
 
     if exists(out):
         raise BadInput(f"{out} exists", "choose another name, or remove it")

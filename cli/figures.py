@@ -13,9 +13,9 @@ from .select import layer_numbers
 from .source import Source, record
 
 if TYPE_CHECKING:
-    from mpdviz.distributed import Team
-    from mpdviz.figures.paper.runs import Run
     from mpdviz.figures.paper.study import Recorded
+    from mpdviz.runs.reading import Run
+    from mpdviz.system.team import Team
 
 HELP = """Draw what a paper on surrogate widths shows: potentials and intervals, available ratio by layer and
 over training, widths, loss and accuracy, predicted spread, gradient by depth; and LaTeX tables.
@@ -41,12 +41,12 @@ def figures(
     device: Annotated[str, typer.Option(help="cpu, cuda, ... or auto")] = "auto",
 ) -> None:
     """Check everything, record the best checkpoints, write."""
-    from mpdviz.distributed import team
     from mpdviz.figures import paper
     from mpdviz.figures.paper import look
     from mpdviz.figures.paper.study import Study
     from mpdviz.figures.style import check_format
-    from mpdviz.files import make_folder
+    from mpdviz.system.files import make_folder
+    from mpdviz.system.team import team
 
     formats = list(dict.fromkeys(format_.split(",")))
     for name in formats:
@@ -107,7 +107,7 @@ def _read(path: Path) -> "Run":
     from dataclasses import replace
 
     from mpdviz import checkpoint
-    from mpdviz.figures.paper.runs import Run
+    from mpdviz.runs.reading import Run
 
     if path.suffix != ".pt":
         run = Run.of_folder(path)
@@ -137,7 +137,7 @@ def _layer_number(layer: str, runs: "list[Run]") -> int:
 def _record(run: "Run", source: Source, us: "Team") -> "Recorded | None":
     import pandas as pd
 
-    from mpdviz import metrics
+    from mpdviz.analysis import metrics
     from mpdviz.figures.paper.study import Recorded
 
     if not run.checkpoint.exists():

@@ -56,7 +56,7 @@ def inspect(
     if save is not None and save.suffix != ".npz":
         raise BadInput(f"--save {save}", "give a name that ends in .npz")
 
-    from mpdviz.distributed import team
+    from mpdviz.system.team import team
 
     def ready(names: dict[int, str], timesteps: int) -> None:
         _check_what_ifs(target_ratio, what_if_surrogate)
@@ -117,7 +117,7 @@ def _select(table: "pd.DataFrame", layer: str | None, timestep: str | None) -> "
 
 
 def _make_folders(out: Path | None, save: Path | None) -> None:
-    from mpdviz.files import make_folder
+    from mpdviz.system.files import make_folder
 
     if out is not None:
         make_folder(out)
@@ -137,7 +137,7 @@ def _notes(recording: "Recording") -> None:
 def _write(recording: "Recording", table: "pd.DataFrame", out: Path, figure_format: str) -> None:
     from mpdviz import figures
     from mpdviz.figures.tables import Tables
-    from mpdviz.files import write_text
+    from mpdviz.system.files import write_text
 
     for name, frame in (("table", table), ("layers", recording.layer_table())):
         write_text(out / f"{name}.csv", frame.to_csv(index=False))

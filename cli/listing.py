@@ -82,7 +82,7 @@ def _recipes() -> Rows:
 
 
 def _columns() -> Rows:
-    from mpdviz import columns
+    from mpdviz.analysis import columns
 
     groups = {
         "": (*columns.MAIN, *columns.BOUNDS, columns.BEST),

@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 
 from mpdviz.errors import BadInput, MpdvizError, MpdvizWarning
-from mpdviz.rank import rank
+from mpdviz.system.rank import rank
 
 from . import bench, check, compare, convert, figures, inspect, listing, train
 from .output import say

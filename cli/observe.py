@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from mpdviz.api import Recording
     from mpdviz.data import Dataset
-    from mpdviz.distributed import Team
+    from mpdviz.system.team import Team
 
     from .source import Source
 
@@ -52,11 +52,11 @@ def observe(
 
     import mpdviz
     from mpdviz import data
+    from mpdviz.accumulations.layer import merge
     from mpdviz.api import Recording
-    from mpdviz.devices import pick_device
     from mpdviz.kernels.backend import using
     from mpdviz.norm import frozen_statistics
-    from mpdviz.recording.accumulation import merge
+    from mpdviz.system.devices import pick_device
 
     mpdviz.keep_large_buffers()
     device = pick_device(source.device)

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from mpdviz.api import Recording
-    from mpdviz.distributed import Team
-    from mpdviz.own_networks import OwnNetwork
+    from mpdviz.inspection.models import OwnNetwork
+    from mpdviz.system.team import Team
 
 KNOWN = ("timesteps", "strategy", "decay", "v_th")
 """Options that say what a released file does not; an own network knows."""
@@ -39,8 +39,8 @@ def run(source: Source, team: "Team", ready: Ready) -> "Recording | None":
         raise BadInput(f"--time-axis {source.time_axis}", "give 0 or 1")
 
     from mpdviz import data
-    from mpdviz.devices import pick_device
-    from mpdviz.own_networks import SEED, OwnNetwork, build, load_weights
+    from mpdviz.inspection.models import SEED, OwnNetwork, build, load_weights
+    from mpdviz.system.devices import pick_device
 
     model = build(source.model, source.model_args or ())
     if source.paths:
@@ -67,7 +67,7 @@ def _names_and_timesteps(
     import torch
 
     import mpdviz
-    from mpdviz.devices import pick_device
+    from mpdviz.system.devices import pick_device
 
     x, _ = next(samples)
     with torch.no_grad(), mpdviz.record(network.model.eval()) as probe:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mpdviz.api import Recording
     from mpdviz.checkpoint import Checkpoint
     from mpdviz.data import Dataset
-    from mpdviz.distributed import Team
+    from mpdviz.system.team import Team
 
 MODES = ("eval", "train")
 OWN = "Your own network (SpikingJelly, snnTorch, Norse)"

@@ -38,7 +38,7 @@ def train(
     """Validate everything, then train."""
     from mpdviz import config as configuration
     from mpdviz.errors import BadInput
-    from mpdviz.files import exists
+    from mpdviz.system.files import exists
 
     if recipe is not None:
         settings = configuration.read_recipe(recipe) | settings
@@ -61,8 +61,8 @@ def default_name(config: "RunConfig") -> str:
 def _fit(config: "RunConfig", out: Path, *, resume: bool) -> None:
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-    from mpdviz import runstate
-    from mpdviz import train as training
+    from mpdviz.runs import state as runstate
+    from mpdviz.training import run as training
 
     run = training.Run(config, out, resume=resume)
     leads = run.team.leads

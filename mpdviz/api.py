@@ -8,14 +8,15 @@ import pandas as pd
 import torch
 from torch import nn
 
-from mpdviz import metrics, surrogates, whatif
+from mpdviz import surrogates
+from mpdviz.accumulations import storage
+from mpdviz.accumulations.layer import LayerAccumulation, merge
+from mpdviz.analysis import metrics, whatif
+from mpdviz.analysis.limits import Limits
+from mpdviz.analysis.verdicts import Verdict, judge
 from mpdviz.errors import BadInput
-from mpdviz.limits import Limits
-from mpdviz.recording import storage
-from mpdviz.recording.accumulation import LayerAccumulation, merge
 from mpdviz.recording.recorder import Recorder
 from mpdviz.surrogates import EPSILON
-from mpdviz.verdicts import Verdict, judge
 
 
 class Recording:

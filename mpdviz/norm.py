@@ -9,8 +9,8 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mpdviz.distributed import gather
 from mpdviz.errors import BadInput
+from mpdviz.system.team import gather
 
 
 class _TDBatchNorm(nn.Module):

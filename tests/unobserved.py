@@ -1,4 +1,4 @@
-"""The same run with and without a recording: outputs, gradients and random numbers must not tell them apart."""
+"""The same run with and without a recording: outputs, gradients, random numbers tell nothing."""
 
 import warnings
 

@@ -10,11 +10,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mpdviz import networks
-from mpdviz.allocator import keep_large_buffers
 from mpdviz.bench import timing
 from mpdviz.bench.plain import plain_build
 from mpdviz.kernels import backend
 from mpdviz.networks.base import SpikingNetwork
+from mpdviz.system.memory import keep_large_buffers
 
 LEARNING_RATE = 0.01
 TOLERANCE = 0.02

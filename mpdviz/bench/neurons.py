@@ -4,7 +4,7 @@ The copy moves the bytes that a forward and backward must at least read and writ
 current, the spikes' gradient and the current's.
 
 Everything is timed twice: with freed memory going back to the system as the C library does it, and with
-large buffers kept (`mpdviz.allocator`), as `mpdviz train` asks for. All ratios are to the plain loop as one
+large buffers kept (`mpdviz.system.memory`), as training asks for. All ratios are to the plain loop as one
 runs it, memory going back.
 """
 
@@ -14,11 +14,11 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from mpdviz.allocator import keep_large_buffers
 from mpdviz.bench import peers, timing
 from mpdviz.bench.plain import PlainLIF
 from mpdviz.kernels import backend
 from mpdviz.neurons import LIF
+from mpdviz.system.memory import keep_large_buffers
 
 DECAY, V_TH = 0.2, 0.5
 SIMILAR = 0.999

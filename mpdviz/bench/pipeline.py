@@ -8,7 +8,6 @@ from typing import Any
 import torch
 
 from mpdviz import data, networks
-from mpdviz.allocator import keep_large_buffers
 from mpdviz.bench import timing
 from mpdviz.bench.networks import Step
 from mpdviz.data import Dataset, Split
@@ -16,6 +15,7 @@ from mpdviz.data.augment import chosen
 from mpdviz.data.cifar import cropped_and_flipped
 from mpdviz.data.cifar10_dvs import flipped_and_rolled
 from mpdviz.kernels import backend
+from mpdviz.system.memory import keep_large_buffers
 
 BATCH = 100
 SAMPLES = 1000

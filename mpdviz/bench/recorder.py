@@ -16,7 +16,7 @@ from mpdviz.api import LiveRecording
 from mpdviz.bench import timing
 from mpdviz.networks.base import SpikingNetwork
 from mpdviz.norm import TDBatchNorm2d
-from mpdviz.recording import meter
+from mpdviz.recording.measure import meter
 
 
 def settled(name: str, timesteps: int, batch_size: int, **options: Any) -> tuple[SpikingNetwork, Tensor]:

@@ -8,12 +8,12 @@ from typing import Any
 
 import pandas as pd
 
-from mpdviz.compare import paired
+from mpdviz.analysis import paired
 from mpdviz.compare.launch import is_finished, read_result
 from mpdviz.compare.plan import Comparison, Planned, differences
 from mpdviz.config import validate
 from mpdviz.errors import BadInput
-from mpdviz.files import exists, read_bytes, write_text
+from mpdviz.system.files import exists, read_bytes, write_text
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,10 +13,10 @@ from typing import Any
 from mpdviz import data, networks
 from mpdviz.compare.plan import Comparison, Planned
 from mpdviz.config import RunConfig
-from mpdviz.devices import pick_device
 from mpdviz.errors import Interrupted
-from mpdviz.files import exists, make_folder
-from mpdviz.signals import stop_signals
+from mpdviz.system.devices import pick_device
+from mpdviz.system.files import exists, make_folder
+from mpdviz.system.signals import stop_signals
 
 Watcher = Callable[[str], None]
 PAUSE = 0.05

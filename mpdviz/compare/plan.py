@@ -20,8 +20,8 @@ import tomli_w
 from mpdviz import strategies as registry
 from mpdviz.config import RunConfig, validate
 from mpdviz.errors import BadInput
-from mpdviz.files import exists, make_folder, write_text
-from mpdviz.runfolder import RunFolder
+from mpdviz.runs.folder import RunFolder
+from mpdviz.system.files import exists, make_folder, write_text
 
 VARIED = ("strategy", "seed")
 """Settings in which the runs of a comparison differ."""

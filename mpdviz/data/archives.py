@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from mpdviz.errors import BadInput
-from mpdviz.progress import bar
+from mpdviz.system.progress import bar
 
 
 @dataclass(frozen=True)

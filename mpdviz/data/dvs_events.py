@@ -19,8 +19,8 @@ from torch import Tensor
 from mpdviz.data.base import Split
 from mpdviz.data.dvs_frames import resized
 from mpdviz.errors import BadInput
-from mpdviz.files import write_atomically
-from mpdviz.progress import bar
+from mpdviz.system.files import write_atomically
+from mpdviz.system.progress import bar
 
 NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 """Folders of the classes, in the order of their labels."""

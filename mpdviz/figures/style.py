@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mpdviz.errors import BadInput
-from mpdviz.files import write_atomically
+from mpdviz.system.files import write_atomically
 
 # Okabe & Ito's palette.
 POTENTIAL = "#56B4E9"

@@ -6,9 +6,9 @@ from typing import Self
 
 import pandas as pd
 
-from mpdviz import metrics, whatif
+from mpdviz.accumulations.layer import LayerAccumulation
+from mpdviz.analysis import metrics, whatif
 from mpdviz.errors import BadInput
-from mpdviz.recording.accumulation import LayerAccumulation
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor
 
+from mpdviz.accumulations.layer import LayerInfo
 from mpdviz.norm import TDBatchNorm1d, TDBatchNorm2d
-from mpdviz.recording.accumulation import LayerInfo
 from mpdviz.recording.adapters import Adapter, Reading
-from mpdviz.recording.statistics import shift
+from mpdviz.recording.measure.statistics import shift
 
 Norm = TDBatchNorm1d | TDBatchNorm2d
 

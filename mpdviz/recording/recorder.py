@@ -14,17 +14,17 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from mpdviz.accumulations.census import DRIVEN, Census
+from mpdviz.accumulations.layer import LayerAccumulation
 from mpdviz.errors import BadInput
 from mpdviz.norm import TDBatchNorm1d, TDBatchNorm2d
-from mpdviz.recording.accumulation import LayerAccumulation
 from mpdviz.recording.adapters import Reading, find
-from mpdviz.recording.census import DRIVEN, Census
 from mpdviz.recording.complaints import Complaints
 from mpdviz.recording.description import Norm, describe, repeated
-from mpdviz.recording.fanout import FanOutTracer
-from mpdviz.recording.flowmeter import FlowMeter
-from mpdviz.recording.meter import Meter
-from mpdviz.recording.steps import Steps
+from mpdviz.recording.gradients import FlowMeter
+from mpdviz.recording.measure.meter import Meter
+from mpdviz.recording.sequences import Steps
+from mpdviz.recording.wiring import FanOutTracer
 from mpdviz.surrogates import EPSILON
 
 

@@ -6,10 +6,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from mpdviz.distributed import gather
 from mpdviz.errors import BadInput
 from mpdviz.strategies.averaging import Averaging
 from mpdviz.strategies.base import Follow
+from mpdviz.system.team import gather
 
 
 class DSATGO(Averaging):

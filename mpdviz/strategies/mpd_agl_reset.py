@@ -12,7 +12,7 @@ from mpdviz.strategies.base import Strategy
 class MPDAGLReset(Strategy):
     """Width equal to twice the spread that the reset-aware prediction gives (ours).
 
-    As in `mpdviz.predict.reset`, every channel c of the batch norm is one normal component whose mean m and
+    As in `analysis.predict.reset`, every channel c of the batch norm is one normal component whose mean m and
     standard deviation s follow, with a = (v_th - m) / s and Phi, phi the normal distribution and density,
 
         E1 = m Phi(a) - s phi(a),   E2 = (m^2 + s^2) Phi(a) - s phi(a) (m + v_th)

@@ -6,9 +6,9 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from mpdviz.distributed import Team
 from mpdviz.errors import BadInput
 from mpdviz.strategies.averaging import Averaging
+from mpdviz.system.team import Team
 
 
 class Observed(Averaging):

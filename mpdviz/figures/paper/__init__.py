@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mpdviz.errors import unknown_name
-from mpdviz.files import write_text
+from mpdviz.system.files import write_text
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,8 +6,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import PercentFormatter
 
+from mpdviz.analysis.seeds import over_seeds
 from mpdviz.figures.paper.look import Look, colours, legend
-from mpdviz.figures.paper.seeds import over_seeds
 from mpdviz.figures.paper.study import Study
 from mpdviz.figures.style import layer_ticks
 

@@ -5,8 +5,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from mpdviz.analysis.seeds import common_epochs, over_seeds
 from mpdviz.figures.paper.look import Look, colours, legend, line_handles
-from mpdviz.figures.paper.seeds import common_epochs, over_seeds
 from mpdviz.figures.paper.study import Study
 from mpdviz.figures.style import OBSERVED
 

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from mpdviz.analysis.seeds import over_seeds
 from mpdviz.figures.paper.look import Look, colours, legend, line_handles, markers
-from mpdviz.figures.paper.seeds import over_seeds
 from mpdviz.figures.paper.study import Study
 from mpdviz.figures.style import layer_ticks
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from mpdviz.analysis.seeds import over_seeds
 from mpdviz.figures.paper import available_ratio
-from mpdviz.figures.paper.seeds import over_seeds
 from mpdviz.figures.paper.study import Study
 
 ESCAPES = {

@@ -4,9 +4,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from mpdviz.analysis.seeds import common_epochs, over_seeds
 from mpdviz.figures.paper.look import Look
 from mpdviz.figures.paper.panels import over_epochs
-from mpdviz.figures.paper.seeds import common_epochs, over_seeds
 from mpdviz.figures.paper.study import Study
 
 

@@ -6,9 +6,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from mpdviz.analysis.seeds import over_seeds
 from mpdviz.figures.paper.look import Look, colours, legend, line_handles, markers
 from mpdviz.figures.paper.panels import layer_panels
-from mpdviz.figures.paper.seeds import over_seeds
 from mpdviz.figures.paper.study import Study
 from mpdviz.figures.style import OBSERVED
 

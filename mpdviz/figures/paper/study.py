@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from mpdviz.errors import BadInput
-from mpdviz.figures.paper.runs import TABLES, Run, check_comparable
+from mpdviz.runs.reading import TABLES, Run, check_comparable
 
 NO_DIFFERENCE = {"strategy", "seed", "device", "backend", "data_dir", "record_every", "save_every"}
 """Settings that make no variant of their own: shown anyway, pooled over, or without effect on results."""

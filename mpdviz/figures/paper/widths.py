@@ -3,9 +3,9 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
+from mpdviz.analysis.seeds import common_epochs, over_seeds
 from mpdviz.figures.paper.look import Look
 from mpdviz.figures.paper.panels import over_epochs
-from mpdviz.figures.paper.seeds import common_epochs, over_seeds
 from mpdviz.figures.paper.study import Study
 
 

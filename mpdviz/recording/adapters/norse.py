@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from mpdviz.errors import BadInput
 from mpdviz.recording.adapters.base import Adapter
-from mpdviz.recording.adapters.probed import Probed
 from mpdviz.recording.adapters.stepfunction import StepFunction
+from mpdviz.surrogates.probed import Probed
 
 CELLS = (lif.LIFCell, lif.LIFRecurrentCell, lif_box.LIFBoxCell)
 LAYERS = (lif.LIF, lif.LIFRecurrent)

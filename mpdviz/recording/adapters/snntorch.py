@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from mpdviz.errors import BadInput
 from mpdviz.recording.adapters.base import Adapter
-from mpdviz.recording.adapters.probed import Probed
 from mpdviz.recording.adapters.stepfunction import StepFunction
+from mpdviz.surrogates.probed import Probed
 
 READABLE = (snn.Leaky, snn.RLeaky, snn.Synaptic, snn.Alpha, snn.Lapicque)
 

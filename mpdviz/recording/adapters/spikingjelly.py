@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from mpdviz.errors import BadInput
 from mpdviz.recording.adapters.base import Adapter, Observer, Reading, proof
-from mpdviz.recording.adapters.probed import Probed
 from mpdviz.surrogates import ATan, Rectangular, Sigmoid, Surrogate, Triangular
+from mpdviz.surrogates.probed import Probed
 
 READABLE = (neuron.IFNode, neuron.LIFNode, neuron.ParametricLIFNode)
 SHAPES: dict[type, Callable[[float], Surrogate]] = {

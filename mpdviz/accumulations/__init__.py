@@ -1,0 +1,1 @@
+"""What a recording adds up to: counts, moments, histograms, gradients; they merge by addition (no torch)."""

@@ -1,0 +1,1 @@
+"""What accumulations say: tables, predictions, distances, what-ifs, verdicts, statistics (no torch)."""

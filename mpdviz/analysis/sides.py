@@ -1,0 +1,155 @@
+"""Recordings of several networks over the same data: side by side, under each other's widths (no torch)."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from mpdviz.accumulations.layer import LayerAccumulation
+from mpdviz.analysis import metrics, whatif
+from mpdviz.analysis.predict import PREDICTIONS
+from mpdviz.errors import BadInput
+
+Layers = Mapping[int, LayerAccumulation]
+
+VALUES = ("available_ratio", "mean_gain", "firing_rate", "grad_norm")
+"""What is compared, with a difference from the first."""
+
+
+def check_alike(facts: Mapping[str, Mapping[str, object]]) -> None:
+    """Refuse networks that cannot be laid beside each other.
+
+    Args:
+        facts: what must be the same, e.g. `{"fixed": {"layers": 5, "T": 4}, ...}`.
+
+    Raises:
+        BadInput: something is not; the first difference is named.
+    """
+    (first, wanted), *others = facts.items()
+    for label, found in others:
+        for what, value in wanted.items():
+            if found[what] != value:
+                raise BadInput(
+                    f"networks that differ in {what}: {first} has {value}, {label} has {found[what]}",
+                    "compare networks of the same layers and T, over the same data",
+                )
+
+
+def sides(recordings: Mapping[str, Layers]) -> pd.DataFrame:
+    """One row a layer and network, the networks of a layer one after the other.
+
+    Args:
+        recordings: layers by number, for each network by its label; the first is the one to compare with.
+
+    Returns:
+        Columns `layer, checkpoint, name`, then `available_ratio, mean_gain, firing_rate` over all timesteps
+        together, `grad_norm` (of the gradient at the potentials of all timesteps; NaN where not recorded),
+        each followed by its difference from the first network (`..._difference`), and `best_prediction`
+        (smallest Wasserstein distance, mean over timesteps; empty where nothing is predicted).
+
+    Raises:
+        BadInput: the networks differ in their number of layers or in T.
+    """
+    _check_recordings(recordings)
+    rows = pd.concat([_layers(label, layers) for label, layers in recordings.items()])
+    first = rows[rows["checkpoint"] == next(iter(recordings))].set_index("layer")
+    wanted = ["layer", "checkpoint", "name"]
+    for value in VALUES:
+        rows[f"{value}_difference"] = rows[value] - rows["layer"].map(first[value])
+        wanted += [value, f"{value}_difference"]
+    return rows.sort_values("layer", kind="stable", ignore_index=True)[[*wanted, "best_prediction"]]
+
+
+def cross(recordings: Mapping[str, Layers]) -> pd.DataFrame:
+    """Each network's potentials under each network's widths.
+
+    Args:
+        recordings: as of `sides`, each made with the widths of all the others as what-ifs.
+
+    Returns:
+        One row a layer, timestep, network whose potentials and network whose widths they are:
+        `layer, timestep, potentials, widths, kappa, available_ratio, mean_gain`. The ratio is an exact count,
+        with the shape that the potentials had, NaN where the width was not counted; under foreign widths the
+        gain is that of a rectangle, NaN for other shapes.
+
+    Raises:
+        BadInput: as of `sides`.
+    """
+    _check_recordings(recordings)
+    blocks = [
+        _under(label, layers, other, others)
+        for label, layers in recordings.items()
+        for other, others in recordings.items()
+    ]
+    order = ["layer", "timestep"]
+    return pd.concat(blocks).sort_values(order, kind="stable", ignore_index=True)
+
+
+def _check_recordings(recordings: Mapping[str, Layers]) -> None:
+    check_alike(
+        {
+            label: {
+                "the number of layers": len(layers),
+                "T": max((layer.info.timesteps for layer in layers.values()), default=0),
+                "the number of samples": _samples(layers),
+            }
+            for label, layers in recordings.items()
+        }
+    )
+
+
+def _samples(layers: Layers) -> int:
+    first = layers[min(layers)]
+    return int(first.statistics.count[0]) // first.census.seen.size
+
+
+def _layers(label: str, layers: Layers) -> pd.DataFrame:
+    table = metrics.table(layers)
+    rows = []
+    for number, layer in sorted(layers.items()):
+        statistics = layer.statistics
+        finite, count = statistics.finite.sum(), statistics.count.sum()
+        rows.append(
+            {
+                "layer": number,
+                "checkpoint": label,
+                "name": layer.info.name,
+                "available_ratio": statistics.available.sum() / finite if finite else np.nan,
+                "mean_gain": statistics.gain.sum() / finite if finite else np.nan,
+                "firing_rate": statistics.spikes.sum() / count if count else np.nan,
+                "grad_norm": np.nan if layer.flow is None else np.sqrt((layer.flow.norm**2).sum()),
+                "best_prediction": _best_prediction(table[table["layer"] == number]),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _best_prediction(table: pd.DataFrame) -> str:
+    paper, *others = PREDICTIONS
+    columns = {paper: "wasserstein"} | {name: f"wasserstein_{name}" for name in others}
+    apart = {name: table[column].mean(skipna=False) for name, column in columns.items()}
+    return "" if any(np.isnan(list(apart.values()))) else min(apart, key=lambda name: apart[name])
+
+
+def _under(label: str, layers: Layers, other: str, others: Layers) -> pd.DataFrame:
+    """One network's potentials under its own or another's widths."""
+    own = metrics.table(layers)
+    blocks = []
+    for number, layer in sorted(layers.items()):
+        kappa = np.array(others[number].info.kappa)
+        wanted = pd.DataFrame(
+            {
+                "layer": number,
+                "timestep": np.arange(1, len(kappa) + 1),
+                "potentials": label,
+                "widths": other,
+                "kappa": kappa,
+            }
+        )
+        source = own[own["layer"] == number] if label == other else whatif.counted(number, layer)
+        found = source[["timestep", "kappa", "available_ratio", "mean_gain"]]
+        block = wanted.merge(found, on=["timestep", "kappa"], how="left")
+        if label != other and layer.info.surrogate != "rectangular":
+            block["mean_gain"] = np.nan
+        blocks.append(block)
+    return pd.concat(blocks)

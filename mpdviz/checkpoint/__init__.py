@@ -1,0 +1,47 @@
+"""Checkpoints: ours (`ours`), and the reference implementation's released format (`released`)."""
+
+from pathlib import Path
+
+from mpdviz.checkpoint import ours, released
+from mpdviz.checkpoint.archive import fill, read_archive
+from mpdviz.checkpoint.ours import Checkpoint, save
+from mpdviz.errors import BadInput
+
+__all__ = ["Checkpoint", "fill", "load", "read_archive", "save"]
+
+
+def load(
+    path: str | Path,
+    *,
+    strategy: str | None = None,
+    timesteps: int | None = None,
+    decay: float | None = None,
+    v_th: float | None = None,
+) -> Checkpoint:
+    """The network and its story from a checkpoint, ours or a released one.
+
+    Nothing in the file is executed, and its checksums are verified first: torch itself would load a
+    flipped bit in silence.
+
+    Args:
+        path: the file.
+        strategy: width strategy of a released file (default mpd-agl); ours knows its own.
+        timesteps: T to run at (default: what it was trained with; for a released file 2 for ResNet-19 and
+            10 for VGGSNN).
+        decay: decay of a released file's LIF neurons (default 0.2); a PLIF's is in the file.
+        v_th: threshold of a released file's neurons (default 0.5).
+
+    Raises:
+        BadInput: missing, damaged, unsafe or unknown file, weights of another architecture, or an option
+            that contradicts what the file holds.
+        NotFinite: weights that are NaN or infinite.
+    """
+    path = Path(path)
+    if timesteps is not None and timesteps < 1:
+        raise BadInput(f"timesteps={timesteps}", "give at least 1")
+    content = read_archive(path)
+    given = {"strategy": strategy, "timesteps": timesteps, "decay": decay, "v_th": v_th}
+    given = {option: value for option, value in given.items() if value is not None}
+    if content.get("format") == ours.FORMAT:
+        return ours.restore(path, content, given)
+    return released.restore(path, content, given)

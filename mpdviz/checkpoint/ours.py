@@ -1,0 +1,131 @@
+"""Checkpoints of mpdviz: a zip archive written by `torch.save` of one plain dict.
+
+No classes are in it, so `weights_only=True` loads it:
+
+    format    "mpdviz"
+    version   1
+    config    the run's settings (`RunConfig`, JSON types); empty for a converted released file
+    network   arguments of `networks.build` that rebuild the network
+    state     its state dict
+    neurons   name -> kind, decay, v_th of every neuron layer, in execution order, as saved
+    metrics   e.g. val_accuracy, test_accuracy (fractions), epoch
+    training  optimizer, scheduler and position, in `last.pt` only
+"""
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mpdviz import networks
+from mpdviz.checkpoint.archive import fill
+from mpdviz.config import RunConfig, validate
+from mpdviz.errors import BadInput
+from mpdviz.networks.base import SpikingNetwork
+from mpdviz.system.files import write_atomically
+
+FORMAT, VERSION = "mpdviz", 1
+
+
+@dataclass
+class Checkpoint:
+    """A loaded checkpoint: the network in evaluation mode, and where it comes from."""
+
+    path: Path
+    network: SpikingNetwork
+    build: dict[str, Any]
+    """Arguments of `networks.build` that made the network."""
+    config: RunConfig | None
+    """Settings of the run that trained it; a released file does not know them."""
+    metrics: dict[str, float]
+    training: dict[str, Any] | None = None
+    assumed: dict[str, Any] = field(default_factory=dict)
+    """What the file does not hold and was taken from the defaults."""
+
+
+def save(
+    path: Path,
+    network: SpikingNetwork,
+    *,
+    build: Mapping[str, Any],
+    config: RunConfig | None,
+    metrics: Mapping[str, float],
+    training: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a checkpoint of `network` atomically.
+
+    Args:
+        path: file to write or replace.
+        network: whose state is saved.
+        build: arguments of `networks.build` that make such a network.
+        config: settings of the run; None of a network that was trained elsewhere.
+        metrics: plain numbers to keep with it.
+        training: optimizer state and position, for a checkpoint to resume from.
+
+    Raises:
+        BadInput: the file cannot be written; an older one stays as it was.
+    """
+    content: dict[str, Any] = {
+        "format": FORMAT,
+        "version": VERSION,
+        "config": {} if config is None else config.model_dump(mode="json"),
+        "network": {key: list(value) if isinstance(value, tuple) else value for key, value in build.items()},
+        "state": network.state_dict(),
+        "neurons": {
+            name: {
+                "kind": layer.neuron.kind,
+                "decay": layer.neuron.decay_value,
+                "v_th": layer.neuron.v_th,
+            }
+            for name, layer in network.spiking_layers()
+        },
+        "metrics": dict(metrics),
+    }
+    if training is not None:
+        content["training"] = dict(training)
+    # Into memory first: torch answers a full disk with an error of its own.
+    archive = io.BytesIO()
+    torch.save(content, archive)
+    write_atomically(path, lambda file: file.write(archive.getbuffer()))
+
+
+def restore(path: Path, content: dict[str, Any], given: dict[str, Any]) -> Checkpoint:
+    """The checkpoint in the `content` of an archive; `given` are the options of `checkpoint.load`.
+
+    Raises:
+        BadInput: another version, a missing part, or an option that the file itself knows.
+    """
+    if content.get("version") != VERSION:
+        raise BadInput(
+            f"checkpoint {path} has format version {content.get('version')}, this mpdviz reads {VERSION}",
+            "update mpdviz",
+        )
+    fixed = [f"--{option.replace('_', '-')}" for option in given if option != "timesteps"]
+    if fixed:
+        raise BadInput(f"checkpoint {path} knows its own {fixed[0]}", f"leave {', '.join(fixed)} out")
+    parts: dict[str, Any] = {part: content.get(part) for part in ("config", "network", "state", "metrics")}
+    for part, value in parts.items():
+        if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+            raise BadInput(f"checkpoint {path} lacks its part {part!r}", "make it again")
+    build, state, metrics = parts["network"], parts["state"], parts["metrics"]
+    config = validate(parts["config"], f"checkpoint {path}") if parts["config"] else None
+    network = build_network(build, path)
+    fill(network, state, path)
+    network.timesteps = given.get("timesteps", network.timesteps)
+    return Checkpoint(path, network, build, config, metrics, content.get("training"))
+
+
+def build_network(build: Mapping[str, Any], path: Path) -> SpikingNetwork:
+    """The network that the file at `path` describes, whatever torch's random numbers are.
+
+    Raises:
+        BadInput: it describes none.
+    """
+    with torch.random.fork_rng(devices=[]):
+        try:
+            return networks.build(**build)
+        except (BadInput, TypeError, ValueError, AttributeError, RuntimeError, LookupError) as error:
+            raise BadInput(f"{path} describes no network: {error}", "make it again") from None

@@ -1,0 +1,1 @@
+"""A checkpoint, or a network of the user's own, over data: a recording."""

@@ -1,0 +1,36 @@
+"""`lif`: leaky integrate-and-fire with a constant decay."""
+
+from typing import ClassVar
+
+from mpdviz.errors import BadInput
+from mpdviz.neurons.base import Neuron
+from mpdviz.surrogates import Surrogate
+
+
+class LIF(Neuron):
+    """Leaky integrate-and-fire with a constant decay and a hard reset to 0.
+
+    v(t) = decay * v(t-1) * (1 - s(t-1)) + current(t),  s(t) = 1[v(t) >= v_th].
+    """
+
+    kind: ClassVar[str] = "lif"
+
+    def __init__(self, decay: float = 0.2, v_th: float = 0.5, surrogate: Surrogate | None = None) -> None:
+        """Set the constants; the defaults are the reference's.
+
+        Raises:
+            BadInput: `decay` outside [0, 1] or `v_th` not positive.
+        """
+        super().__init__(v_th, surrogate)
+        if not 0 <= decay <= 1:
+            raise BadInput(f"decay={decay}", "give a number from 0 (no memory) to 1 (no leak)")
+        self._decay = float(decay)
+
+    @property
+    def decay(self) -> float:
+        """The constant decay."""
+        return self._decay
+
+    def extra_repr(self) -> str:
+        """Constants, for print(network)."""
+        return f"decay={self.decay:g}, v_th={self.v_th:g}, surrogate={self.surrogate.name}"

@@ -1,0 +1,1 @@
+"""Measuring a layer's potentials: tensor operations, or one compiled pass."""

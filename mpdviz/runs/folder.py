@@ -1,0 +1,74 @@
+"""The folder of one training run: what lies where, and how its tables are written.
+
+config.toml           the run's settings
+metrics.csv           one row an epoch
+mpd.csv               the main table of the first validation samples, over training
+result.json           hash of the initial weights; what the run reached, once it is finished
+widths.csv            surrogate width and batch-norm weights, one row an epoch, layer and timestep
+tensorboard/          event files, with --log tensorboard
+checkpoints/last.pt   the latest state, to resume from
+checkpoints/best.pt   the epoch that was best on validation
+.lock                 held by the process that trains, and let go when it ends, however it ends
+"""
+
+import csv
+import io
+import os
+import weakref
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from mpdviz.errors import BadInput
+from mpdviz.system.files import exists, lock, make_folder, write_text
+
+
+class RunFolder:
+    """Paths and tables of one run."""
+
+    def __init__(self, path: Path) -> None:
+        """Name the folder; nothing is created yet."""
+        self.path = path
+        self.config = path / "config.toml"
+        self.metrics = path / "metrics.csv"
+        self.widths = path / "widths.csv"
+        self.mpd = path / "mpd.csv"
+        self.result = path / "result.json"
+        self.tensorboard = path / "tensorboard"
+        self.last = path / "checkpoints" / "last.pt"
+        self.best = path / "checkpoints" / "best.pt"
+        self._unlock: Callable[[], object] | None = None
+
+    def create(self, *, resume: bool) -> None:
+        """Make the folder ready to write into, for this process alone until `release`.
+
+        Raises:
+            BadInput: it holds a run already and `resume` is false, it cannot be written to, or another
+                process is training in it.
+        """
+        if exists(self.last) and not resume:
+            raise BadInput(
+                f"{self.path} already holds a run", "add --resume to continue it, or choose another --out"
+            )
+        make_folder(self.path)
+        descriptor = lock(self.path / ".lock")
+        if descriptor is None:
+            raise BadInput(
+                f"another process is training in {self.path}", "wait for it, or choose another --out"
+            )
+        self._unlock = weakref.finalize(self, os.close, descriptor)
+        make_folder(self.last.parent)
+
+    def release(self) -> None:
+        """Let other processes have the folder."""
+        if self._unlock is not None:
+            self._unlock()
+
+    def write_table(self, path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Write a table whole; a crash leaves the old one."""
+        rows = list(rows)
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_text(path, text.getvalue())

@@ -1,0 +1,56 @@
+"""Surrogate derivatives h(x) of the spike, x = v - v_th, each with its gradient-available interval.
+
+A spike's true derivative is zero almost everywhere; training replaces it with h. Every shape here is
+given at width kappa = 1 and widened in one way, keeping its area:
+
+    h(x; kappa) = h(x / kappa; 1) / kappa
+
+so a strategy that sets kappa works with every shape. A spike gets a gradient only where h is not
+negligible: where a shape has compact support that is its support; elsewhere it is where
+h >= epsilon * max h, and whoever reports such an interval reports epsilon with it.
+
+Shapes and defaults: Wu et al. 2018 (rectangular), Esser et al. 2016 (triangular),
+SpikingJelly (sigmoid, atan), Zenke & Ganguli 2018 (fast sigmoid).
+"""
+
+from dataclasses import fields
+
+from mpdviz.errors import unknown_name
+from mpdviz.surrogates.atan import ATan
+from mpdviz.surrogates.base import EPSILON, Surrogate
+from mpdviz.surrogates.fast_sigmoid import FastSigmoid
+from mpdviz.surrogates.rectangular import Rectangular
+from mpdviz.surrogates.sigmoid import Sigmoid
+from mpdviz.surrogates.triangular import Triangular
+
+__all__ = [
+    "EPSILON",
+    "SHAPES",
+    "ATan",
+    "FastSigmoid",
+    "Rectangular",
+    "Sigmoid",
+    "Surrogate",
+    "Triangular",
+    "get",
+]
+
+SHAPES: dict[str, type[Surrogate]] = {
+    shape.name: shape for shape in (Rectangular, Triangular, Sigmoid, ATan, FastSigmoid)
+}
+
+
+def get(name: str, **parameters: float) -> Surrogate:
+    """The shape called `name` with its parameters, defaults where none is given.
+
+    Raises:
+        BadInput: an unknown shape or parameter, or a parameter that is not a positive number.
+    """
+    if name not in SHAPES:
+        raise unknown_name("surrogate", name, SHAPES)
+    shape = SHAPES[name]
+    known = [field.name for field in fields(shape)]
+    for parameter in parameters:
+        if parameter not in known:
+            raise unknown_name(f"parameter of surrogate {name!r}:", parameter, known or ["(it has none)"])
+    return shape(**parameters)

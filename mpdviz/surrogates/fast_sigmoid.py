@@ -1,0 +1,26 @@
+"""`fast-sigmoid`: the derivative of the fast sigmoid."""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from mpdviz.surrogates.base import EPSILON, Surrogate
+
+
+@dataclass(frozen=True)
+class FastSigmoid(Surrogate):
+    """h(x) = 1 / (1 + k|x|)^2 at kappa = 1 (SuperSpike, Zenke & Ganguli 2018; snnTorch's k = 25)."""
+
+    k: float = 25.0
+    name: ClassVar[str] = "fast-sigmoid"
+    compact: ClassVar[bool] = False
+
+    def h(self, x: Tensor, kappa: Tensor | float = 1.0) -> Tensor:
+        """See the class, widened to kappa."""
+        return (1 + self.k / kappa * x.abs()).square().reciprocal() / kappa
+
+    def half_width(self, epsilon: float = EPSILON) -> float:
+        """(epsilon^-1/2 - 1) / k."""
+        return (1 / math.sqrt(epsilon) - 1) / self.k

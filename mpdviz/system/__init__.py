@@ -1,0 +1,1 @@
+"""What the machine lends: files, signals, devices, processes, memory, progress."""

@@ -1,0 +1,176 @@
+"""The engine of training, Lightning Fabric: which devices a step runs on, how precisely, by how many ranks.
+
+Several ranks compute what one process would: each takes an equal part of every batch, what is computed from
+the batch as a whole (tdBN, moving averages of strategies) is computed from all parts, and the gradients are
+averaged. In float64 the runs agree to rounding; in float32 a spike flipped by rounding moves them apart.
+"""
+
+import gc
+import logging
+import os
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mpdviz.config import RunConfig
+from mpdviz.errors import BadInput
+from mpdviz.system.devices import pick_device
+from mpdviz.system.rank import rank
+from mpdviz.system.team import Team, lost_team, synchronise
+
+
+class Gradients(NamedTuple):
+    """What a batch gave, over all ranks and pieces."""
+
+    loss: float
+    correct: int
+    norm: float
+    """Length of the gradient; 0 where float16 scales it and skips the steps that overflow."""
+
+
+class Engine:
+    """Gradients and steps of one network, by this process as one of `team`."""
+
+    def __init__(self, config: RunConfig) -> None:
+        """Find the devices; no process is started yet.
+
+        Raises:
+            BadInput: no such device, fewer devices than asked for, a batch that does not divide among ranks
+                and pieces, or a precision that the device does not have.
+        """
+        device = pick_device(config.device)
+        size = _size(config, device)
+        if config.batch_size % (size * config.accumulate):
+            parts = {"processes": size, "pieces": config.accumulate}
+            among = " and ".join(f"{count} {what}" for what, count in parts.items() if count > 1)
+            raise BadInput(
+                f"--batch-size {config.batch_size} does not divide among {among}",
+                f"choose a multiple of {size * config.accumulate}",
+            )
+        if config.precision == "16-mixed" and device.type == "cpu":
+            raise BadInput("--precision 16-mixed needs a GPU", "choose bf16-mixed or 32")
+        # Here, not above: it takes half a second that only training needs.
+        from lightning_fabric import Fabric
+        from lightning_fabric.strategies.ddp import DDPStrategy
+
+        logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+        here = int(os.environ.get("LOCAL_WORLD_SIZE", size))
+        self._fabric = Fabric(
+            accelerator=device.type,
+            devices=here if device.index is None or device.type == "cpu" else [device.index],
+            num_nodes=size // here,
+            precision=config.precision,
+            # Batch norms and strategies keep their buffers equal themselves.
+            strategy=DDPStrategy(broadcast_buffers=False) if size > 1 else "auto",
+        )
+        self.team = Team(rank() if size > 1 else 0, size)
+        self.device: torch.device = self._fabric.device
+        self._pieces, self._compile = config.accumulate, config.compile
+        self._scales = config.precision == "16-mixed"
+
+    def setup(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        """Take over `network` and `optimizer`, and start the other processes where they are not there yet.
+
+        Raises:
+            TeamLost: another process ended before it could join.
+        """
+        self._network, self._own_optimizer = network, optimizer
+        if self.team.size > 1:
+            synchronise(network)
+            with lost_team():
+                self._fabric.launch()
+        module: nn.Module = torch.compile(network, dynamic=False) if self._compile else network  # type: ignore[assignment]
+        self._module, self._optimizer = self._fabric.setup(module, optimizer)
+
+    def close(self) -> None:
+        """Leave the team; the engine trains no more."""
+        if self.team.size > 1 and dist.is_initialized():
+            # DDP's reducer would end the group with Python's lock held, which gloo's thread may wait for.
+            del self._module
+            gc.collect()
+            dist.destroy_process_group()
+
+    def part(self, x: Tensor, y: Tensor, piece: int = 0) -> tuple[Tensor, Tensor]:
+        """This rank's part of a piece of a batch.
+
+        Args:
+            x: the whole batch, `[N, C, H, W]` or time-major `[T, N, C, H, W]`.
+            y: its labels `[N]`.
+            piece: which of the pieces that the batch is computed in.
+
+        Returns:
+            The same with `N / (ranks * pieces)` samples.
+        """
+        samples = x.dim() - 4
+        x, y = x.tensor_split(self._pieces, samples)[piece], y.tensor_split(self._pieces)[piece]
+        return self.team.part(x, samples), self.team.part(y, 0)
+
+    def gradients(self, x: Tensor, y: Tensor) -> Gradients:
+        """Leave the gradient of the mean loss of the whole batch `x`, `y` (see `part`) in the parameters."""
+        losses, correct = [], 0
+        self._optimizer.zero_grad()
+        for piece in range(self._pieces):
+            own_x, own_y = self.part(x, y, piece)
+            with self._fabric.no_backward_sync(self._module, enabled=piece < self._pieces - 1):
+                logits = self._module(own_x).mean(0)
+                loss = F.cross_entropy(logits, own_y)
+                self._fabric.backward(loss / self._pieces)
+            losses.append(loss.item())
+            correct += int((logits.argmax(1) == own_y).sum())
+        total, correct_of_all = self.team.total(sum(losses) / len(losses), correct, device=self.device)
+        return Gradients(total / self.team.size, int(correct_of_all), self._norm())
+
+    def step(self) -> None:
+        """Move the weights along the gradients."""
+        self._optimizer.step()
+
+    def set_lr(self, lr: float) -> None:
+        """Step with this learning rate from now on."""
+        for group in self._own_optimizer.param_groups:
+            group["lr"] = lr
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """Compute in the precision of training inside the block."""
+        return self._fabric.autocast()
+
+    def state(self) -> dict[str, Any]:
+        """What a resumed run needs besides the weights."""
+        scaler = {"scaler": self._fabric.strategy.precision.state_dict()} if self._scales else {}
+        return {"optimizer": self._own_optimizer.state_dict()} | scaler
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take back what `state` gave."""
+        self._own_optimizer.load_state_dict(state["optimizer"])
+        if self._scales:
+            self._fabric.strategy.precision.load_state_dict(state["scaler"])
+
+    def _norm(self) -> float:
+        if self._scales:
+            return 0.0
+        gradients = [p.grad for p in self._network.parameters() if p.grad is not None]
+        return torch.nn.utils.get_total_norm(gradients).item()
+
+
+def _size(config: RunConfig, device: torch.device) -> int:
+    """Processes that take part.
+
+    Raises:
+        BadInput: more than there are devices, or another number than torchrun started.
+    """
+    started = int(os.environ.get("WORLD_SIZE", "1"))
+    size = config.devices or started
+    if started not in (1, size):
+        raise BadInput(f"--devices {size} under torchrun with {started} processes", "leave --devices out")
+    there = torch.cuda.device_count() if device.type == "cuda" else os.cpu_count() or 1
+    what = "GPUs" if device.type == "cuda" else "CPU cores"
+    if device.type not in ("cpu", "cuda"):
+        there, what = 1, f"{device.type} devices"
+    if int(os.environ.get("LOCAL_WORLD_SIZE", size)) > there:
+        raise BadInput(f"--devices {size}: there are {there} {what}", f"choose at most {there}")
+    if size > 1 and device.index is not None and device.type != "cpu":
+        raise BadInput(f"--devices {size} with --device {device}", f"choose --device {device.type}")
+    return size

@@ -1,0 +1,283 @@
+"""Training: `fit` turns settings into a run folder.
+
+A run is a pure function of its settings: initial weights, data order and augmentation are drawn from
+(seed, epoch), never from how far a process got, so a run that is interrupted and resumed goes on bit for
+bit as if it had not been (on one machine, with one number of threads).
+"""
+
+import math
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mpdviz import checkpoint, data, networks
+from mpdviz.config import RunConfig
+from mpdviz.data.augment import chosen
+from mpdviz.errors import BadInput, Diverged, Interrupted
+from mpdviz.kernels.backend import resolve, using
+from mpdviz.runs.folder import RunFolder
+from mpdviz.runs.state import Position, Progress, Result
+from mpdviz.system.memory import keep_large_buffers
+from mpdviz.system.signals import stop_signals
+from mpdviz.system.team import lost_team
+from mpdviz.training.diagnose import first_nonfinite
+from mpdviz.training.engine import Engine
+from mpdviz.training.evaluate import evaluate
+from mpdviz.training.monitor import Monitor
+from mpdviz.training.saving import Saver
+from mpdviz.training.schedule import learning_rate, remaining_batches, steps_per_epoch
+from mpdviz.training.sinks import tensorboard
+from mpdviz.training.sinks.tensorboard import TensorBoard
+
+Watcher = Callable[[Progress], None]
+EpochWatcher = Callable[[dict[str, Any]], None]
+
+
+def fit(config: RunConfig, out: Path, *, resume: bool = False) -> Result:
+    """Train a network and leave a run folder: `Run(config, out, resume=resume).fit()`."""
+    return Run(config, out, resume=resume).fit()
+
+
+class Run:
+    """A run under way: the network, the engine that trains it and where it stands."""
+
+    def __init__(self, config: RunConfig, out: Path, *, resume: bool = False) -> None:
+        """Check everything, build the network and make the run folder ready.
+
+        Args:
+            config: the run's settings.
+            out: the run folder, created where needed; see `runfolder` for what will be in it.
+            resume: continue the run in `out`; a fresh start in an empty folder, no work for a finished run.
+
+        Raises:
+            BadInput: settings that contradict the data, the devices or the run to be resumed; nothing has
+                been written.
+        """
+        if config.log is not None:
+            tensorboard.require()
+        self.engine = Engine(config)
+        self.team, device = self.engine.team, self.engine.device
+        dataset = data.load(config.data, timesteps=config.timesteps, data_dir=config.data_dir)
+        dataset.check_trainable(config.batch_size, config.timesteps)
+        dataset = chosen(dataset, own=config.augment, auto=config.auto_augment, cutout=config.cutout)
+        self.dataset, self.folder = dataset.to(device), RunFolder(out)
+        build = {
+            "name": config.model,
+            "num_classes": dataset.classes,
+            "in_channels": dataset.channels,
+            "image_size": dataset.image_size,
+            **config.network_options(),
+        }
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            try:
+                self.network = networks.build(**build).to(device).channels_last()
+            except RuntimeError as error:
+                raise BadInput(
+                    f"cannot build the network: {error}", "lower --encode-channels or --planes"
+                ) from None
+        optimizer = torch.optim.SGD(
+            self.network.parameters(), config.lr, momentum=config.momentum, weight_decay=config.weight_decay
+        )
+        self.position = Position()
+        self.config = config.model_copy(update={"devices": self.team.size})
+        backend = resolve(config.backend, self._potentials())
+        self.config = self.config.model_copy(update={"backend": backend})
+        self.saver = Saver(self.folder, self.config, self.network, build, leads=self.team.leads)
+        if self.team.leads:
+            self.folder.create(resume=resume)
+        try:
+            self._begin(optimizer, resume)
+        except BaseException:
+            self.folder.release()
+            raise
+
+    def _begin(self, optimizer: torch.optim.Optimizer, resume: bool) -> None:
+        self.monitor = Monitor(self.network, self.dataset)
+        saved = self.saver.restore() if resume and self.folder.last.exists() else None
+        # Here: whatever is wrong with the settings is told by one process, before there are more.
+        self.engine.setup(self.network, optimizer)
+        if saved is None:
+            self.saver.result(None)
+        else:
+            self.engine.restore(saved)
+            self.position = Position(**saved["position"])
+            self.monitor.restore(self.folder.mpd, self.position.epoch + 1, self.position.step)
+            self.saver.tables(self.position)
+        self.saver.begin()
+        logs = self.config.log is not None and self.team.leads
+        self.board = TensorBoard(self.folder.tensorboard, self._steps_done()) if logs else None
+
+    def fit(self, *, on_step: Watcher | None = None, on_epoch: EpochWatcher | None = None) -> Result:
+        """Train what is left of the run. SIGINT and SIGTERM finish the step under way and save.
+
+        Args:
+            on_step: called after every training step.
+            on_epoch: called after every epoch with its row of `metrics.csv`.
+
+        Raises:
+            Diverged: a loss or gradient that is not finite; the last good checkpoint stays.
+            Interrupted: stopped by a signal, state saved.
+            TeamLost: another process of the run has ended.
+        """
+        keep_large_buffers()
+        try:
+            with using(self.config.backend), stop_signals() as stopped, lost_team():
+                while self.position.epoch < self.config.epochs:
+                    self._train_epoch(on_step, stopped)
+                    row = self._close_epoch()
+                    if on_epoch is not None:
+                        on_epoch(row)
+                return self._finish()
+        finally:
+            self.engine.close()
+            if self.board is not None:
+                self.board.close()
+            self.folder.release()
+
+    def _potentials(self) -> int:
+        """Membrane potentials that the whole run will compute."""
+        one = self.dataset.train.take(torch.zeros(1, dtype=torch.long, device=self.dataset.train.y.device))
+        x, _ = next(data.batches(replace(self.dataset, train=one), "train", 1))
+        return self.network.count_potentials(x) * len(self.dataset.train) * self.config.epochs
+
+    def _train_epoch(self, on_step: Watcher | None, stopped: threading.Event) -> None:
+        config, position = self.config, self.position
+        steps = steps_per_epoch(config, self.dataset)
+        self.engine.set_lr(learning_rate(config, position.epoch))
+        self.network.train()
+        for x, y in remaining_batches(config, self.dataset, position.epoch, position.step):
+            started = time.perf_counter()
+            loss, correct = self._step(x, y)
+            position.step += 1
+            position.loss += loss * len(y)
+            position.correct += correct
+            position.samples += len(y)
+            position.seconds += time.perf_counter() - started
+            if on_step is not None:
+                on_step(self._progress(steps))
+            if position.step % (config.record_every or steps) == 0:
+                self._check_finite()
+                self._record()
+            if config.save_every is not None and position.step % config.save_every == 0:
+                self._check_finite()
+                self._save_last({})
+            if any(self.team.total(stopped.is_set(), device=self.engine.device)):
+                self._check_finite()
+                self._save_last({})
+                raise Interrupted(
+                    f"interrupted in epoch {position.epoch + 1}, state saved in {self.folder.last}",
+                    "continue with --resume",
+                )
+
+    def _record(self) -> None:
+        if self.team.leads:
+            table = self.monitor.record(self.position.epoch + 1, self.position.step)
+            if self.board is not None:
+                self.board.recorded(table, self.monitor.layers, self._steps_done())
+
+    def _steps_done(self) -> int:
+        """Training steps since the start of the run."""
+        return self.position.epoch * steps_per_epoch(self.config, self.dataset) + self.position.step
+
+    def _step(self, x: Tensor, y: Tensor) -> tuple[float, int]:
+        loss, correct, norm = self.engine.gradients(x, y)
+        # Spikes hide a NaN potential as silence, so the loss alone would not tell.
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            own, _ = self.engine.part(x, y)
+            raise self._diverged(
+                f"{first_nonfinite(self.network, own)} (step {self.position.step + 1}, loss {loss:g}, "
+                f"gradient norm {norm:g})"
+            )
+        self.engine.step()
+        return loss, correct
+
+    def _progress(self, steps: int) -> Progress:
+        position = self.position
+        return Progress(
+            position.epoch + 1,
+            self.config.epochs,
+            position.step,
+            steps,
+            position.loss / position.samples,
+            position.correct / position.samples,
+            position.samples / position.seconds,
+        )
+
+    def _close_epoch(self) -> dict[str, Any]:
+        """Evaluate, note the epoch in the tables and save."""
+        config, position = self.config, self.position
+        val_loss, val_accuracy = self._evaluate("val")
+        row = {
+            "epoch": position.epoch + 1,
+            "train_loss": position.loss / position.samples,
+            "train_accuracy": position.correct / position.samples,
+            "val_loss": val_loss,
+            "val_accuracy": val_accuracy,
+            "lr": learning_rate(config, position.epoch),
+            "seconds": position.seconds,
+        }
+        self._check_finite()
+        if self.board is not None:  # before the save: a resumed run repeats what comes after it
+            self.board.epoch(row, self._steps_done())
+        score = (val_accuracy, -val_loss)
+        is_best = score > position.best
+        self.position = Position(
+            epoch=position.epoch + 1,
+            best=max(score, position.best),
+            metrics=[*position.metrics, row],
+            widths=[
+                *position.widths,
+                *({"epoch": position.epoch + 1, **row} for row in self.network.widths()),
+            ],
+        )
+        metrics = {"epoch": position.epoch + 1, "val_accuracy": val_accuracy}
+        if is_best:
+            self.saver.best(metrics)
+        self._save_last(metrics)
+        self.saver.tables(self.position)
+        return row
+
+    def _evaluate(self, split: str) -> tuple[float, float]:
+        with self.engine.autocast():
+            return evaluate(self.network, self.dataset, split, self.config.batch_size, self.team)
+
+    def _finish(self) -> Result:
+        """Measure the test accuracy of the best epoch, once, and keep it in its checkpoint."""
+        self.team.share(None)  # the leader may still be writing it
+        best = checkpoint.load(self.folder.best)
+        metrics = best.metrics
+        if "test_accuracy" not in metrics:
+            self.network.load_state_dict(best.network.state_dict())
+            _, metrics["test_accuracy"] = self._evaluate("test")
+            self.saver.best(metrics)
+        result = Result(
+            self.folder.path, int(metrics["epoch"]), metrics["val_accuracy"], metrics["test_accuracy"]
+        )
+        self.saver.result(result)
+        return result
+
+    def _check_finite(self) -> None:
+        # A step can be finite and still leave weights or running statistics that are not.
+        for name, value in self.network.state_dict().items():
+            if not bool(value.isfinite().all()):
+                raise self._diverged(name)
+
+    def _diverged(self, first: str) -> Diverged:
+        last = self.folder.last
+        kept = f"{last} is from before" if last.exists() else "no checkpoint was written yet"
+        return Diverged(
+            f"training diverged in epoch {self.position.epoch + 1}: first non-finite: {first}; {kept}",
+            "lower --lr",
+        )
+
+    def _save_last(self, metrics: dict[str, float]) -> None:
+        # First: what a resumed run finds beyond its position it drops, what is missing it cannot make up.
+        self.monitor.write(self.folder.mpd)
+        self.saver.last(metrics, self.engine.state(), self.position)

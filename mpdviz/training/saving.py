@@ -1,0 +1,100 @@
+"""What a run leaves in its folder while it trains, and how a resumed one takes it back."""
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from mpdviz import checkpoint
+from mpdviz.config import RunConfig
+from mpdviz.errors import BadInput
+from mpdviz.networks.base import SpikingNetwork
+from mpdviz.runs.folder import RunFolder
+from mpdviz.runs.state import Position, Result
+from mpdviz.system.files import write_text
+
+FREE = ("save_every", "log")
+"""Settings that a resumed run may change: they alter nothing it computes."""
+
+
+class Saver:
+    """Writes the files of one run; of several processes the leader alone."""
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        config: RunConfig,
+        network: SpikingNetwork,
+        build: dict[str, Any],
+        leads: bool,
+    ) -> None:
+        """Name what is to be saved; nothing is written yet.
+
+        Args:
+            folder: where.
+            config: the run's settings.
+            network: its network, freshly initialised.
+            build: arguments of `networks.build` that made it.
+            leads: whether this process writes.
+        """
+        self._folder, self._config, self._network, self._build = folder, config, network, build
+        self._leads, self._initial_weights = leads, network.weights_hash()
+
+    def begin(self) -> None:
+        """Note the settings."""
+        if self._leads:
+            write_text(self._folder.config, self._config.to_toml())
+
+    def result(self, result: Result | None) -> None:
+        """Note what the run reached, None while it is under way."""
+        reached = {} if result is None else asdict(result)
+        reached.pop("folder", None)
+        values = {"initial_weights": self._initial_weights, "finished": result is not None} | reached
+        if self._leads:
+            write_text(self._folder.result, json.dumps(values, indent=1) + "\n")
+
+    def tables(self, position: Position) -> None:
+        """Write the tables of the epochs so far."""
+        if self._leads and position.metrics:
+            self._folder.write_table(self._folder.metrics, position.metrics)
+            self._folder.write_table(self._folder.widths, position.widths)
+
+    def best(self, metrics: dict[str, float]) -> None:
+        """Keep the network as the best so far."""
+        if self._leads:
+            self._save(metrics, None, best=True)
+
+    def last(self, metrics: dict[str, float], engine: dict[str, Any], position: Position) -> None:
+        """Keep all that a resumed run needs."""
+        if self._leads:
+            self._save(metrics, engine | {"position": vars(position)}, best=False)
+
+    def restore(self) -> dict[str, Any]:
+        """Take the weights from `last.pt`.
+
+        Returns:
+            What `last` was given besides: the engine's state and `position`.
+
+        Raises:
+            BadInput: it belongs to a run with other settings.
+        """
+        saved = checkpoint.load(self._folder.last)
+        before, now = (c.model_dump(mode="json") if c else {} for c in (saved.config, self._config))
+        changed = [name for name in now if now[name] != before.get(name) and name not in FREE]
+        if changed or saved.training is None:
+            differences = ", ".join(f"{name} was {before.get(name)}, now {now[name]}" for name in changed)
+            raise BadInput(
+                f"{self._folder.path} holds a run with other settings: {differences}",
+                "resume with the same settings, or choose another --out",
+            )
+        self._network.load_state_dict(saved.network.state_dict())
+        return saved.training
+
+    def _save(self, metrics: dict[str, float], training: dict[str, Any] | None, *, best: bool) -> None:
+        checkpoint.save(
+            self._folder.best if best else self._folder.last,
+            self._network,
+            build=self._build,
+            config=self._config,
+            metrics=metrics,
+            training=training,
+        )

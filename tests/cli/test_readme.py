@@ -1,0 +1,131 @@
+"""Every command and every example of the README runs as it is shown."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+COMMANDS = [line for block in blocks("sh") for line in block.splitlines() if line]
+MPDVIZ = [line for line in COMMANDS if line.startswith("mpdviz ")]
+
+
+OWN = """
+import torch
+from mpdviz import neurons
+
+
+class Net(torch.nn.Module):
+    def __init__(self, hidden):
+        super().__init__()
+        self.one, self.lif, self.two = torch.nn.Linear(16, hidden), neurons.LIF(), torch.nn.Linear(hidden, 2)
+
+    def forward(self, x):
+        return self.two(self.lif(self.one(x.flatten(2))))
+
+
+def build_model(hidden=32):
+    return Net(hidden)
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with what a clone has beside the package, for commands that name it."""
+    folder = tmp_path_factory.mktemp("readme")
+    for name in ("sample_checkpoints", "tests"):
+        (folder / name).symlink_to(ROOT / name)
+    (folder / "recipe.toml").write_text(blocks("toml")[0])
+    (folder / "nets.py").write_text(OWN)
+    rng = np.random.default_rng(0)
+    for name, shape in (("images", (8, 1, 4, 4)), ("frames", (8, 3, 1, 4, 4))):
+        np.savez(folder / f"{name}.npz", x=rng.standard_normal(shape).astype(np.float32), y=np.arange(8) % 2)
+    made = {}
+    exec(OWN, made)
+    torch.save(made["build_model"](64).state_dict(), folder / "weights.pth")
+    return folder
+
+
+def test_every_command_has_a_test_here():
+    others = {"make demo", "make test", "make lint", "pip install ."}
+    assert set(COMMANDS) == set(MPDVIZ) | others
+
+
+# One test, in the order of the README: later commands continue what earlier ones made.
+def test_mpdviz_commands(folder):
+    for line in MPDVIZ:
+        command = [sys.executable, "-m", "mpdviz.cli", *shlex.split(line)[1:]]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{line}\n{done.stderr}"
+        assert done.stdout
+    assert (folder / "figures" / "distribution_layer03.pdf").read_bytes().startswith(b"%PDF")
+    assert (folder / "runs" / "digits" / "metrics.csv").exists()
+    assert len(list((folder / "paper").glob("*.pdf"))) == 7
+
+
+@pytest.mark.parametrize("number", range(len(blocks("python"))))
+def test_python_examples(tmp_path, number):
+    example = blocks("python")[number]
+    for framework in re.findall(r"^(?:import|from) (spikingjelly|snntorch|norse)", example, re.MULTILINE):
+        if find_spec(framework) is None:
+            pytest.skip(f"{framework} is not installed")
+    command = [sys.executable, "-c", example]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "available_ratio" in done.stdout
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+def test_make_demo_names_what_it_leaves(tmp_path):
+    # The environment that runs this test stands in for the one that `make demo` would set up.
+    environment = tmp_path / "venv"
+    environment.mkdir()
+    (environment / "installed").touch()
+    (environment / "bin").symlink_to(Path(sys.executable).parent)
+    demo = tmp_path / "demo"
+    command = ["make", "demo", f"VENV={environment}", f"DEMO={demo}"]
+    # Under `make test` this make would think it is a part of that one, and print where it goes.
+    own = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    done = subprocess.run(command, cwd=ROOT, env=own, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    *_, tables, figures = done.stdout.splitlines()
+    assert all(Path(path).exists() for path in tables.split()[1:])
+    for pattern in figures.split()[1:]:
+        assert len(list(Path("/").glob(pattern.lstrip("/")))) == 5 + 5  # of the network, of its layers
+
+
+def test_plain_install(tmp_path):
+    # Build tools come from this environment: the test must not need a network.
+    target = tmp_path / "site"
+    install = ["install", "--quiet", "--no-deps", "--no-build-isolation", "--target", str(target), "."]
+    copy = tmp_path / "copy"
+    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*", "build", "*.egg-info", "demo", "runs"))
+    subprocess.run([sys.executable, "-m", "pip", *install], cwd=copy, check=True)
+    environment = {**os.environ, "PYTHONPATH": str(target)}
+    script = "import mpdviz.cli, mpdviz.networks, sys; print(mpdviz.cli.__file__)"
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert str(target) in done.stdout
+    assert not (target / "cli").exists()
+    assert (target / "mpdviz" / "recipes" / "cifar10.toml").exists()

@@ -1,0 +1,296 @@
+"""Recording SpikingJelly's own neurons, against NumPy in float64 and against the same run unobserved."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+from unobserved import check_potentials, check_table, observed
+
+import mpdviz
+from mpdviz import checkpoint, networks, neurons, surrogates
+from mpdviz.errors import BadInput, MpdvizWarning
+from mpdviz.recording.adapters import find
+from mpdviz.surrogates.probed import Probed
+
+sj = pytest.importorskip("spikingjelly.activation_based")
+from spikingjelly.activation_based import functional, layer, neuron, surrogate  # noqa: E402
+
+NODES = {
+    "if": lambda **o: neuron.IFNode(**o),
+    "lif": lambda **o: neuron.LIFNode(tau=1.7, decay_input=True, **o),
+    "lif-undecayed": lambda **o: neuron.LIFNode(tau=1.7, decay_input=False, **o),
+    "plif": lambda **o: neuron.ParametricLIFNode(init_tau=2.3, decay_input=True, **o),
+    "plif-undecayed": lambda **o: neuron.ParametricLIFNode(init_tau=2.3, decay_input=False, **o),
+}
+RESETS = {"soft": None, "to 0": 0.0, "to -0.3": -0.3}
+SURROGATES = {"rect": surrogate.Rect, "atan": surrogate.ATan, "sigmoid": surrogate.Sigmoid}
+T, N = 5, 6
+
+
+def network(node, step_mode="m", **options):
+    torch.manual_seed(0)
+    made = nn.Sequential(
+        layer.Linear(7, 9), NODES[node](**options), layer.Linear(9, 4), NODES[node](**options)
+    )
+    for linear in (made[0], made[2]):
+        linear.weight.data *= 8  # so that all layers spike
+    functional.set_step_mode(made, step_mode)
+    return made
+
+
+def data():
+    return torch.randn(T, N, 7, generator=torch.Generator().manual_seed(1)) * 2
+
+
+def run(made, x):
+    functional.reset_net(made)
+    if made[1].step_mode == "m":
+        return made(x)
+    return torch.stack([made(step) for step in x])
+
+
+def charge(node, x, spikes):
+    """Pre-reset potentials in float64 that replay the emitted spikes."""
+    rest = 0.0 if node.v_reset is None else node.v_reset
+    v, potentials = np.full(x.shape[1:], rest), []
+    for step, s in zip(x, spikes, strict=True):
+        if isinstance(node, neuron.IFNode):
+            h = v + step
+        else:
+            leak = 1 / node.tau if hasattr(node, "tau") else 1 / (1 + np.exp(-node.w.item()))
+            h = v - (v - rest) * leak + step * (leak if node.decay_input else 1)
+        potentials.append(h)
+        v = h - s * node.v_threshold if node.v_reset is None else np.where(s == 1, rest, h)
+    return np.stack(potentials)
+
+
+@pytest.mark.parametrize("shape", SURROGATES)
+@pytest.mark.parametrize("reset", RESETS)
+@pytest.mark.parametrize("step_mode", ["s", "m"])
+@pytest.mark.parametrize("node", NODES)
+def test_potentials_are_those_of_the_recurrence_and_nothing_changes(node, step_mode, reset, shape):
+    x = data()
+    made = network(node, step_mode, v_reset=RESETS[reset], surrogate_function=SURROGATES[shape]())
+    mpd, current, spikes, read = observed(made, "3", lambda: run(made, x))
+    truth = charge(made[3], current, spikes)
+    check_potentials(read, truth)
+    half = {"rect": 0.5, "atan": 3 / np.pi, "sigmoid": np.arccosh(0.1**-0.5) / 2}[shape]
+    table = mpd.table().query("layer == 2")
+    check_table(table, np.abs(truth - 1) < half, spikes, (True, reset == "soft"))
+    assert (table["grad_norm"] > 0).any() or shape == "rect"
+
+
+def test_stepping_and_whole_sequences_give_one_table():
+    x = data()
+    tables = []
+    for step_mode in ("s", "m"):
+        made = network("lif", step_mode, v_reset=None)
+        with mpdviz.record(made, what_if=(0.5,)) as mpd:
+            for batch in range(3):
+                run(made, x + batch)
+        tables.append(mpd.table())
+    assert tables[0]["count"].eq(3 * N * np.repeat([9, 4], T)).all()
+    # A linear layer rounds differently over a step and over a sequence; counts agree all the same.
+    pd.testing.assert_frame_equal(*tables, rtol=1e-6)
+    for ratio in ("available_ratio", "reach_ratio", "firing_rate", "available_ratio_kappa0.5", "synops"):
+        assert tables[0][ratio].equals(tables[1][ratio])
+
+
+def test_every_second_sequence_of_a_stepped_network():
+    made, x = network("lif", "s"), data()
+    with mpdviz.record(made, every=2) as mpd:
+        for batch in range(4):
+            run(made, x + batch)
+    again = network("lif", "m")
+    with mpdviz.record(again) as truth:
+        for batch in (0, 2):
+            run(again, x + batch)
+    pd.testing.assert_frame_equal(mpd.table(), truth.table(), rtol=1e-6)
+
+
+def test_the_same_weights_in_spikingjelly_s_neurons_give_the_same_table():
+    """A decay of 1/2 is exact in both orders of operations: tau = 2, no decay of the input, reset to 0."""
+    torch.manual_seed(3)
+    linear, norm = nn.Linear(7, 9), mpdviz.norm.TDBatchNorm1d(9)
+    ours = nn.Sequential(linear, norm, neurons.LIF(decay=0.5, v_th=0.5))
+    node = neuron.LIFNode(2.0, False, 0.5, 0.0, surrogate.Rect(), step_mode="m")
+    theirs = nn.Sequential(linear, norm, node)
+    tables = []
+    for made in (ours.eval(), theirs.eval()):
+        with mpdviz.record(made) as mpd:
+            for batch in range(2):
+                functional.reset_net(made)
+                made(data() + batch)
+        tables.append(mpd.table())
+    assert tables[0].equals(tables[1])
+    assert tables[1]["predicted_ratio"].notna().all()
+
+
+def test_a_forgotten_reset_is_told():
+    for step_mode in ("m", "s"):
+        made = network("lif", step_mode)
+        run(made, data())
+        x = data()
+        with warnings.catch_warnings(record=True) as told, mpdviz.record(made) as mpd:
+            warnings.simplefilter("always")
+            for part in x if step_mode == "s" else [x]:
+                made(part)
+        assert all("reset the network's state" in str(warning.message) for warning in told)
+        assert len(told) == 2  # once a layer
+        assert len(mpd.table()) == 2 * T
+
+
+def test_new_sequence_ends_the_one_before_in_a_stepped_network():
+    made, x = network("if", "s"), data()
+    functional.reset_net(made)
+    with warnings.catch_warnings(record=True) as told, mpdviz.record(made) as mpd:
+        warnings.simplefilter("always")
+        for _ in range(2):
+            mpd.new_sequence()
+            for step in x:
+                made(step)
+    assert mpd.table()["count"].eq(2 * N * np.repeat([9, 4], T)).all()
+    assert "layer 1 began a sequence" in str(told[0].message)
+
+
+def test_a_shared_node_and_a_shared_surrogate():
+    node = neuron.IFNode(surrogate_function=surrogate.ATan(), step_mode="m")
+
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear, self.node = nn.Linear(7, 7), node
+
+        def forward(self, x):
+            first = self.node(self.linear(x))
+            functional.reset_net(self.node)
+            return self.node(self.linear(first))
+
+    made = Twice()
+    with mpdviz.record(made) as mpd:
+        made(data())
+    assert mpd.table()["count"].tolist() == [2 * N * 7] * T
+
+
+def test_a_layer_whose_potentials_do_not_give_its_spikes_is_left_out():
+    made = network("lif")
+    made[1].surrogate_function = surrogate.Sigmoid(spiking=False)
+    with pytest.warns(MpdvizWarning, match="layer 1 is not recorded"), mpdviz.record(made) as mpd:
+        run(made, data())
+    assert list(mpd.unreadable) == ["1"]
+    assert mpd.table()["name"].unique().tolist() == ["3"]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: neuron.QIFNode(),
+        lambda: neuron.EIFNode(),
+        lambda: neuron.PSN(T=4),
+        lambda: neuron.KLIFNode(),
+        lambda: neuron.SimpleLIFNode(2.0, True),
+        lambda: type("Mine", (neuron.LIFNode,), {"single_step_forward": lambda self, x: x})(),
+    ],
+)
+def test_other_neurons_are_refused_by_name(make):
+    node = make()
+    with pytest.raises(BadInput, match=type(node).__name__), mpdviz.record(nn.Sequential(node)):
+        pass
+
+
+def test_layers_that_do_not_spike_are_passed_over():
+    made = nn.Sequential(neuron.IFNode(), neuron.NonSpikingLIFNode())
+    assert list(find(made)) == ["0"]
+
+
+def test_a_subclass_that_changes_no_step_is_read():
+    kind = type("Mine", (neuron.LIFNode,), {"extra_repr": lambda self: ""})
+    assert list(find(nn.Sequential(kind()))) == ["0"]
+
+
+@pytest.mark.parametrize(
+    ("function", "half"),
+    [
+        (surrogate.SoftSign(3.0), (0.1**-0.5 - 1) / 3),
+        (surrogate.SuperSpike(2.0), 0.1**-0.5 - 1),
+        (surrogate.Erf(2.0), np.sqrt(np.log(10)) / 2),
+        (surrogate.PiecewiseExp(2.0), np.log(10) / 2),
+    ],
+)
+def test_a_probed_surrogate_has_the_interval_of_its_closed_form(function, half):
+    probed = Probed(function, "it")
+    assert probed.half_width(0.1) == pytest.approx(half, rel=1e-9)
+    x = torch.linspace(-3, 3, 101, dtype=torch.float64, requires_grad=True)
+    (truth,) = torch.autograd.grad(function(x).sum(), x)
+    torch.testing.assert_close(probed.h(x.detach()), truth)
+
+
+def test_known_surrogates_are_ours():
+    x = torch.linspace(-3, 3, 101, dtype=torch.float64)
+    for function in (surrogate.Rect(0.7), surrogate.PiecewiseQuadratic(0.7), surrogate.Sigmoid(3.0)):
+        adapter = find(nn.Sequential(neuron.IFNode(surrogate_function=function)))["0"]
+        assert not isinstance(adapter.surrogate, Probed)
+        kappa = 1 / 0.7 if isinstance(adapter.surrogate, surrogates.Rectangular) else 1.0
+        torch.testing.assert_close(adapter.surrogate.h(x, kappa), Probed(function, "it").h(x))
+
+
+def test_an_asymmetric_surrogate_is_refused():
+    node = neuron.IFNode(surrogate_function=surrogate.LeakyKReLU())
+    with pytest.raises(BadInput, match="LeakyKReLU"):
+        find(nn.Sequential(node))
+
+
+class Shim(nn.Module):
+    """A SpikingJelly node where one of our networks has a neuron of ours, of the same constants."""
+
+    def __init__(self, ours, kappa):
+        super().__init__()
+        self.decay, self.v_th, self.observers = ours.decay_value, ours.v_th, []
+        options = {"v_reset": 0.0, "surrogate_function": surrogate.Rect(1 / kappa), "step_mode": "m"}
+        if isinstance(ours, neurons.PLIF):
+            self.node = neuron.ParametricLIFNode(decay_input=False, v_threshold=ours.v_th, **options).double()
+            self.node.w.data = -ours.w.data
+        else:
+            self.node = neuron.LIFNode(1 / (1 - ours.decay), False, ours.v_th, **options)
+
+    def forward(self, current, kappa, v_th):
+        return self.node(current)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("resnet19_slim", "plif"), ("vggsnn_slim", "lif")])
+def test_released_weights_give_one_table_natively_and_in_spikingjelly_s_neurons(golden, name, kind):
+    """In float64, where no potential comes so near the threshold that the order of operations decides."""
+    loaded = checkpoint.load(golden / f"{name}_best_model.pth", strategy="fixed:kappa=1")
+    ours, build = loaded.network.double(), loaded.build | {"neuron": kind}
+    state = {
+        key: value for key, value in ours.state_dict().items() if kind == "plif" or ".neuron." not in key
+    }
+    pair = [networks.build(**build).double().eval() for _ in range(2)]
+    for made in pair:
+        made.load_state_dict(state)
+    for _, block in pair[1].spiking_layers():
+        block.neuron = Shim(block.neuron, 1.0)
+    x = torch.from_numpy(np.load(golden / f"{name}.npz")["x"][:2]).double()
+    x = x.transpose(0, 1) if x.dim() == 5 else x
+    tables = []
+    for made in pair:
+        with torch.no_grad(), mpdviz.record(made) as mpd:
+            functional.reset_net(made)
+            made(x)
+        tables.append(mpd.table().drop(columns="name"))
+    pd.testing.assert_frame_equal(*tables, rtol=1e-9, atol=1e-12)
+    assert tables[0]["firing_rate"].between(0.01, 0.9).any()
+    assert tables[1]["predicted_ratio"].notna().all()
+
+
+def test_a_slope_that_changes_in_training_is_followed():
+    made = network("lif", surrogate_function=surrogate.Sigmoid(4.0))
+    with mpdviz.record(made) as mpd:
+        for alpha in (4.0, 8.0):
+            for node in (made[1], made[3]):
+                node.surrogate_function = surrogate.Sigmoid(alpha)
+            run(made, data())
+    assert mpd.table()["upper"].tolist() == pytest.approx([1 + 2 / 8 * np.arccosh(0.1**-0.5)] * 2 * T)
