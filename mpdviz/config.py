@@ -1,17 +1,22 @@
 """Validated settings of a run: every value is checked before any work starts."""
 
 import tomllib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
 
 from mpdviz.errors import BadInput, unknown_name
 
 Positive = Annotated[float, Field(gt=0, le=3e38)]
 NotNegative = Annotated[float, Field(ge=0, le=3e38)]
 Count = Annotated[int, Field(ge=1)]
+
+# What a setting is for; without one of these it decides about the result.
+MACHINE: dict[str, JsonValue] = {"role": "machine"}
+LOG: dict[str, JsonValue] = {"role": "log"}
 
 
 class RunConfig(BaseModel):
@@ -23,7 +28,9 @@ class RunConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     data: str = Field("digits", description="data set, or npz:FILE")
-    data_dir: Path | None = Field(None, description="where downloaded data sets lie")
+    data_dir: Path | None = Field(
+        None, description="where downloaded data sets lie", json_schema_extra=MACHINE
+    )
     model: str = Field("convsnn", description="network")
     encode_channels: Count | None = Field(
         None, description="channels of the first layer (default: the model's)"
@@ -47,18 +54,24 @@ class RunConfig(BaseModel):
     auto_augment: bool = Field(False, description="AutoAugment's CIFAR-10 policy, for colour images")
     cutout: Count | None = Field(None, description="side of a hidden square in pixels, for colour images")
     record_every: Count | None = Field(
-        None, description="steps between recordings in mpd.csv (default: an epoch's)"
+        None, description="steps between recordings in mpd.csv (default: an epoch's)", json_schema_extra=LOG
     )
     save_every: Count | None = Field(
-        None, description="steps between saves of last.pt (default: after every epoch alone)"
+        None,
+        description="steps between saves of last.pt (default: after every epoch alone)",
+        json_schema_extra=LOG,
     )
     log: Literal["tensorboard"] | None = Field(
-        None, description="also log to RUN/tensorboard, for `tensorboard --logdir`: tensorboard"
+        None,
+        description="also log to RUN/tensorboard, for `tensorboard --logdir`: tensorboard",
+        json_schema_extra=LOG,
     )
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(0, description="initial weights and data order")
-    device: str = Field("auto", description="cpu, cuda, cuda:1, ... or auto")
+    device: str = Field("auto", description="cpu, cuda, cuda:1, ... or auto", json_schema_extra=MACHINE)
     devices: Count | None = Field(
-        None, description="processes that share every batch, one a device (default: 1, or torchrun's)"
+        None,
+        description="processes that share every batch, one a device (default: 1, or torchrun's)",
+        json_schema_extra=MACHINE,
     )
     precision: Literal["32", "bf16-mixed", "16-mixed"] = Field(
         "32", description="32, bf16-mixed or (GPU alone) 16-mixed; potentials are always float32"
@@ -66,8 +79,14 @@ class RunConfig(BaseModel):
     accumulate: Count = Field(
         1, description="pieces that a batch is computed in, to save memory; batch norm sees one piece"
     )
-    compile: bool = Field(False, description="compile the network with torch.compile (minutes at the start)")
-    backend: str = Field("auto", description="neuron kernels: eager, compiled or auto")
+    compile: bool = Field(
+        False,
+        description="compile the network with torch.compile (minutes at the start)",
+        json_schema_extra=MACHINE,
+    )
+    backend: str = Field(
+        "auto", description="neuron kernels: eager, compiled or auto", json_schema_extra=MACHINE
+    )
 
     @field_validator("planes", mode="before")
     @classmethod
@@ -98,6 +117,24 @@ class RunConfig(BaseModel):
         return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
 
 
+def role(name: str) -> str:
+    """What the setting called `name` is for: `result`, `machine` (where and how) or `log` (what is kept)."""
+    extra = RunConfig.model_fields[name].json_schema_extra
+    return str(extra["role"]) if isinstance(extra, dict) else "result"
+
+
+def differences(
+    one: RunConfig, other: RunConfig, *, roles: Collection[str] = ("result",), but: Collection[str] = ()
+) -> dict[str, tuple[Any, Any]]:
+    """Settings of these roles in which two runs differ, those in `but` left out: name -> both JSON values."""
+    first, second = one.model_dump(mode="json"), other.model_dump(mode="json")
+    return {
+        name: (first[name], second[name])
+        for name in first
+        if name not in but and role(name) in roles and first[name] != second[name]
+    }
+
+
 def validate(settings: dict[str, Any], where: str = "settings") -> RunConfig:
     """Settings as a RunConfig.
 
@@ -112,8 +149,7 @@ def validate(settings: dict[str, Any], where: str = "settings") -> RunConfig:
     except ValidationError as error:
         first = error.errors()[0]
         setting = ".".join(str(part) for part in first["loc"])
-        option = "--" + setting.split(".")[0].replace("_", "-")
-        remedy = f"{first['msg'][0].lower()}{first['msg'][1:]} ({option})"
+        remedy = f"{first['msg'][0].lower()}{first['msg'][1:]} (`{setting.split('.')[0]}`)"
         raise BadInput(f"{where}: {setting}={first['input']!r}", remedy) from None
 
 

@@ -1,4 +1,7 @@
-"""What can go wrong on the user's side: one line saying what, where and the remedy, and an exit code."""
+"""What can go wrong on the user's side: one line saying what, where and the remedy, and an exit code.
+
+Settings and arguments are named in backticks, `batch_size`; the command line spells them --batch-size.
+"""
 
 from collections.abc import Iterable
 from difflib import get_close_matches

@@ -1,0 +1,92 @@
+"""One kind of registry for all that has names: networks, neurons, data, surrogates, strategies, figures, ...
+
+What is ours is one file and one line of a registry. What is somebody else's is the same class and an entry
+point of their package, in the registry's group:
+
+    [project.entry-points."mpdviz.strategies"]
+    mine = "their_package:Mine"
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Generic, TypeVar
+
+from mpdviz.errors import BadInput, unknown_name
+
+Entry = TypeVar("Entry")
+
+
+class Registry(Mapping[str, Entry], Generic[Entry]):
+    """Entries by name, imported when asked for; ours first, then those of installed packages."""
+
+    def __init__(
+        self, kind: str, group: str, places: Mapping[str, str], expected: type | None = None
+    ) -> None:
+        """Know where the entries are; nothing is imported.
+
+        Args:
+            kind: what errors call an entry, e.g. `strategy`.
+            group: entry points to look among, e.g. `mpdviz.strategies`.
+            places: our entries, name -> `package.module:attribute`.
+            expected: what an entry must be a subclass, or an instance, of; None takes anything.
+        """
+        self.kind, self.group = kind, group
+        self._places, self._expected = dict(places), expected
+        self._loaded: dict[str, Entry] = {}
+
+    def find(self, name: str) -> Entry:
+        """The entry called `name`.
+
+        Raises:
+            BadInput: there is none, and the closest name is suggested; or a package's cannot be used.
+        """
+        if name not in self:
+            raise unknown_name(self.kind, name, self)
+        return self[name]
+
+    def __getitem__(self, name: str) -> Entry:
+        """The entry called `name`; KeyError where there is none."""
+        if name not in self._loaded:
+            self._loaded[name] = self._load(name)
+        return self._loaded[name]
+
+    def __contains__(self, name: object) -> bool:
+        """Whether there is an entry called `name`."""
+        return name in self._places or name in self._others
+
+    def __iter__(self) -> Iterator[str]:
+        """The names, ours first."""
+        return iter([*self._places, *self._others])
+
+    def __len__(self) -> int:
+        """The number of entries."""
+        return len(self._places) + len(self._others)
+
+    @cached_property
+    def _others(self) -> dict[str, EntryPoint]:
+        # A package cannot take the place of what a paper's name stands for.
+        return {
+            point.name: point for point in entry_points(group=self.group) if point.name not in self._places
+        }
+
+    def _load(self, name: str) -> Entry:
+        if name in self._places:
+            module, _, attribute = self._places[name].partition(":")
+            ours: Entry = getattr(import_module(module), attribute)
+            return ours
+        point = self._others[name]
+        remedy = "update that package, or remove it"
+        try:
+            found: Any = point.load()
+        except Exception as error:  # whatever their module raises
+            problem = f"{self.kind} {name!r} of {point.value} cannot be loaded: {error}"
+            raise BadInput(problem, remedy) from None
+        wanted = self._expected
+        if wanted is not None and not (
+            issubclass(found, wanted) if isinstance(found, type) else isinstance(found, wanted)
+        ):
+            raise BadInput(f"{self.kind} {name!r} of {point.value} is no {wanted.__name__}", remedy)
+        theirs: Entry = found
+        return theirs
