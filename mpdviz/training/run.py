@@ -20,7 +20,7 @@ from mpdviz import checkpoint, data, networks
 from mpdviz.config import RunConfig
 from mpdviz.data.augment import chosen
 from mpdviz.errors import BadInput, Diverged, Interrupted
-from mpdviz.kernels.backend import resolve, using
+from mpdviz.kernels.backends import resolve, using
 from mpdviz.runs.folder import RunFolder
 from mpdviz.runs.state import Position, Progress, Result
 from mpdviz.system.memory import keep_large_buffers
