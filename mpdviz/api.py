@@ -155,6 +155,13 @@ def record(
     recorder = Recorder(
         model, layers=layers, every=every, gradients=gradients, what_if=what_if, epsilon=epsilon
     )
+    with observing(recorder) as recording:
+        yield recording
+
+
+@contextmanager
+def observing(recorder: Recorder) -> Iterator[LiveRecording]:
+    """Let `recorder` observe inside the `with` block."""
     recorder.attach()
     try:
         yield LiveRecording(recorder)

@@ -14,7 +14,7 @@ from mpdviz.data import Dataset, Split
 from mpdviz.data.augment import with_augmentation
 from mpdviz.data.cifar import cropped_and_flipped
 from mpdviz.data.cifar10_dvs import flipped_and_rolled
-from mpdviz.kernels import backend
+from mpdviz.kernels import backends
 from mpdviz.system.memory import keep_large_buffers
 
 BATCH = 100
@@ -64,7 +64,7 @@ def compare(case: str, name: str, datasets: dict[str, Dataset], repeats: int) ->
         **SLIM[name],
     )
     x, y = next(data.batches(first, "train", BATCH))
-    step = Step(made.channels_last(), x, y, "eager" if backend.missing() else "compiled")
+    step = Step(made.channels_last(), x, y, "eager" if backends.missing() else "compiled")
     sources = {label: _batches(dataset) for label, dataset in datasets.items()}
     runs = {f"slim {name}": partial(step)} | {
         label: partial(next, source) for label, source in sources.items()

@@ -19,7 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from mpdviz.kernels import backend
+from mpdviz.kernels import backends
 
 aten = torch.ops.aten
 
@@ -44,7 +44,7 @@ class FanOutTracer(TorchDispatchMode):
     def __enter__(self) -> Self:
         """Start watching."""
         # What is compiled cannot be watched; the results are the same.
-        self._watching.append(backend.watched())
+        self._watching.append(backends.watched())
         self._watching[-1].__enter__()
         super().__enter__()  # type: ignore[no-untyped-call]
         return self

@@ -19,7 +19,7 @@ from mpdviz import checkpoint, data
 from mpdviz.config import RunConfig
 from mpdviz.data.augment import with_augmentation
 from mpdviz.errors import Diverged, Interrupted
-from mpdviz.kernels.backend import resolve, using
+from mpdviz.kernels.backends import resolve, using
 from mpdviz.runs.folder import RunFolder
 from mpdviz.runs.state import Position, Result, StepInfo
 from mpdviz.system.memory import keep_large_buffers

@@ -86,7 +86,7 @@ def test_plif_weight_gradient_matches_the_twin_in_float64():
     assert neuron.w.grad.item() == pytest.approx(grad_decay * decay * (1 - decay), rel=1e-10)
 
 
-@pytest.mark.parametrize("kind", neurons.KINDS)
+@pytest.mark.parametrize("kind", neurons.NEURONS)
 @pytest.mark.parametrize("kappa", [None, 0.7, torch.tensor([0.5, 1.0, 2.0, 0.25, 3.0])])
 def test_observers_see_everything_and_change_nothing(kind, kappa):
     def run(*observers):
@@ -119,7 +119,7 @@ def test_observers_see_everything_and_change_nothing(kind, kappa):
     assert not widths_seen.requires_grad
 
 
-@pytest.mark.parametrize("kind", neurons.KINDS)
+@pytest.mark.parametrize("kind", neurons.NEURONS)
 def test_observers_see_the_same_without_gradient(kind):
     neuron, calls = neurons.get(kind, decay=0.35), []
     neuron.observers.append(lambda *seen: calls.append(seen))
@@ -149,13 +149,13 @@ def test_constants_are_readable():
     assert not list(neurons.LIF().state_dict())
 
 
-@pytest.mark.parametrize("kind", neurons.KINDS)
+@pytest.mark.parametrize("kind", neurons.NEURONS)
 def test_printing_shows_the_constants_and_warns_of_nothing(kind):
     shown = repr(neurons.get(kind, decay=0.25, v_th=0.75))
     assert all(word in shown for word in ("0.25", "0.75", "rectangular")), shown
 
 
-@pytest.mark.parametrize("kind", neurons.KINDS)
+@pytest.mark.parametrize("kind", neurons.NEURONS)
 def test_get_makes_the_kind_with_its_constants(kind):
     neuron = neurons.get(kind, decay=0.9, v_th=1.5, surrogate=surrogates.get("atan"))
     assert neuron.kind == kind

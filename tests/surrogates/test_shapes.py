@@ -204,7 +204,7 @@ def test_spike_keeps_the_dtype():
         (lambda: surrogates.get("atan", k=2.0), ["'atan'", "'k'", "choose one of: a"]),
         (lambda: surrogates.get("rectangular", a=2.0), ["'rectangular'", "'a'", "none"]),
         (lambda: surrogates.get("sigmoid", a=0.0), ["'sigmoid'", "a is 0.0", "positive"]),
-        (lambda: surrogates.get("triangular", gamma=-1.0), ["gamma is -1.0", "positive"]),
+        (lambda: surrogates.get("triangular", half_base=-1.0), ["half_base is -1.0", "positive"]),
         (lambda: surrogates.get("fast-sigmoid", k=float("nan")), ["k is nan", "positive"]),
         (lambda: surrogates.get("fast-sigmoid", k=float("inf")), ["k is inf", "positive"]),
         (lambda: surrogates.get("atan", a="2"), ["a is '2'", "positive"]),

@@ -1,6 +1,6 @@
 """Our own neurons."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from torch import Tensor, nn
@@ -37,7 +37,13 @@ class _Native(Adapter):
 
 
 def _read(
-    observer: Observer, current: Tensor, v: Tensor, spikes: Tensor, kappa: Tensor, v_th: Tensor
+    observer: Observer,
+    current: Tensor,
+    v: Tensor,
+    spikes: Tensor,
+    kappa: Tensor,
+    v_th: Tensor,
+    shapes: Sequence[Surrogate],
 ) -> None:
     del spikes  # v >= v_th says the same
     observer(Reading(current, v, kappa, v_th))
