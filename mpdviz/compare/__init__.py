@@ -56,9 +56,10 @@ def strategies(
     from mpdviz.compare.results import read_results
 
     number, shards = shard or (1, 1)
-    for what, value, most in (("jobs", jobs, jobs), ("shard", number, shards)):
-        if not 1 <= value <= most:
-            raise BadInput(f"`{what}` {value}", "give at least 1" if value < 1 else f"give at most {most}")
+    if jobs < 1:
+        raise BadInput(f"`jobs` {jobs}", "give at least 1")
+    if not 1 <= number <= shards:
+        raise BadInput(f"`shard` {number} of {shards}", "give which of how many, like (2, 8)")
     train = EXECUTORS.find(executor)()
     recipe_settings = {} if recipe is None else read_recipe(Path(recipe))
     comparison = plan.plan(names, seeds, recipe_settings | settings, Path(out))
@@ -93,9 +94,9 @@ def checkpoints(
     """Record checkpoints over the same data, and lay their layers side by side.
 
     Args:
-        paths: two or more checkpoints, or recordings (.npz) made over the same data and with the widths of
-            the others as what-ifs; the first is the one to compare with.
-        ready: called once the networks are known to be alike and before the work starts.
+        paths: two or more checkpoints or run folders, or recordings (.npz) made over the same data and with
+            the widths of the others as what-ifs; the first is the one to compare with.
+        ready: called before each recording, once everything about it is known to fit.
         options: of `mpdviz.inspect`: which data (`data`, `split`, `limit`, ...), what a released file does
             not say (`strategy`, `decay`, ...), and how (`batch_size`, `mode`, `device`, `backend`).
 
@@ -106,6 +107,6 @@ def checkpoints(
         BadInput: fewer than two, networks of other layers, T, channels, classes or data, or anything that
             `mpdviz.inspect` refuses.
     """
-    from mpdviz.compare.side_by_side import lay
+    from mpdviz.compare.side_by_side import side_by_side
 
-    return lay([Path(path) for path in paths], ready, options)
+    return side_by_side([Path(path) for path in paths], ready, options)

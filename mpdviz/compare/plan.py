@@ -17,14 +17,14 @@ from typing import Any, TypeVar
 
 import tomli_w
 
-from mpdviz import data, networks
+from mpdviz import data
 from mpdviz import strategies as registry
 from mpdviz.config import RunConfig, differences, validate
 from mpdviz.errors import BadInput
 from mpdviz.runs.folder import RunFolder
 from mpdviz.system.devices import pick_device
 from mpdviz.system.files import exists, make_folder, write_text
-from mpdviz.training.fresh import build_arguments
+from mpdviz.training.fresh import architecture
 from mpdviz.training.sinks import SINKS
 
 VARIED = ("strategy", "seed")
@@ -160,7 +160,7 @@ def check(comparison: Comparison) -> None:
     dataset = data.load(first.data, timesteps=first.timesteps, data_dir=first.data_dir)
     dataset.check_trainable(first.batch_size, first.timesteps)
     for config in configs:
-        networks.build(**build_arguments(config, dataset))
+        architecture(config, dataset).build()
 
 
 def slug(strategy: str) -> str:

@@ -13,11 +13,14 @@ from mpdviz.api import Recording, load_recording
 from mpdviz.errors import BadInput
 from mpdviz.figures.compared import compared, numbers
 from mpdviz.figures.style import save
+from mpdviz.inspection import Options, prepare
+from mpdviz.inspection.options import OF_RELEASED
+from mpdviz.inspection.prepared import best_checkpoint
 from mpdviz.system.files import write_text
 from mpdviz.system.team import team
 
-OF_RELEASED = ("strategy", "timesteps", "decay", "v_th")
-"""Options that say what a released file does not."""
+Facts = dict[str, object]
+"""What must be the same of all networks."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,58 +30,52 @@ class Sides:
     recordings: Mapping[str, Recording]
     """By label; the first is the one to compare with."""
     layers: pd.DataFrame
-    """One row a layer and network, with differences from the first; see `analysis.sides.sides`."""
+    """One row a layer and network, with differences from the first; columns of `analysis.sides.sides`."""
     cross: pd.DataFrame
-    """Each network's potentials under each one's widths; see `analysis.sides.cross`."""
+    """Each network's potentials under each one's widths; columns of `analysis.sides.cross`."""
+    notes: tuple[str, ...]
+    """What was recorded over what, in words."""
 
     def write(self, folder: Path, figure_format: str = "png") -> Iterator[Path]:
         """Write layers.csv, cross.csv, compared.csv and the figure, and yield each path once written."""
-        tables = {
-            "layers": self.layers,
-            "cross": self.cross,
-            "compared": numbers(self.layers, self.cross),
-        }
-        for name, table in tables.items():
+        points = numbers(self.layers, self.cross)
+        for name, table in {"layers": self.layers, "cross": self.cross, "compared": points}.items():
             write_text(folder / f"{name}.csv", table.to_csv(index=False))
             yield folder / f"{name}.csv"
         yield save(compared(self.layers, self.cross), folder / f"compared.{figure_format}")
 
 
-def lay(
-    paths: Sequence[Path], ready: Callable[[], object] | None, options: Mapping[str, Any]
+def side_by_side(
+    paths: Sequence[Path], ready: Callable[[], object] | None, given: Mapping[str, Any]
 ) -> Sides | None:
-    """Record each network, counting the widths of all, and lay them side by side; see `compare.checkpoints`."""
-    from mpdviz.inspection import inspect
-
+    """Record every network counting the widths of all; arguments, result and errors of `checkpoints`."""
     labels = _labels(paths)
-    facts: dict[str, dict[str, object]] = {}
-    recordings: dict[str, Recording] = {}
+    facts: dict[str, Facts] = {}
     kappas: dict[float, None] = {}
     for label, path in zip(labels, paths, strict=True):
-        if path.suffix == ".npz":
-            recordings[label] = load_recording(path)
-            facts[label], found = _of_recording(recordings[label])
-        else:
-            facts[label], found = _of_checkpoint(path, options)
+        facts[label], found = _of_recording(path) if path.suffix == ".npz" else _of_checkpoint(path, given)
         kappas |= dict.fromkeys(found)
     # A recording knows its potentials, not what the network takes and gives.
     known = set.intersection(*(set(fact) for fact in facts.values()))
     check_alike(
         {label: {what: fact[what] for what in fact if what in known} for label, fact in facts.items()}
     )
-    if ready is not None:
-        ready()
-    with team() as here:
+    options = Options(**{"gradients": True, "what_if": tuple(kappas), **given})
+    recordings: dict[str, Recording] = {}
+    notes: list[str] = []
+    with team():  # one for all: what is started again and again may meet what is left of the last
         for label, path in zip(labels, paths, strict=True):
-            if label not in recordings:
-                recording = inspect(path, gradients=True, what_if=tuple(kappas), **options)
-                if recording is not None:
-                    recordings[label] = recording
-        if not here.leads:
-            return None
-    recordings = {label: recordings[label] for label in labels}
+            inspection = prepare(path, options)
+            if ready is not None:
+                ready()
+            recording = inspection.run()
+            if recording is not None:
+                recordings[label] = recording
+                notes += inspection.notes
+    if not recordings:
+        return None
     layers = {label: recording.layers for label, recording in recordings.items()}
-    return Sides(recordings, sides(layers), cross(layers))
+    return Sides(recordings, sides(layers), cross(layers), tuple(notes))
 
 
 def _labels(paths: Sequence[Path]) -> list[str]:
@@ -90,26 +87,23 @@ def _labels(paths: Sequence[Path]) -> list[str]:
     return labels
 
 
-def _of_recording(recording: Recording) -> tuple[dict[str, object], list[float]]:
+def _of_recording(path: Path) -> tuple[Facts, list[float]]:
     """What must be the same of a recording, and its widths."""
-    layers = recording.layers
-    facts = {
-        "the number of layers": len(layers),
-        "T": max(layer.info.timesteps for layer in layers.values()),
-    }
-    return facts, [kappa for layer in layers.values() for kappa in layer.info.kappa]
+    layers = load_recording(path).layers.values()
+    facts: Facts = {"the number of layers": len(layers), "T": max(layer.info.timesteps for layer in layers)}
+    return facts, [kappa for layer in layers for kappa in layer.info.kappa]
 
 
-def _of_checkpoint(path: Path, options: Mapping[str, Any]) -> tuple[dict[str, object], list[float]]:
+def _of_checkpoint(path: Path, given: Mapping[str, Any]) -> tuple[Facts, list[float]]:
     """What must be the same of a checkpoint's network, and its widths."""
-    loaded = checkpoint.load(path, **{name: options.get(name) for name in OF_RELEASED})
+    loaded = checkpoint.load(best_checkpoint(path), **{name: given.get(name) for name in OF_RELEASED})
     network = loaded.network
-    facts: dict[str, object] = {
+    facts: Facts = {
         "the number of layers": len(list(network.spiking_layers())),
         "T": network.timesteps,
         "the input's channels": network.in_channels,
-        "the number of classes": loaded.build["num_classes"],
+        "the number of classes": loaded.architecture.num_classes,
     }
-    if options.get("data") is None and loaded.config is not None:
+    if given.get("data") is None and loaded.config is not None:
         facts["their data (see `data`)"] = loaded.config.data
     return facts, [row["kappa"] for row in network.widths()]

@@ -1,38 +1,36 @@
 """The network that a run starts from, and how much work it will be."""
 
 from dataclasses import replace
-from typing import Any
 
 import torch
 
-from mpdviz import data, networks
+from mpdviz import data
 from mpdviz.config import RunConfig
 from mpdviz.data import Dataset
 from mpdviz.errors import BadInput
-from mpdviz.networks.base import SpikingNetwork
+from mpdviz.networks import NetworkConfig, SpikingNetwork
 
 
-def build_arguments(config: RunConfig, dataset: Dataset) -> dict[str, Any]:
-    """Arguments of `networks.build`, `name` among them: what the settings fix, and the sizes of the data."""
-    return {
-        "name": config.model,
+def architecture(config: RunConfig, dataset: Dataset) -> NetworkConfig:
+    """What makes the network of a run: its settings, and the sizes of the data."""
+    sizes = {
         "num_classes": dataset.classes,
         "in_channels": dataset.channels,
         "image_size": dataset.image_size,
-        **config.network_options(),
     }
+    return NetworkConfig.of({"name": config.model} | sizes | config.network_options())
 
 
-def fresh_network(build: dict[str, Any], seed: int, device: torch.device) -> SpikingNetwork:
-    """The network of these arguments, its weights drawn from `seed` alone.
+def fresh_network(made_by: NetworkConfig, seed: int, device: torch.device) -> SpikingNetwork:
+    """The network of this architecture, its weights drawn from `seed` alone.
 
     Raises:
-        BadInput: arguments that do not go together, or a network too large for the memory.
+        BadInput: settings that do not go together, or a network too large for the memory.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:
-            return networks.build(**build).to(device).channels_last()
+            return made_by.build().to(device).channels_last()
         except RuntimeError as error:
             problem = f"cannot build the network: {error}"
             raise BadInput(problem, "lower `encode_channels` or `planes`") from None

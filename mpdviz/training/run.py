@@ -28,7 +28,7 @@ from mpdviz.system.team import lost_team
 from mpdviz.training.diagnose import first_nonfinite, nonfinite_state
 from mpdviz.training.engine import Engine
 from mpdviz.training.evaluate import evaluate
-from mpdviz.training.fresh import build_arguments, count_potentials, fresh_network
+from mpdviz.training.fresh import architecture, count_potentials, fresh_network
 from mpdviz.training.monitor import Monitor
 from mpdviz.training.saving import Saver
 from mpdviz.training.schedule import learning_rate, remaining_batches, steps_per_epoch
@@ -69,8 +69,8 @@ class Run:
             dataset, own=config.augment, auto=config.auto_augment, cutout=config.cutout
         )
         self.dataset, self.folder = dataset.to(device), RunFolder(out)
-        build = build_arguments(config, dataset)
-        self.network = fresh_network(build, config.seed, device)
+        made_by = architecture(config, dataset)
+        self.network = fresh_network(made_by, config.seed, device)
         optimizer = torch.optim.SGD(
             self.network.parameters(), config.lr, momentum=config.momentum, weight_decay=config.weight_decay
         )
@@ -78,7 +78,7 @@ class Run:
         potentials = count_potentials(self.network, self.dataset, config.epochs)
         resolved = {"devices": self.team.size, "backend": resolve(config.backend, potentials)}
         self.config = config.model_copy(update=resolved)
-        self.saver = Saver(self.folder, self.config, self.network, build, leads=self.team.leads)
+        self.saver = Saver(self.folder, self.config, self.network, made_by, leads=self.team.leads)
         if self.team.leads:
             self.folder.create(resume=resume)
         try:

@@ -7,7 +7,7 @@ from typing import Any
 from mpdviz import checkpoint
 from mpdviz.config import RunConfig, differences
 from mpdviz.errors import BadInput
-from mpdviz.networks.base import SpikingNetwork
+from mpdviz.networks import NetworkConfig, SpikingNetwork
 from mpdviz.runs.folder import RunFolder
 from mpdviz.runs.state import Position, Result
 from mpdviz.system.files import write_text
@@ -21,7 +21,7 @@ class Saver:
         folder: RunFolder,
         config: RunConfig,
         network: SpikingNetwork,
-        build: dict[str, Any],
+        architecture: NetworkConfig,
         leads: bool,
     ) -> None:
         """Name what is to be saved; nothing is written yet.
@@ -30,10 +30,11 @@ class Saver:
             folder: where.
             config: the run's settings.
             network: its network, freshly initialised.
-            build: arguments of `networks.build` that made it.
+            architecture: what made it.
             leads: whether this process writes.
         """
-        self._folder, self._config, self._network, self._build = folder, config, network, build
+        self._folder, self._config, self._network = folder, config, network
+        self._architecture = architecture
         self._leads, self._initial_weights = leads, network.weights_hash()
 
     def begin(self) -> None:
@@ -85,7 +86,7 @@ class Saver:
         checkpoint.save(
             self._folder.best if best else self._folder.last,
             self._network,
-            build=self._build,
+            architecture=self._architecture,
             config=self._config,
             metrics=metrics,
             training=training,
