@@ -104,7 +104,9 @@ def test_a_strategy_of_theirs_sets_width_and_shape_by_training_s_progress(guest)
 import torch, mpdviz
 network = mpdviz.networks.build("convsnn", strategy="narrowing", timesteps=3, num_classes=2)
 seen = []
-network.encode.neuron.observers.append(lambda *parts: seen.append((parts[3].tolist(), [s.name for s in parts[5]])))
+def look(current, v, spikes, kappa, v_th, shapes):
+    seen.append((kappa.tolist(), [shape.name for shape in shapes]))
+network.encode.neuron.observers.append(look)
 for progress in (0.0, 0.25):
     network.stage = (0, progress)
     network(torch.zeros(1, 1, 8, 8))

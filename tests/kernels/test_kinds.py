@@ -1,4 +1,4 @@
-"""Resets, learned widths, shapes by timestep, thresholds by neuron: against a loop of autograd's operations."""
+"""Resets, learned widths, shapes by timestep, thresholds by neuron: against a loop under autograd."""
 
 import math
 
