@@ -11,7 +11,7 @@ from mpdviz import data, networks
 from mpdviz.bench import timing
 from mpdviz.bench.networks import Step
 from mpdviz.data import Dataset, Split
-from mpdviz.data.augment import chosen
+from mpdviz.data.augment import with_augmentation
 from mpdviz.data.cifar import cropped_and_flipped
 from mpdviz.data.cifar10_dvs import flipped_and_rolled
 from mpdviz.kernels import backends
@@ -35,8 +35,8 @@ def images() -> dict[str, Dataset]:
     return {
         "as stored": bare,
         "crop, flip": own,
-        "+ AutoAugment": chosen(own, own=True, auto=True, cutout=None),
-        "+ cutout": chosen(own, own=True, auto=True, cutout=16),
+        "+ AutoAugment": with_augmentation(own, own=True, auto=True, cutout=None),
+        "+ cutout": with_augmentation(own, own=True, auto=True, cutout=16),
     }
 
 

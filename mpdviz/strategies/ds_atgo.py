@@ -9,7 +9,7 @@ from torch import Tensor
 from mpdviz.errors import BadInput
 from mpdviz.strategies.averaging import Averaging
 from mpdviz.strategies.base import Follow, Response, Situation
-from mpdviz.system.team import gather
+from mpdviz.system.team import all_gather
 
 
 class DSATGO(Averaging):
@@ -89,7 +89,7 @@ class DSATGO(Averaging):
     def _spread_and_mean(self, v: Tensor) -> tuple[Tensor, Tensor]:
         if not self.synchronised:
             return torch.std_mean(v)
-        variances, means = gather(torch.stack(torch.var_mean(v, correction=0))).unbind(1)
+        variances, means = all_gather(torch.stack(torch.var_mean(v, correction=0))).unbind(1)
         mean = means.mean()
         values = len(means) * v.numel()
         variance = (variances + (means - mean).square()).mean() * (values / (values - 1))
