@@ -9,6 +9,7 @@ No classes are in it, so `weights_only=True` loads it:
     state     its state dict
     neurons   name -> kind, decay, v_th of every neuron layer, in execution order, as saved
     metrics   e.g. val_accuracy, test_accuracy (fractions), epoch
+    stage     epochs finished and share of all steps done, which strategies may ask for
     training  optimizer, scheduler and position, in `last.pt` only
 """
 
@@ -82,6 +83,7 @@ def save(
             for name, layer in network.spiking_layers()
         },
         "metrics": dict(metrics),
+        "stage": list(network.stage),
     }
     if training is not None:
         content["training"] = dict(training)
@@ -112,6 +114,7 @@ def restore(path: Path, content: dict[str, Any], given: dict[str, Any]) -> Check
     config = validate(parts["config"], f"checkpoint {path}") if parts["config"] else None
     architecture, network = build_network(parts["network"], path)
     fill(network, parts["state"], path)
+    network.stage = _stage(content.get("stage", [0, 0.0]), path)
     network.timesteps = given.get("timesteps", network.timesteps)
     return Checkpoint(path, network, architecture, config, parts["metrics"], content.get("training"))
 
@@ -128,3 +131,10 @@ def build_network(settings: Mapping[str, Any], path: Path) -> tuple[NetworkConfi
             return architecture, architecture.build()
         except (BadInput, TypeError, ValueError, AttributeError, RuntimeError, LookupError) as error:
             raise BadInput(f"{path} describes no network: {error}", "make it again") from None
+
+
+def _stage(stage: Any, path: Path) -> tuple[int, float]:
+    match stage:
+        case [int(epoch), float(progress)] if epoch >= 0 and 0 <= progress <= 1:
+            return epoch, progress
+    raise BadInput(f"checkpoint {path}: stage {stage!r}", "make it again")

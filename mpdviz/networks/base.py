@@ -99,18 +99,22 @@ class SpikingNetwork(nn.Module):
                 neuron.observers.remove(count)
         return sum(counted)
 
-    def at(self, epoch: int, progress: float) -> None:
-        """Tell every strategy where the training stands: epochs finished, share of all steps done."""
+    @property
+    def stage(self) -> tuple[int, float]:
+        """Where the training stands: epochs finished, share of all steps done; strategies are told."""
+        return next(((layer.epoch, layer.progress) for _, layer in self.spiking_layers()), (0, 0.0))
+
+    @stage.setter
+    def stage(self, stage: tuple[int, float]) -> None:
         for _, layer in self.spiking_layers():
-            layer.epoch, layer.progress = epoch, progress
+            layer.epoch, layer.progress = stage
 
     def widths(self) -> list[dict[str, Any]]:
         """The surrogate's width at each layer and timestep (both from 1), and what it is made from."""
         rows = []
         for number, (name, layer) in enumerate(self.spiking_layers(), start=1):
             gamma = layer.norm.weight.detach().cpu()
-            widths = layer.strategy.widths(layer.situation(self.timesteps))
-            for t, kappa in enumerate(widths.tolist(), start=1):
+            for t, kappa in enumerate(layer.widths(self.timesteps).tolist(), start=1):
                 rows.append(
                     {
                         "layer": number,

@@ -54,6 +54,10 @@ class SpikingLayer(nn.Module):
             progress=self.progress,
         )
 
+    def widths(self, timesteps: int) -> Tensor:
+        """Surrogate widths `[T]` that the strategy sets at this moment."""
+        return self.strategy.widths(self.situation(timesteps))
+
     def fire(self, synaptic: Tensor) -> Tensor:
         """Normalise the synapses' output `[T, N, C, ...]` and run the neurons on it."""
         current = self.norm(synaptic)

@@ -107,7 +107,7 @@ def test_observers_see_everything_and_change_nothing(kind, kappa):
     assert all(torch.equal(a, b) for a, b in zip(grads, plain_grads, strict=True))
 
     assert len(calls) == len(later) == 1
-    current, potentials, fired, widths_seen, thresholds_seen = calls[0]
+    current, potentials, fired, widths_seen, thresholds_seen, shapes = calls[0]
     twin_v, twin_s = lif_forward(x.detach().numpy(), torch.as_tensor(neuron.decay).item(), 0.5)
     assert torch.equal(current, x)
     np.testing.assert_array_equal(potentials.numpy(), twin_v)
@@ -115,6 +115,7 @@ def test_observers_see_everything_and_change_nothing(kind, kappa):
     expected = torch.as_tensor(1.0 if kappa is None else kappa).expand(5)
     torch.testing.assert_close(widths_seen, expected, rtol=0, atol=0)
     assert thresholds_seen.tolist() == [0.5] * 5
+    assert list(shapes) == [neuron.surrogate] * 5
     assert not potentials.requires_grad
     assert not widths_seen.requires_grad
 
@@ -127,7 +128,9 @@ def test_observers_see_the_same_without_gradient(kind):
     neuron(x.requires_grad_())
     with torch.no_grad():
         neuron(x)
-    for a, b in zip(*calls, strict=True):
+    (*with_gradient, shapes), (*without, same_shapes) = calls
+    assert shapes == same_shapes == [neuron.surrogate] * 5
+    for a, b in zip(with_gradient, without, strict=True):
         assert torch.equal(a, b)
 
 
