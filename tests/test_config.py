@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from mpdviz import networks
-from mpdviz.config import RunConfig, read_recipe, recipes, validate
+from mpdviz.config import RunConfig, differences, read_recipe, recipes, role, validate
 from mpdviz.errors import BadInput
 
 positive = st.floats(min_value=0, exclude_min=True, allow_infinity=False)
@@ -200,3 +200,18 @@ def test_recipes_are_the_paper_s(name):
 def test_an_unknown_recipe_names_those_there_are():
     with pytest.raises(BadInput, match=r"unknown recipe 'cifar'; .*cifar10, cifar10-dvs, cifar100"):
         read_recipe(Path("cifar"))
+
+
+def test_every_setting_has_a_role_and_runs_differ_in_those_asked_for():
+    roles = {name: role(name) for name in RunConfig.model_fields}
+    assert set(roles.values()) == {"result", "machine", "log"}
+    assert {name for name in roles if roles[name] == "log"} == {"record_every", "save_every", "log"}
+    one = RunConfig(data_dir=Path("a"), device="cpu")
+    other = RunConfig(lr=0.2, seed=3, save_every=2, device="cuda", data_dir=Path("a"))
+    assert differences(one, other) == {"lr": (0.1, 0.2), "seed": (0, 3)}
+    assert differences(one, other, but=("seed",)) == {"lr": (0.1, 0.2)}
+    assert differences(one, other, roles=("machine", "log")) == {
+        "device": ("cpu", "cuda"),
+        "save_every": (None, 2),
+    }
+    assert not differences(one, one, roles=set(roles.values()))
