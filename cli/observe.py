@@ -44,6 +44,7 @@ def observe(
     Raises:
         BadInput: the data do not fit the network.
     """
+    from dataclasses import replace
     from functools import reduce
 
     import torch
@@ -108,7 +109,8 @@ def observe(
         sum(numbers) for numbers in zip(*(part[1:] for part in gathered), strict=True)
     )
     accuracy = f", accuracy {right / all_judged:.2%}" if all_judged else ""
-    return Recording(layers), f"{total} samples{accuracy}"
+    whole = Recording(replace(recording.contents, layers=layers))
+    return whole, f"{total} samples{accuracy}"
 
 
 def widths(text: str | None) -> tuple[float, ...]:
