@@ -63,7 +63,7 @@ class Recording:
         many = f"{len(layers)} layer{'s' * (len(layers) != 1)}"
         timesteps = max(layer.info.timesteps for layer in layers.values())
         samples = self.samples
-        lowest = self._summary().nsmallest(1, "lowest available ratio")
+        lowest = self._summary().dropna().nsmallest(1, "lowest available ratio")
         where = "".join(
             f"; lowest available share {share:.1%} in layer {number} ({name}) at t={t}".replace("%", " %")
             for number, name, share, t in lowest.iloc[:, :4].itertuples(index=False)
@@ -104,9 +104,7 @@ class Recording:
         if layer is not None:
             check_layer(layer, self.layers)
         elif name in figures.FIGURES and figures.FIGURES[name].each_layer and self.layers:
-            summary = self._summary()
-            ratios = summary["lowest available ratio"].fillna(np.inf)
-            layer = int(summary["layer"].iloc[ratios.argmin()])
+            layer = int(self._summary().sort_values("lowest available ratio")["layer"].iloc[0])
         tables = Tables.of(self.layers)
         return figures.draw(name, tables if layer is None else tables.layer(layer))
 
@@ -229,8 +227,8 @@ def record(
 
     Args:
         model: any module that holds neurons of `mpdviz.neurons`, SpikingJelly, snnTorch or Norse (those in
-            `recording.adapters`) or of a class that was registered, run inside the block as usual. A layer whose potentials do not reproduce
-            the spikes that it emits is left out, with a warning.
+            `recording.adapters`) or of a class that was registered, run inside the block as usual. A layer
+            whose potentials do not reproduce the spikes that it emits is left out, with a warning.
         layers: numbers (from 1, in execution order) or names of the layers to record; None records all.
         every: record every n-th forward pass, for use inside training; every n-th sequence of a network
             whose neurons are called once a timestep.

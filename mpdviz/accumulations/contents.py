@@ -40,11 +40,11 @@ class Contents:
         remedy = "merge recordings of one network, made with the same options"
         ours, theirs = self.network, other.network
         if ours and theirs:
-            different = [what for what in ours | theirs if ours.get(what) != theirs.get(what)]
+            different = [what for what in {**ours, **theirs} if ours.get(what) != theirs.get(what)]
             for what in different[:1]:
                 more = f" (and in {len(different) - 1} more)" if len(different) > 1 else ""
                 values = f"{ours.get(what, 'none')} and {theirs.get(what, 'none')}"
-                raise BadInput(f"recordings differ in {what}: {values}{more}", remedy)
+                raise BadInput(f"recordings differ in the {what}: {values}{more}", remedy)
         else:
             warnings.warn(
                 "a recording does not say which network it is of (it was made by an older mpdviz): "
@@ -55,7 +55,7 @@ class Contents:
         for number, layer in self.layers.items():
             moved = layer.moved(other.layers[number])
             if moved and layer.info.steady and other.layers[number].info.steady:
-                raise BadInput(f"recordings differ in {moved}", remedy)
+                raise BadInput(f"recordings differ in the {moved}", remedy)
         if self.parts & other.parts:
             raise BadInput("a recording is given twice, so that its data would count twice", "give it once")
         left_out = {**self.left_out, **other.left_out}

@@ -43,8 +43,8 @@ class LayerInfo:
     thresholds: tuple[float, ...] = ()
     """Thresholds in force, one per timestep; empty where they are `v_th` throughout."""
     steady: bool = False
-    """Whether widths and thresholds are known to be the network's: the same at every recorded forward, and set
-    by nothing that learns from these very data."""
+    """Whether widths and thresholds are known to be the network's: the same at every recorded forward, and
+    set by nothing that learns from these very data."""
 
     @property
     def timesteps(self) -> int:

@@ -30,8 +30,8 @@ class Complaints:
     def no_sequences(self, name: str) -> None:
         """Nothing tells where the sequences of the stepped layer `name` begin."""
         self._warn(
-            f"layer {name} is called once a timestep, and nothing tells where a sequence begins, so that each "
-            "call counts as one; call new_sequence() before each"
+            f"layer {name} is called once a timestep, and nothing tells where a sequence begins: each call "
+            "counts as one; call new_sequence() before each"
         )
 
     def _warn(self, text: str) -> None:

@@ -19,7 +19,8 @@ def named(adapters: Mapping[str, Adapter]) -> dict[str, Adapter]:
     names = {}
     for path, adapter in adapters.items():
         layer = path.removesuffix(".neuron")
-        names[path if layer in adapters else layer or type(adapter.module).__name__] = adapter
+        name = path if layer != path and layer in adapters else layer
+        names[name or type(adapter.module).__name__] = adapter
     return names
 
 

@@ -1,4 +1,4 @@
-"""Which network a recording is of: its weights and its neurons' constants, so that no two merge in silence."""
+"""Which network a recording is of: weights and the neurons' constants, so that no two merge in silence."""
 
 import hashlib
 from collections.abc import Mapping
@@ -79,7 +79,7 @@ def _options(strategy: Strategy) -> str:
 def _digest(value: Any) -> str:
     try:
         array = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
-    except (AttributeError, RuntimeError, TypeError, NotImplementedError):  # no dense tensor of numbers
+    except (AttributeError, RuntimeError, TypeError, ValueError):  # no dense tensor: its kind alone is known
         return type(value).__name__
     shape = "x".join(map(str, value.shape))
     return f"{value.dtype} {shape} {hashlib.sha256(array).hexdigest()[:DIGITS]}"

@@ -54,6 +54,7 @@ def find(model: nn.Module) -> dict[str, Adapter]:
 def _adapt(module: nn.Module) -> Adapter | None:
     """The user's own word comes first."""
     packages = dict.fromkeys(base.__module__.partition(".")[0] for base in type(module).__mro__)
-    adapters = (REGISTRY[package] for package in packages if package in REGISTRY)
-    found = (kind.adapt(module) for kind in (Declared, *adapters))
+    kinds: list[type[Adapter]] = [Declared]
+    kinds += [REGISTRY[package] for package in packages if package in REGISTRY]
+    found = (kind.adapt(module) for kind in kinds)
     return next((adapter for adapter in found if adapter is not None), None)
