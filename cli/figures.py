@@ -14,7 +14,7 @@ from .source import Source, record
 
 if TYPE_CHECKING:
     from mpdviz.figures.paper.study import Recorded
-    from mpdviz.runs.reading import Run
+    from mpdviz.runs.reading import StoredRun
     from mpdviz.system.team import Team
 
 HELP = """Draw what a paper on surrogate widths shows: potentials and intervals, available ratio by layer and
@@ -102,15 +102,15 @@ def _expanded(paths: list[Path]) -> list[Path]:
     return expanded
 
 
-def _read(path: Path) -> "Run":
+def _read(path: Path) -> "StoredRun":
     """A run folder, or a checkpoint that knows its settings."""
     from dataclasses import replace
 
     from mpdviz import checkpoint
-    from mpdviz.runs.reading import Run
+    from mpdviz.runs.reading import StoredRun
 
     if path.suffix != ".pt":
-        run = Run.of_folder(path)
+        run = StoredRun.of_folder(path)
         if "test_accuracy" in run.result or not run.checkpoint.exists():
             return run
         return replace(run, result={**checkpoint.load(run.checkpoint).metrics, **run.result})
@@ -120,10 +120,10 @@ def _read(path: Path) -> "Run":
             f"{path} is a released checkpoint: it names neither data, strategy nor seed",
             "give checkpoints of `mpdviz train`; `mpdviz inspect` draws this one",
         )
-    return Run(path, path, loaded.config, result=loaded.metrics)
+    return StoredRun(path, path, loaded.config, result=loaded.metrics)
 
 
-def _layer_number(layer: str, runs: "list[Run]") -> int:
+def _layer_number(layer: str, runs: "list[StoredRun]") -> int:
     from mpdviz import checkpoint
 
     network = checkpoint.load(runs[0].checkpoint).network
@@ -134,7 +134,7 @@ def _layer_number(layer: str, runs: "list[Run]") -> int:
     return chosen.pop()
 
 
-def _record(run: "Run", source: Source, us: "Team") -> "Recorded | None":
+def _record(run: "StoredRun", source: Source, us: "Team") -> "Recorded | None":
     import pandas as pd
 
     from mpdviz.analysis import metrics

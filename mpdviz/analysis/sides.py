@@ -16,11 +16,12 @@ VALUES = ("available_ratio", "mean_gain", "firing_rate", "grad_norm")
 """What is compared, with a difference from the first."""
 
 
-def check_alike(facts: Mapping[str, Mapping[str, object]]) -> None:
-    """Refuse networks that cannot be laid beside each other.
+def check_alike(facts: Mapping[str, Mapping[str, object]], kind: str = "networks") -> None:
+    """Refuse networks, or runs, that cannot be laid beside each other.
 
     Args:
         facts: what must be the same, e.g. `{"fixed": {"layers": 5, "T": 4}, ...}`.
+        kind: what errors call them.
 
     Raises:
         BadInput: something is not; the first difference is named.
@@ -30,8 +31,8 @@ def check_alike(facts: Mapping[str, Mapping[str, object]]) -> None:
         for what, value in wanted.items():
             if found[what] != value:
                 raise BadInput(
-                    f"networks that differ in {what}: {first} has {value}, {label} has {found[what]}",
-                    "compare networks of the same layers and T, over the same data",
+                    f"{kind} that differ in {what}: {first} has {value}, {label} has {found[what]}",
+                    f"compare {kind} of the same layers and T, over the same data",
                 )
 
 

@@ -1,18 +1,19 @@
-"""Finished and unfinished training runs as figures of a paper need them: settings and tables (no torch)."""
+"""What training runs left behind, the one place that reads it: settings, results, tables (no torch)."""
 
 import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, Self
 
 from mpdviz.config import RunConfig, validate
 from mpdviz.errors import BadInput
-from mpdviz.system.files import exists
 from mpdviz.runs.folder import RunFolder
+from mpdviz.system.files import exists
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TABLES = {
     "metrics": ("epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy"),
@@ -23,14 +24,14 @@ TABLES = {
 
 
 @dataclass(frozen=True, eq=False)
-class Run:
+class StoredRun:
     """What one run left behind."""
 
     path: Path
     """The run folder, or the checkpoint where only that is known."""
     checkpoint: Path
     config: RunConfig
-    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    tables: Mapping[str, "pd.DataFrame"] = field(default_factory=dict)
     """Those of `TABLES` that the folder holds."""
     result: Mapping[str, Any] = field(default_factory=dict)
     """`epoch`, `val_accuracy` and `test_accuracy` (fractions) of the best epoch, where known."""
@@ -43,19 +44,10 @@ class Run:
             BadInput: no run folder, or a damaged file in it.
         """
         folder = RunFolder(path)
-        try:
-            settings = tomllib.loads(folder.config.read_text(encoding="utf-8"))
-        except OSError:
-            raise BadInput(
-                f"{path} is neither a run folder (it has no config.toml) nor a checkpoint (.pt)",
-                "give what `mpdviz train --out` wrote",
-            ) from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise BadInput(f"{folder.config} is not TOML: {error}", "train the run again") from None
-        config = validate(settings, str(folder.config))
+        config = read_config(folder)
         files = {name: getattr(folder, name) for name in TABLES}
         tables = {name: _read_table(file, TABLES[name]) for name, file in files.items() if exists(file)}
-        return cls(path, folder.best, config, tables, _read_result(folder.result))
+        return cls(path, folder.best, config, tables, read_result(folder))
 
     @property
     def has_gradients(self) -> bool:
@@ -64,27 +56,53 @@ class Run:
         return mpd is not None and "grad_norm" in mpd and bool(mpd["grad_norm"].notna().any())
 
 
-def check_comparable(runs: Sequence[Run]) -> None:
-    """Refuse runs that one set of figures cannot show together.
+def read_config(folder: RunFolder) -> RunConfig:
+    """The settings that a run was made with.
 
     Raises:
-        BadInput: there are none, or they differ in data set, T or model, so that layers and timesteps do not
-            correspond; or the same run twice.
+        BadInput: there is no config.toml, or a damaged one.
     """
-    if not runs:
-        raise BadInput("no runs", "give run folders or checkpoints")
-    for setting in ("data", "timesteps", "model"):
-        first = runs[0]
-        for run in runs[1:]:
-            wanted, found = getattr(first.config, setting), getattr(run.config, setting)
-            if found != wanted:
-                raise BadInput(
-                    f"runs of different {setting}: {wanted} in {first.path}, {found} in {run.path}",
-                    f"make one set of figures for each {setting}",
-                )
+    path = folder.config
+    try:
+        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError:
+        raise BadInput(
+            f"{folder.path} is no run folder: it has no {path.name}", "give one that `mpdviz train` wrote"
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path} is not TOML: {error}", "restore it, or train the run again") from None
+    return validate(settings, str(path))
 
 
-def _read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+def read_result(folder: RunFolder) -> dict[str, Any]:
+    """What a run reached, and the hash of its initial weights; nothing where there is no result.json yet.
+
+    Raises:
+        BadInput: a damaged result.json.
+    """
+    path, remedy = folder.result, "finish the run with `resume`"
+    if not exists(path):
+        return {}
+    try:
+        result = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadInput(f"cannot read {path}: {error}", remedy) from None
+    if not isinstance(result, dict):
+        raise BadInput(f"{path} holds no result", remedy)
+    return result
+
+
+def is_finished(folder: RunFolder) -> bool:
+    """Whether a run has its result; not where that is missing or damaged."""
+    try:
+        return bool(read_result(folder).get("finished"))
+    except BadInput:
+        return False
+
+
+def _read_table(path: Path, columns: Sequence[str]) -> "pd.DataFrame":
+    import pandas as pd  # here, so that asking whether a run is finished takes no half second
+
     try:
         table = pd.read_csv(path)
     except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
@@ -99,15 +117,3 @@ def _read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     if "step" in table:  # the last of several recordings in an epoch stands for it
         table = table[table["step"] == table.groupby("epoch")["step"].transform("max")]
     return table.reset_index(drop=True)
-
-
-def _read_result(path: Path) -> dict[str, Any]:
-    if not exists(path):
-        return {}
-    try:
-        result = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise BadInput(f"cannot read {path}: {error}", "finish the run with --resume") from None
-    if not isinstance(result, dict):
-        raise BadInput(f"{path} holds no result", "finish the run with --resume")
-    return result

@@ -16,7 +16,7 @@ from mpdviz.errors import BadInput
 from mpdviz.figures import paper
 from mpdviz.figures.paper import latex, look
 from mpdviz.figures.paper.study import Recorded, Study
-from mpdviz.runs.reading import Run
+from mpdviz.runs.reading import StoredRun
 
 SAMPLES = Path(__file__).parents[2] / "sample_checkpoints"
 LAYERS, T, EPOCHS = 3, 4, 5
@@ -85,7 +85,7 @@ def folders(tmp_path_factory):
 @pytest.fixture(scope="module")
 def study(folders):
     recordings = {folder: recorded(number) for number, folder in enumerate(folders)}
-    return Study([Run.of_folder(folder) for folder in folders], recordings)
+    return Study([StoredRun.of_folder(folder) for folder in folders], recordings)
 
 
 @pytest.fixture(scope="module")
@@ -93,12 +93,13 @@ def large():
     """20 layers, 10 timesteps, 3 strategies, 2 seeds."""
     from mpdviz.config import RunConfig
 
+
     runs, recordings = [], {}
     for strategy in ("fixed", "mpd-agl", "fixed:kappa=0.5"):
         for seed in (0, 1):
             config = RunConfig(strategy=strategy, seed=seed, timesteps=10, model="resnet19")
             path = Path(f"{strategy}-{seed}")
-            runs.append(Run(path, path, config, tables(strategy, seed, 20, 10), {"test_accuracy": 0.9}))
+            runs.append(StoredRun(path, path, config, tables(strategy, seed, 20, 10), {"test_accuracy": 0.9}))
             recordings[path] = recorded(seed, 20, 10)
     return Study(runs, recordings)
 
@@ -251,7 +252,7 @@ def test_a_strategy_keeps_its_colour():
 
 def test_latex_tables(study, folders, tmp_path):
     extra = write_run(tmp_path / "slow_decay", "fixed", 0, decay=0.5)
-    varied = Study([Run.of_folder(folder) for folder in [*folders, extra]])
+    varied = Study([StoredRun.of_folder(folder) for folder in [*folders, extra]])
     ablation = latex.render("table_ablation", varied).splitlines()
     rules = [line for line in ablation if line.endswith("rule")]
     assert rules == [r"\toprule", r"\midrule", r"\bottomrule"]
@@ -295,7 +296,7 @@ def test_what_is_missing_is_said(folders, tmp_path):
     bare = write_run(tmp_path / "bare", "mpd-agl", 7)
     (bare / "metrics.csv").unlink()
     (bare / "result.json").unlink()
-    study = Study([Run.of_folder(folders[0]), Run.of_folder(bare)])
+    study = Study([StoredRun.of_folder(folders[0]), StoredRun.of_folder(bare)])
     skipped = paper.skipped(study)
     assert skipped["curves"] == f"{bare} has no metrics.csv"
     assert "not finished" in skipped["table_accuracy"]
@@ -307,29 +308,43 @@ def test_what_is_missing_is_said(folders, tmp_path):
 
 @pytest.mark.parametrize(
     ("settings", "said"),
-    [({"data": "digits-dvs"}, "different data"), ({"timesteps": 2}, "different timesteps"), ({}, "same run")],
+    [({"data": "digits-dvs"}, "differ in data"), ({"timesteps": 2}, "differ in timesteps"), ({}, "same run")],
 )
 def test_runs_that_do_not_belong_together_are_refused(folders, tmp_path, settings, said):
     other = write_run(tmp_path / "other", "fixed", 0, **settings)
     with pytest.raises(BadInput, match=said):
-        Study([Run.of_folder(folders[0]), Run.of_folder(other)])
+        Study([StoredRun.of_folder(folders[0]), StoredRun.of_folder(other)])
+
+
+def test_seeds_that_differ_in_machine_or_log_are_one_strategy(tmp_path):
+    unlike = [{"log": "tensorboard", "save_every": 2}, {"devices": 2, "compile": True}, {"device": "cuda"}]
+    runs = [
+        StoredRun.of_folder(write_run(tmp_path / str(seed), "fixed", seed, **settings))
+        for seed, settings in enumerate(unlike)
+    ]
+    study = Study(runs, {run.path: recorded(run.config.seed) for run in runs})
+    assert (study.variants, study.settings) == (["fixed"], [])
+    assert paper.skipped(study) == {}
+    for name in paper.FIGURES:
+        assert list(paper.numbers(name, study)["variant"].unique()) == ["fixed"]
+        assert "fixed (n = 3, seeds 0, 1, 2)" in paper.caption(name, study)
 
 
 def test_other_layers_unknown_layers_and_damaged_tables_are_refused(folders, tmp_path):
-    run = Run.of_folder(folders[0])
+    run = StoredRun.of_folder(folders[0])
     with pytest.raises(BadInput, match="no layer 9"):
         Study([run], layer=9)
     other = write_run(tmp_path / "other", "mpd-agl", 0)
     table = pd.read_csv(other / "widths.csv")
     table[table["layer"] < 3].to_csv(other / "widths.csv", index=False)
     with pytest.raises(BadInput, match="widths: other layers"):
-        Study([run, Run.of_folder(other)])
+        Study([run, StoredRun.of_folder(other)])
     (other / "mpd.csv").write_text("epoch,layer\n1,2\n")
     with pytest.raises(BadInput, match="no column 'name'"):
-        Run.of_folder(other)
+        StoredRun.of_folder(other)
     (other / "mpd.csv").write_text("")
     with pytest.raises(BadInput, match=r"cannot read .*mpd\.csv"):
-        Run.of_folder(other)
+        StoredRun.of_folder(other)
 
 
 def mpdviz(*args):
@@ -353,7 +368,7 @@ def test_command_draws_checkpoints_and_says_what_it_skips(tmp_path):
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        ([SAMPLES / "README.md"], "neither a run folder"),
+        ([SAMPLES / "README.md"], "is no run folder"),
         ([SAMPLES / "fixed.pt", "--format", "pdf,gif"], "'gif'"),
         ([SAMPLES / "fixed.pt", "--style", "poster"], "unknown style"),
     ],

@@ -3,7 +3,7 @@
 The module of a figure holds `NAME(study, look)`, which draws it, `numbers(study)`, what it shows, and
 `caption(study)`, what that is. `FIGURES` lists them all:
 
-    study = Study([Run.of_folder(path) for path in folders])
+    study = Study([StoredRun.of_folder(path) for path in folders])
     for path in write(study, out, ("pdf", "svg"), "ijcai"): ...
 """
 

@@ -7,11 +7,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from mpdviz.analysis.sides import check_alike
+from mpdviz.config import RunConfig, differences
 from mpdviz.errors import BadInput
-from mpdviz.runs.reading import TABLES, Run, check_comparable
-
-NO_DIFFERENCE = {"strategy", "seed", "device", "backend", "data_dir", "record_every", "save_every"}
-"""Settings that make no variant of their own: shown anyway, pooled over, or without effect on results."""
+from mpdviz.runs.reading import TABLES, StoredRun
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +34,7 @@ class Study:
 
     def __init__(
         self,
-        runs: Sequence[Run],
+        runs: Sequence[StoredRun],
         recordings: Mapping[Path, Recorded] | None = None,
         *,
         unrecorded: Mapping[Path, str] | None = None,
@@ -53,7 +52,12 @@ class Study:
         Raises:
             BadInput: runs that do not belong together, or no such layer.
         """
-        check_comparable(runs)
+        if not runs:
+            raise BadInput("no runs", "give run folders or checkpoints")
+        wanted = ("data", "timesteps", "model")
+        check_alike(
+            {str(run.path): {name: getattr(run.config, name) for name in wanted} for run in runs}, "runs"
+        )
         self.settings = _differing(runs)
         self.config = runs[0].config
         self._runs = list(runs)
@@ -199,16 +203,13 @@ class Study:
         return layer
 
 
-def _differing(runs: Sequence[Run]) -> list[str]:
-    settings = [run.config.model_dump() for run in runs]
-    return [
-        name
-        for name in settings[0]
-        if name not in NO_DIFFERENCE and any(one[name] != settings[0][name] for one in settings)
-    ]
+def _differing(runs: Sequence[StoredRun]) -> list[str]:
+    """Settings besides strategy and seed that can have made a difference between the runs' results."""
+    found = [differences(runs[0].config, run.config, but=("strategy", "seed")) for run in runs]
+    return [name for name in RunConfig.model_fields if any(name in one for one in found)]
 
 
-def _label(run: Run, settings: Sequence[str]) -> str:
+def _label(run: StoredRun, settings: Sequence[str]) -> str:
     return ", ".join(
         [run.config.strategy, *(f"{setting}={getattr(run.config, setting)}" for setting in settings)]
     )

@@ -1,0 +1,1 @@
+"""Run folders: what lies where, where a run stands, and what is read of it (no torch)."""
