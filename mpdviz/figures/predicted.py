@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from mpdviz.analysis.columns import of_prediction
 from mpdviz.figures.style import OBSERVED, PAGE_WIDTH, PREDICTIONS, layer_ticks, style
 
 QUANTITIES = {"mean": "mean\n(potential)", "std": "spread: std\n(potential)", "ratio": "available\nratio"}
@@ -29,8 +30,7 @@ def numbers(table: pd.DataFrame) -> pd.DataFrame:
     shown = table[table["timestep"].isin([*timesteps[:2], timesteps[-1]])]
     sources = {"observed": ["mean", "std", "available_ratio"]}
     for name in PREDICTIONS:
-        suffix = "" if name == "paper" else f"_{name}"
-        sources[name] = [f"predicted_{value}{suffix}" for value in QUANTITIES]
+        sources[name] = [of_prediction(f"predicted_{value}", name) for value in QUANTITIES]
     rows = [
         shown[["layer", "name", "timestep"]].assign(
             source=source,
