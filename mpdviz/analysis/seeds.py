@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-STATISTICS = ["mean", "std", "min", "max", "count"]
+STATISTICS = ("mean", "std", "min", "max", "count")
 """What pandas computes over seeds; its std is that of a sample (ddof = 1; NaN for one seed)."""
 
 
@@ -21,7 +21,7 @@ class Summary:
 
 def summarise(values: Iterable[float]) -> Summary:
     """Mean and sample standard deviation; NaN of what too few values do not have."""
-    summary = pd.Series(list(values), dtype=float).agg(STATISTICS)
+    summary = pd.Series(list(values), dtype=float).agg([*STATISTICS])
     return Summary(int(summary["count"]), float(summary["mean"]), float(summary["std"]))
 
 
@@ -36,7 +36,7 @@ def over_seeds(frame: pd.DataFrame, keys: Sequence[str], value: str) -> pd.DataF
     Returns:
         Columns `*keys, mean, std, min, max, n` in the order in which the keys' combinations first appear.
     """
-    summary = frame.groupby(list(keys), sort=False)[value].agg(STATISTICS)
+    summary = frame.groupby(list(keys), sort=False)[value].agg([*STATISTICS])
     return summary.rename(columns={"count": "n"}).reset_index()
 
 
