@@ -5,6 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from mpdviz.figures.kinds import RecordingFigure
 from mpdviz.figures.style import PAGE_WIDTH, layer_ticks, shown_timesteps, style, timestep_colours
 
 PANELS = {
@@ -67,3 +68,8 @@ def _panel(axis: Axes, values: pd.DataFrame, column: str, timesteps: list[int]) 
             )
     axis.set_ylabel(PANELS[column])
     axis.grid(axis="y", lw=0.3, color="#CCCCCC")
+
+
+FIGURE = RecordingFigure(
+    "gradient norm, zeros and direction over depth and time", gradient_norm, numbers, needs="grad_norm"
+)

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from mpdviz.analysis.columns import of_prediction
+from mpdviz.figures.kinds import RecordingFigure
 from mpdviz.figures.style import OBSERVED, PAGE_WIDTH, PREDICTIONS, layer_ticks, style
 
 QUANTITIES = {"mean": "mean\n(potential)", "std": "spread: std\n(potential)", "ratio": "available\nratio"}
@@ -92,3 +93,6 @@ def _panel(axis: Axes, values: pd.DataFrame, quantity: str) -> None:
             label=f"predicted: {source}",
         )
     axis.grid(axis="y", lw=0.3, color="#CCCCCC")
+
+
+FIGURE = RecordingFigure("predicted against observed mean, spread and available ratio", predicted, numbers)

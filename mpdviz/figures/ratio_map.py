@@ -11,6 +11,7 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
+from mpdviz.figures.kinds import RecordingFigure
 from mpdviz.figures.style import NARROW, PAGE_WIDTH, THRESHOLD, layer_labels, style
 
 ROOM = 15
@@ -99,3 +100,6 @@ def _explain(figure: Figure, axis: Axes, ratio: NDArray[np.float64]) -> None:
     if not np.isfinite(ratio).all():
         entries.append(Patch(color=UNKNOWN, label="no finite potentials"))
     figure.legend(handles=entries, loc="outside upper center", ncols=3)
+
+
+FIGURE = RecordingFigure("available ratio, layers by timesteps", ratio_map, numbers)

@@ -10,6 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from scipy.stats import norm
 
 from mpdviz.figures.density import edges, rebinned, visible_range
+from mpdviz.figures.kinds import RecordingFigure
 from mpdviz.figures.style import (
     INTERVAL,
     NOTE,
@@ -112,3 +113,8 @@ def _ridge(axis: Axes, bars: pd.DataFrame, base: float, scale: float) -> None:
     middles = (bars["left"] + bars["right"]) / 2
     axis.plot(middles, predicted, color=OBSERVED, lw=0.6, label="predicted by Theorems 1 and 2")
     axis.vlines(first["v_th"], base, base + 1, color=THRESHOLD, ls="--", lw=0.6, label="threshold $v_{th}$")
+
+
+FIGURE = RecordingFigure(
+    "potential distributions of all layers and timesteps", ridge, numbers, ("table", "histograms")
+)

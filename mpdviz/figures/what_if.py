@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, PercentFormatter
 
+from mpdviz.figures.kinds import RecordingFigure
 from mpdviz.figures.style import (
     NARROW,
     NOTE,
@@ -108,3 +109,8 @@ def _panel(axis: Axes, layer: pd.DataFrame, value: str, timesteps: list[int]) ->
     if layer[value].isna().all():
         axis.text(0.5, 0.5, "no finite potentials", transform=axis.transAxes, ha="center", **NOTE)
     axis.plot([], [], "o", color=OBSERVED, ms=3, label="own width, as recorded")
+
+
+FIGURE = RecordingFigure(
+    "available ratio and mean gain under other widths", what_if, numbers, ("table", "curves")
+)

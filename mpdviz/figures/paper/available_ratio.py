@@ -7,6 +7,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import PercentFormatter
 
 from mpdviz.analysis.seeds import over_seeds
+from mpdviz.figures.kinds import StudyFigure
 from mpdviz.figures.paper.look import Look, colours, legend
 from mpdviz.figures.paper.study import Study
 from mpdviz.figures.style import layer_ticks
@@ -63,3 +64,6 @@ def caption(study: Study) -> str:
         f"timesteps: means over seeds. {study.sources['final']} "
         f"{study.spread('Error bars', 'sample standard deviation')} {study.describe()}"
     )
+
+
+FIGURE = StudyFigure("available ratio by layer", available_ratio, numbers, caption, needs=("final",))

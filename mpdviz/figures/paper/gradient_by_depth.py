@@ -5,6 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from mpdviz.analysis.seeds import over_seeds
+from mpdviz.figures.kinds import StudyFigure
 from mpdviz.figures.paper.look import Look, colours, legend, line_handles, markers
 from mpdviz.figures.paper.study import Study
 from mpdviz.figures.style import layer_ticks
@@ -50,3 +51,6 @@ def caption(study: Study) -> str:
         f"root mean square over batches, means over seeds. {study.sources['gradients']} "
         f"{study.spread('Bands', 'least to greatest value')} {study.describe()}"
     )
+
+
+FIGURE = StudyFigure("gradient norm by layer", gradient_by_depth, numbers, caption, needs=("gradients",))

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from mpdviz.analysis.seeds import over_seeds
+from mpdviz.figures.kinds import StudyFigure
 from mpdviz.figures.paper.look import Look, colours, legend, line_handles, markers
 from mpdviz.figures.paper.panels import layer_panels
 from mpdviz.figures.paper.study import Study
@@ -68,3 +69,8 @@ def caption(study: Study) -> str:
         f"{study.sources['final']} "
         f"{study.spread('Error bars', 'sample standard deviation')} {study.describe()}"
     )
+
+
+FIGURE = StudyFigure(
+    "predicted against observed spread by layer and timestep", spread, numbers, caption, needs=("final",)
+)
