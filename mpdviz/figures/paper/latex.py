@@ -74,7 +74,7 @@ def _accuracy(study: Study, keys: Sequence[str] = ("variant",)) -> pd.DataFrame:
     """Accuracy over seeds, a row a variant: columns `*keys, n, seeds, SPLIT_mean, SPLIT_std`."""
     table = study["accuracy"]
     seeds = table.groupby("variant", sort=False)["seed"]
-    listed = seeds.agg(n="count", seeds=lambda own: ", ".join(map(str, sorted(own)))).reset_index()
+    listed = seeds.agg(n="count", seeds=lambda column: ", ".join(map(str, sorted(column)))).reset_index()
     names = table.drop_duplicates("variant")[list(dict.fromkeys(("variant", *keys)))]
     frame = names.merge(listed, on="variant")
     for split in ("val", "test"):
@@ -114,8 +114,8 @@ def _ratio_cells(study: Study) -> pd.DataFrame:
     layers = values.drop_duplicates("layer").sort_values("layer")
     columns = {"layer": [escape(f"{row.layer} {row.name}") for row in layers.itertuples(index=False)]}
     for variant in study.variants:
-        own = values[values["variant"] == variant].sort_values("layer")
-        columns[variant] = list(map(percent, own["mean"], own["std"]))
+        rows = values[values["variant"] == variant].sort_values("layer")
+        columns[variant] = list(map(percent, rows["mean"], rows["std"]))
     return pd.DataFrame(columns)
 
 
