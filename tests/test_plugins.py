@@ -50,7 +50,7 @@ class FiresAdapter(Adapter):
         def look(_, given, output):
             (v,) = given
             each = torch.ones(len(v))
-            observer(Reading(v, v, each, each, (self.surrogate,) * len(v)))
+            observer(Reading(v, v, each, each, shapes=(self.surrogate,) * len(v)))
 
         return self.module.register_forward_hook(look).remove
 """

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mpdviz import data
+from mpdviz.accumulations.contents import Contents
 from mpdviz.accumulations.layer import merge
 from mpdviz.api import Recording, observing
 from mpdviz.data import Dataset
@@ -71,14 +72,16 @@ class Observation:
             observing(self._recorder) as recording,
         ):
             counts = self._batches(ranks)
-            gathered = ranks.gather((dict(recording.layers), counts))
+            gathered = ranks.gather((dict(recording.layers), dict(recording.left_out), counts))
         if not ranks.leads:
             return None, ""
-        layers = reduce(merge, (part for part, _ in gathered if part))
-        samples, judged, correct = (sum(numbers) for numbers in zip(*(c for _, c in gathered), strict=True))
+        layers = reduce(merge, (part for part, *_ in gathered if part))
+        left_out = {name: why for _, part, _ in gathered for name, why in part.items()}
+        samples, judged, correct = (sum(numbers) for numbers in zip(*(c for *_, c in gathered), strict=True))
         accuracy = f", accuracy {correct / judged:.2%}" if judged else ""
         mode = ", batch statistics" if options.mode == "train" else ""
-        return Recording(layers), f"{self._dataset.name} {self.split}{mode}, {samples} samples{accuracy}"
+        contents = Contents(layers, left_out, recording.contents.network)
+        return Recording(contents), f"{self._dataset.name} {self.split}{mode}, {samples} samples{accuracy}"
 
     def _batches(self, ranks: Team) -> tuple[int, int, int]:
         """Samples, those with class scores, and those classified right, of this process's batches."""

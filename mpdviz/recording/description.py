@@ -48,10 +48,10 @@ def describe(
     widths: tuple[float, ...] = tuple(reading.kappa.tolist())
     above = shifts(reading.v_th, adapter.v_th).tolist()
     thresholds = tuple(adapter.v_th + shift for shift in above)
-    surrogate = adapter.surrogate
+    shapes = reading.shapes_of(adapter)
     ends = [
-        surrogate.interval(threshold, width, epsilon)
-        for threshold, width in zip(thresholds, widths, strict=True)
+        shape.interval(threshold, width, epsilon)
+        for shape, threshold, width in zip(shapes, thresholds, widths, strict=True)
     ]
     gamma, beta = _weights(norm) if adapter.predictable else ((), ())
     return LayerInfo(
@@ -59,8 +59,8 @@ def describe(
         v_th=adapter.v_th,
         thresholds=thresholds if any(above) else (),
         decay=adapter.decay,
-        surrogate=surrogate.name,
-        epsilon=None if surrogate.compact else epsilon,
+        surrogate="/".join(dict.fromkeys(shape.name for shape in shapes)),
+        epsilon=None if all(shape.compact for shape in shapes) else epsilon,
         kappa=widths,
         lower=tuple(lower for lower, _ in ends),
         upper=tuple(upper for _, upper in ends),

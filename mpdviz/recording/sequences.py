@@ -36,6 +36,7 @@ class Steps:
             torch.cat([reading.kappa for reading in self._readings]),
             torch.cat([reading.v_th for reading in self._readings]),
             self._readings[0].fresh,
+            shapes=tuple(shape for reading in self._readings for shape in reading.shapes),
         )
 
     def finish(self) -> Reading | None:

@@ -127,7 +127,7 @@ def test_another_network_is_refused_by_name(options, named, training):
         ((PLIF(0.2), {}), (PLIF(0.3), {}), "decay of layer PLIF"),
         (
             (LIF(surrogate=surrogates.get("triangular")), {}),
-            (LIF(surrogate=surrogates.get("triangular", gamma=2.0)), {}),
+            (LIF(surrogate=surrogates.get("triangular", half_base=2.0)), {}),
             "surrogate of layer LIF: triangular",
         ),
         ((LIF(), {}), (LIF().eval(), {}), "mode: training and evaluation"),

@@ -29,6 +29,12 @@ class Reading:
     """Whether the layer started from where its call before had left it; None where nothing tells."""
     refutation: str = ""
     """Why the potentials are not to be believed; empty where they reproduce the emitted spikes."""
+    shapes: tuple[Surrogate, ...] = ()
+    """Shape of the surrogate at each timestep; empty where it is the adapter's throughout."""
+
+    def shapes_of(self, adapter: "Adapter") -> tuple[Surrogate, ...]:
+        """Shape of the surrogate at each timestep, `adapter` being the layer's."""
+        return self.shapes or (adapter.surrogate,) * len(self.v)
 
 
 Observer = Callable[[Reading], None]

@@ -37,6 +37,21 @@ class Native(Adapter):
     def surrogate(self) -> Surrogate:
         return self.module.surrogate
 
+    @property
+    @override
+    def strict(self) -> bool:
+        return self.module.dynamics.strict
+
+    @property
+    @override
+    def carries(self) -> tuple[bool, bool]:
+        return self.module.dynamics.carries
+
+    @property
+    @override
+    def predictable(self) -> bool:
+        return self.carries == (True, False)
+
     @override
     def watch(self, observer: Observer) -> Callable[[], None]:
         read = partial(_read, observer)
@@ -54,4 +69,4 @@ def _read(
     shapes: Sequence[Surrogate],
 ) -> None:
     del spikes  # v >= v_th says the same
-    observer(Reading(current, v, kappa, v_th))
+    observer(Reading(current, v, kappa, v_th, shapes=tuple(shapes)))

@@ -32,20 +32,20 @@ class Meter:
             seen: the layer's census, flat uint8 `[neurons]` on the potentials' device, updated in place.
         """
         flat, v_th, kappa = reading.v.reshape(len(reading.v), -1), reading.v_th, reading.kappa
-        surrogate = adapter.surrogate
-        half = surrogate.half_width(self.epsilon)
-        others = flat.new_tensor(self.what_if) * half
+        shapes = reading.shapes_of(adapter)
+        half = flat.new_tensor([shape.half_width(self.epsilon) for shape in shapes])
+        others = torch.outer(half, flat.new_tensor(self.what_if))
         spec = Spec(adapter.v_th, v_th, kappa * half, others, adapter.carries, adapter.strict)
         self._measured += flat.numel()
         if flat.device.type == "cpu" and self._measured > COMPILE_AFTER:
             statistics = self._scan(flat, spec, seen)
         else:
             statistics = by_tensors(flat, spec, seen)
-        if surrogate.name == "rectangular":
-            statistics.gain += statistics.available / kappa.double().cpu().numpy()
-        else:
-            for t in range(len(flat)):
-                h = surrogate.h(flat[t] - v_th[t], kappa[t])
+        for t, shape in enumerate(shapes):
+            if shape.name == "rectangular":
+                statistics.gain[t] = statistics.available[t] / float(kappa[t])
+            else:
+                h = shape.h(flat[t] - v_th[t], kappa[t])
                 statistics.gain[t] = torch.where(flat[t].isfinite(), h, 0).sum(dtype=torch.float64)
         return statistics
 

@@ -40,10 +40,10 @@ def in_one_pass(
     v_th, shifts, halves, others = (
         values.numpy() for values in (spec.v_th, spec.shifts, spec.halves, spec.what_if)
     )
-    timesteps, size = v.shape
+    size = v.shape[1]
 
     def part(start: int, stop: int) -> tuple[LayerStatistics, NDArray[np.uint8]]:
-        mine, census = LayerStatistics.empty(timesteps, len(others)), np.zeros_like(seen)
+        mine, census = LayerStatistics.empty(*others.shape), np.zeros_like(seen)
         mine.count += stop - start
         constants = v_th, shifts, halves, others, PER_UNIT / spec.unit
         counted = mine.available, mine.above, mine.reach, mine.spikes, mine.what_if, mine.cells
@@ -66,7 +66,7 @@ def in_one_pass(
         return mine, census
 
     ends = [size * i // threads for i in range(threads + 1)]
-    total = LayerStatistics.empty(timesteps, len(others))
+    total = LayerStatistics.empty(*others.shape)
     for mine, census in pool.map(part, ends[:-1], ends[1:]):
         total += mine
         seen |= census
@@ -109,9 +109,9 @@ def _scan(
                 spikes[t] += fired[j]
                 above[t] += fired[j] & ~inside[j]
                 reach[t] += reached[j]
-            for w in range(len(others)):
+            for w in range(others.shape[1]):
                 for j in range(size):
-                    what_if[t, w] += abs(row[j] - threshold) < others[w]
+                    what_if[t, w] += abs(row[j] - threshold) < others[t, w]
             whole = _add_moments(row, t, finite, nonfinite, above, mean, m2, low, high)
             for j in range(size):
                 # Clamped half a bin beyond the outer edges, so that every position has a cell.

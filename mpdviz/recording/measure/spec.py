@@ -16,7 +16,7 @@ class Spec:
     halves: Tensor
     """Half the available interval's width at each timestep `[T]`, of the potentials' dtype."""
     what_if: Tensor
-    """Half of each what-if width `[W]`, of the potentials' dtype."""
+    """Half of each what-if width at each timestep `[T, W]`, of the potentials' dtype."""
     carries: tuple[bool, bool] = (True, False)
     """Whether the next potential's gradient comes back without a spike, and with one."""
     strict: bool = False

@@ -31,7 +31,7 @@ def by_tensors(v: Tensor, spec: Spec, seen: Tensor) -> LayerStatistics:
         spec: what they are measured against.
         seen: the layer's census, uint8, flat `[neurons]`, updated in place.
     """
-    total = LayerStatistics.empty(len(v), len(spec.what_if))
+    total = LayerStatistics.empty(*spec.what_if.shape)
     samples = v.reshape(len(v), -1, len(seen))
     for first in range(0, len(seen), PART):
         neurons = slice(first, first + PART)
@@ -45,7 +45,7 @@ def by_tensors(v: Tensor, spec: Spec, seen: Tensor) -> LayerStatistics:
 
 def _part(v: Tensor, spec: Spec, seen: Tensor) -> LayerStatistics:
     shifts = spec.shifts
-    statistics = LayerStatistics.empty(len(v), len(spec.what_if))
+    statistics = LayerStatistics.empty(*spec.what_if.shape)
     later: Tensor | None = None  # reach(t+1)
     for t in range(len(v) - 1, -1, -1):
         x = v[t] - spec.v_th[t]
@@ -71,7 +71,9 @@ def _part(v: Tensor, spec: Spec, seen: Tensor) -> LayerStatistics:
             statistics.m2[t] = (potentials - potentials.mean()).square().sum()
             statistics.min[t], statistics.max[t] = potentials.aminmax()
         statistics.cells[t] = _cells(potentials, shifts[t], spec.unit)
-        statistics.what_if[t] = np.array([int((x.abs() < other).sum()) for other in spec.what_if], np.int64)
+        statistics.what_if[t] = np.array(
+            [int((x.abs() < other).sum()) for other in spec.what_if[t]], np.int64
+        )
     return statistics
 
 
