@@ -1,6 +1,7 @@
 """Recording a network over a split of a data set, batch by batch, by one process or several."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import reduce
 
 import torch
@@ -63,8 +64,9 @@ class Observation:
         """
         keep_large_buffers()
         options, network = self._options, self._network
-        network.to(self._device).train(options.mode == "train")
+        network.to(self._device)
         with (
+            _mode(network, training=options.mode == "train"),
             team() as ranks,
             backends.using(self._backend),
             torch.set_grad_enabled(options.gradients),
@@ -105,3 +107,15 @@ class Observation:
                 judged += len(y)
                 correct += int((logits.argmax(1).cpu() == y).sum())
         return samples, judged, correct
+
+
+@contextmanager
+def _mode(network: nn.Module, *, training: bool) -> Iterator[None]:
+    """Training or evaluation mode inside the block; each module's own afterwards."""
+    before = {module: module.training for module in network.modules()}
+    network.train(training)
+    try:
+        yield
+    finally:
+        for module, mode in before.items():
+            module.training = mode

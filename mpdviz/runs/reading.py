@@ -128,7 +128,7 @@ def run_folders(path: Path) -> list[Path]:
     ]
     there = [folder for folder in planned if exists(RunFolder(folder).result)]
     if not there:
-        raise BadInput(f"{path} holds no finished run", "train with `mpdviz compare --strategies ...`")
+        raise BadInput(f"{path} holds no finished run", "finish its runs first")
     return there
 
 

@@ -238,7 +238,7 @@ def test_a_neuron_recorded_by_itself_is_named_by_its_class():
 def test_reach_follows_the_reset_and_spikes_the_comparison(way, carries, strict):
     v = torch.randint(-6, 9, (4, 50, 40), generator=rng()) / 4  # many lie on the threshold or the ends
     seen = torch.zeros(40, dtype=torch.uint8)
-    spec = Spec(0.5, torch.full((4,), 0.5), torch.full((4,), 0.25), torch.empty(0), carries, strict)
+    spec = Spec(0.5, torch.full((4,), 0.5), torch.full((4,), 0.25), torch.empty(4, 0), carries, strict)
     if way == "tensors":
         found = statistics.by_tensors(v.flatten(1), spec, seen)
     else:
