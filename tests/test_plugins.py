@@ -167,8 +167,10 @@ settings = dict(strategy="narrowing", epochs=2, timesteps=2, encode_channels=4, 
 out = Path({str(tmp_path)!r})
 whole = mpdviz.train(**settings, out=out / "whole")
 try:
-    run = Run(validate(settings), out / "parts")
-    run.fit(on_step=lambda now: signal.raise_signal(signal.SIGTERM) if (now.epoch, now.step) == (1, 2) else None)
+    def stop(now):
+        if (now.epoch, now.step) == (1, 2):
+            signal.raise_signal(signal.SIGTERM)
+    Run(validate(settings), out / "parts").fit(on_step=stop)
 except Interrupted:
     parts = mpdviz.train(**settings, out=out / "parts", resume=True)
 widths = [(out / name / "widths.csv").read_text() for name in ("whole", "parts")]
