@@ -40,12 +40,12 @@ def numbers(table: pd.DataFrame, histograms: pd.DataFrame) -> pd.DataFrame:
         ends, the observed density, the available interval and threshold of the layer and timestep, and the
         density at the bar's middle of the normal law of Theorems 1 and 2 (NaN without a batch norm).
     """
-    shown = table[table["timestep"].isin(shown_timesteps(table))]
+    rows = table[table["timestep"].isin(shown_timesteps(table))]
     bars = rebinned(
-        histograms[histograms["timestep"].isin(shown["timestep"])], *visible_range(shown, histograms)
+        histograms[histograms["timestep"].isin(rows["timestep"])], *visible_range(rows, histograms)
     )
     of_layer = ["lower", "upper", "v_th", "predicted_mean", "predicted_std"]
-    bars = bars.merge(shown[["layer", "timestep", *of_layer]], on=["layer", "timestep"])
+    bars = bars.merge(rows[["layer", "timestep", *of_layer]], on=["layer", "timestep"])
     middle = (bars["left"] + bars["right"]) / 2
     bars["predicted_density"] = norm.pdf(middle, bars["predicted_mean"], bars["predicted_std"])
     return bars.drop(columns=["predicted_mean", "predicted_std"])

@@ -31,9 +31,9 @@ def numbers(study: Study) -> pd.DataFrame:
     frames = []
     for variant in study.variants:
         rows, bins = _of_variant(variant, table, histograms)
-        shown = rebinned(bins, low, high).merge(rows, on="timestep")
-        shown.insert(0, "variant", variant)
-        frames.append(shown)
+        bars = rebinned(bins, low, high).merge(rows, on="timestep")
+        bars.insert(0, "variant", variant)
+        frames.append(bars)
     return pd.concat(frames, ignore_index=True)
 
 

@@ -18,7 +18,7 @@ def numbers(study: Study) -> pd.DataFrame:
 
 
 def ratio_over_training(study: Study, look: Look) -> Figure:
-    """Draw the ratios, a panel a layer; see `panels.over_epochs`."""
+    """Draw the ratios, a panel a layer, a line a timestep."""
     figure = over_epochs(study, numbers(study), look, "available ratio (%)")
     for axis in figure.axes:
         axis.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g}"))

@@ -18,7 +18,7 @@ SOURCES = {"observed": "std", "predicted": "predicted_std"}
 
 
 def numbers(study: Study) -> pd.DataFrame:
-    """Standard deviation by source, variant, layer and timestep, summarised over seeds; see `over_seeds`."""
+    """Standard deviation by source, variant, layer and timestep, summarised over seeds."""
     keys = ["variant", "layer", "name", "timestep"]
     parts = [
         over_seeds(study["final"], keys, column).assign(source=source) for source, column in SOURCES.items()
@@ -35,9 +35,9 @@ def spread(study: Study, look: Look) -> Figure:
         for (variant, colour), marker in zip(
             colours(variants).items(), markers(variants).values(), strict=True
         ):
-            own = values[values["variant"] == variant]
+            rows = values[values["variant"] == variant]
             for layer, source in product(axes, SOURCES):
-                line = own[(own["layer"] == layer) & (own["source"] == source)]
+                line = rows[(rows["layer"] == layer) & (rows["source"] == source)]
                 style = "--" if source == "predicted" else "none"
                 shape = marker if source == "observed" else ("_" if len(line) == 1 else "")
                 axes[layer].errorbar(

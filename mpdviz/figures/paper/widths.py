@@ -17,7 +17,7 @@ def numbers(study: Study) -> pd.DataFrame:
 
 
 def widths(study: Study, look: Look) -> Figure:
-    """Draw the widths, a panel a layer; see `panels.over_epochs`."""
+    """Draw the widths, a panel a layer, a line a timestep."""
     return over_epochs(study, numbers(study), look, r"surrogate width $\kappa$ (potential)")
 
 
