@@ -16,7 +16,7 @@ import torch
 from mpdviz import networks
 from mpdviz.bench import pipeline, ranks, timing
 from mpdviz.bench.networks import Step, batch
-from mpdviz.kernels import backend
+from mpdviz.kernels import backends
 from mpdviz.system.memory import keep_large_buffers
 
 RECIPES = {"cifar10": ("resnet19", 2, 32, 45_000), "cifar10-dvs": ("vggsnn", 10, 48, 8_100)}
@@ -48,7 +48,7 @@ def _recipe(name: str) -> None:
     network, timesteps, side, samples = RECIPES[name]
     made = networks.build(network, timesteps=timesteps, num_classes=10).channels_last()
     x, y = batch(made, pipeline.BATCH, side, frames=network == "vggsnn")
-    step = Step(made, x, y, "eager" if backend.missing() else "compiled")
+    step = Step(made, x, y, "eager" if backends.missing() else "compiled")
     step()
     seconds = statistics.median(timing.alternate({"step": partial(step)}, 3)["step"]) / 1e3
     hours = seconds * (samples // pipeline.BATCH) / 3600

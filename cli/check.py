@@ -9,7 +9,7 @@ from mpdviz.errors import unknown_name
 
 from .options import takes
 from .output import console
-from .source import Source, record
+from .source import Source, prepared, record
 
 HELP = """Judge a trained network: starved or saturated layers, silent neurons, silent input, widths that
 do not fit. Exit code 1 if a check fails.
@@ -54,10 +54,8 @@ def check(
     from dataclasses import asdict
 
     from mpdviz.analysis.limits import Limits
-    from mpdviz.system.team import team
 
-    with team() as us:
-        recording = record(source, us, ready=lambda names, timesteps: None)
+    recording = record(source, prepared(source))
     if recording is None:
         return 0
     verdicts = recording.verdicts(Limits(**vars(limits)))

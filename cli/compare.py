@@ -1,25 +1,24 @@
 """`mpdviz compare`: checkpoints side by side, or strategies over seeds."""
 
-from dataclasses import dataclass, replace
+import re
+from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from mpdviz.errors import BadInput, unknown_name
 
 from .compared import print_accuracy, print_cross, print_sides
 from .options import takes
 from .output import FORMATS as ALL_FORMATS
-from .output import say
+from .output import say, tell
 from .settings import takes_settings
-from .source import Source, record
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from mpdviz.accumulations.layer import LayerAccumulation
-    from mpdviz.compare.plan import Comparison
+    from mpdviz.compare.results import Collected
 
 HELP = """Compare checkpoints over the same data, or strategies over seeds.
 
@@ -32,18 +31,8 @@ same data order, each in its own run folder under --out; then accuracies and pai
 strategy. Finished runs are skipped and interrupted ones continued: give the same command again."""
 
 FORMATS = ("table", "csv", "json")
-OF_CHECKPOINTS = (
-    "data",
-    "data_dir",
-    "strategy",
-    "decay",
-    "v_th",
-    "timesteps",
-    "batch_size",
-    "device",
-    "backend",
-)
-"""Settings that make sense for checkpoints too."""
+FIGURE_FORMATS = ("png", "pdf", "svg")
+MOST_SEEDS = 10_000
 
 
 @dataclass(frozen=True)
@@ -98,9 +87,9 @@ def compare(
         if settings or out is not None:
             name = "--out" if out is not None else f"--{next(iter(settings)).replace('_', '-')}"
             raise BadInput(f"{name} with --collect", "leave it out: the folder holds its settings")
-        from mpdviz.compare import plan
+        from mpdviz import compare as comparing
 
-        _collect(plan.read(training.collect), format_)
+        _print_collected(comparing.collect(training.collect), training.collect, format_)
         return 0
     return _train(training, settings, out, format_)
 
@@ -114,143 +103,105 @@ def _refuse(options: object, why: str, remedy: str) -> None:
 def _of_checkpoints(
     paths: list[Path], settings: dict[str, Any], observing: Observing, out: Path | None, format_: str
 ) -> None:
-    from mpdviz.analysis import sides as checkpoints
-    from mpdviz.system.files import make_folder, write_text
-    from mpdviz.system.team import team
+    from mpdviz import compare as comparing
+    from mpdviz import config
+    from mpdviz.inspection import Options
+    from mpdviz.system.files import make_folder
 
     figure_format = observing.figure_format or "png"
-    sources = _sources(paths, settings, observing)
-    if figure_format not in ("png", "pdf", "svg"):
-        raise BadInput(f"figure format {figure_format!r}", "choose one of: png, pdf, svg")
-
-    def ready(names: dict[int, str], timesteps: int) -> None:
-        if out is not None:
-            make_folder(out)
-
-    recordings = {}
-    with team() as us:
-        for label, source in sources.items():
-            recording = record(source, us, ready)
-            if recording is not None:
-                recordings[label] = recording.layers
-    if not recordings:
-        return
-    sides, cross = checkpoints.sides(recordings), checkpoints.cross(recordings)
-    if format_ == "table":
-        print_sides(sides)
-        print_cross(cross)
-    else:
-        ALL_FORMATS[format_](sides)
-    if cross["available_ratio"].isna().any():
-        say("note: widths that change with the data, and layers without finite potentials, are not crossed")
-    if out is None:
-        return
-    from mpdviz.figures.compared import compared, numbers
-    from mpdviz.figures.style import save
-
-    tables = {"layers": sides, "cross": cross, "compared": numbers(sides, cross)}
-    for name, table in tables.items():
-        write_text(out / f"{name}.csv", table.to_csv(index=False))
-        say(f"wrote {out / name}.csv")
-    say(f"wrote {save(compared(sides, cross), out / f'compared.{figure_format}')}")
-
-
-def _sources(paths: list[Path], settings: dict[str, Any], observing: Observing) -> dict[str, Source]:
-    """What to record of each checkpoint, by its label; each counts the widths of all besides."""
-    from mpdviz import checkpoint, config
-    from mpdviz.analysis.sides import check_alike
-    from mpdviz.api import load_recording
-
+    if figure_format not in FIGURE_FORMATS:
+        raise unknown_name("figure format", figure_format, FIGURE_FORMATS)
+    known = [field.name for field in fields(Options)]
     for name in settings:
-        if name not in OF_CHECKPOINTS:
-            raise BadInput(f"--{name.replace('_', '-')} is for training", "leave it out")
+        if name not in known:
+            raise BadInput(f"`{name}` is for training", "leave it out")
     checked = config.validate(settings, "options")
-    given = {name: getattr(checked, name) for name in settings}
-    labels = [path.stem for path in paths]
-    if len(set(labels)) < len(labels):
-        labels = [str(path) for path in paths]
-    if len(paths) < 2 or len(set(labels)) < len(labels):
-        raise BadInput("fewer than two different checkpoints", "give two or more to compare")
-    of_released = {name: given.get(name) for name in ("strategy", "timesteps", "decay", "v_th")}
-    facts: dict[str, dict[str, object]] = {}
-    kappas: dict[float, None] = {}
-    for label, path in zip(labels, paths, strict=True):
-        if path.suffix == ".npz":
-            layers = load_recording(path).layers
-            facts[label] = {"the number of layers": len(layers), "T": _timesteps(layers)}
-            kappas |= {kappa: None for layer in layers.values() for kappa in layer.info.kappa}
-            continue
-        loaded = checkpoint.load(path, **of_released)
-        network = loaded.network
-        facts[label] = {
-            "the number of layers": len(list(network.spiking_layers())),
-            "T": network.timesteps,
-            "the input's channels": network.in_channels,
-            "the number of classes": loaded.build["num_classes"],
-        }
-        if "data" not in given and loaded.config is not None:
-            facts[label]["their data (see --data)"] = loaded.config.data
-        kappas |= {row["kappa"]: None for row in network.widths()}
-    # A recording knows its potentials, not what the network takes and gives.
-    known = set.intersection(*(set(fact) for fact in facts.values()))
-    check_alike(
-        {label: {what: fact[what] for what in fact if what in known} for label, fact in facts.items()}
-    )
-    shared = {name: value for name, value in vars(observing).items() if name != "figure_format"}
-    options = given | {name: value for name, value in shared.items() if value is not None}
-    widths = ",".join(map(repr, kappas))
-    return {
-        label: Source(paths=[path])
-        if path.suffix == ".npz"
-        else Source(paths=[path], gradients=True, what_if=widths, **options)
-        for label, path in zip(labels, paths, strict=True)
+    options = {name: getattr(checked, name) for name in settings} | {
+        name: value for name, value in vars(observing).items() if name in known and value is not None
     }
-
-
-def _timesteps(layers: "Mapping[int, LayerAccumulation]") -> int:
-    return max(layer.info.timesteps for layer in layers.values())
+    ready = None if out is None else partial(make_folder, out)
+    sides = comparing.checkpoints(paths, ready=ready, **options)
+    if sides is None:
+        return
+    for note in sides.notes:
+        tell("", note)
+    if format_ == "table":
+        print_sides(sides.layers)
+        print_cross(sides.cross)
+    else:
+        ALL_FORMATS[format_](sides.layers)
+    if sides.cross["available_ratio"].isna().any():
+        say("note: widths that change with the data, and layers without finite potentials, are not crossed")
+    if out is not None:
+        for path in sides.write(out, figure_format):
+            say(f"wrote {escape(str(path))}")
 
 
 def _train(training: Training, settings: dict[str, Any], out: Path | None, format_: str) -> int:
     if training.strategies is None:
         raise BadInput("nothing to compare", "give checkpoints, or --strategies, --seeds and --out")
-    for option, value in (("--seeds", training.seeds), ("--out", out)):
-        if value is None:
-            raise BadInput(f"--strategies without {option}", f"give {option} too, e.g. --seeds 0-4 --out DIR")
-    jobs = 1 if training.jobs is None else training.jobs
-    if jobs < 1:
-        raise BadInput(f"--jobs {jobs}", "give at least 1")
-    from mpdviz import config
-    from mpdviz.compare import launch, plan
+    if training.seeds is None:
+        raise BadInput("--strategies without --seeds", "give --seeds too, e.g. --seeds 0-4 --out DIR")
+    if out is None:
+        raise BadInput("--strategies without --out", "give --out too, e.g. --seeds 0-4 --out DIR")
+    from mpdviz import compare as comparing
 
-    number, shards = plan.parse_shard(training.shard or "1/1")
-    strategies, seeds = plan.parse_strategies(training.strategies), plan.parse_seeds(str(training.seeds))
-    if training.recipe is not None:
-        settings = config.read_recipe(training.recipe) | settings
-    comparison = plan.plan(strategies, seeds, settings, Path(str(out)))
-    launch.check(comparison)
-    comparison.write()
-    runs = plan.shard(comparison.runs(), number, shards)
-    failures = launch.launch(runs, jobs, say)
+    number, shards = parse_shard(training.shard or "1/1")
+    collected = comparing.strategies(
+        [name.strip() for name in training.strategies.split(",")],
+        seeds=parse_seeds(training.seeds),
+        out=out,
+        jobs=1 if training.jobs is None else training.jobs,
+        shard=(number, shards),
+        on_event=lambda line: tell("", line),
+        recipe=training.recipe,
+        **settings,
+    )
     if shards > 1:
         say(f"shard {number} of {shards} is through; mpdviz compare --collect {out} brings all together")
-    elif len(failures) < len(runs):
-        _collect(comparison, format_)
-    return 1 if failures else 0
+    elif collected.any_finished:
+        _print_collected(collected, out, format_)
+    return 1 if collected.failures else 0
 
 
-def _collect(comparison: "Comparison", format_: str) -> None:
-    from mpdviz.compare.collect import collect
+def _print_collected(collected: "Collected", folder: Path, format_: str) -> None:
     from mpdviz.system.files import make_folder
 
-    collected = collect(comparison)
-    for path in collected.write(make_folder(comparison.folder)):
-        say(f"wrote {path}")
+    for path in collected.write(make_folder(folder)):
+        say(f"wrote {escape(str(path))}")
     if format_ == "table":
         print_accuracy(collected)
     else:
         ALL_FORMATS[format_](collected.summary())
     if collected.missing:
-        say(
-            f"missing, {len(collected.missing)} of {len(collected.runs)} runs: {', '.join(collected.missing)}"
-        )
+        runs = f"{len(collected.missing)} of {len(collected.runs)} runs"
+        say(f"missing, {runs}: {escape(', '.join(collected.missing))}")
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """Seeds written as `0-4` or `0,2,5`.
+
+    Raises:
+        BadInput: anything else.
+    """
+    seeds: list[int] = []
+    for part in text.split(","):
+        found = re.fullmatch(r"(\d{1,18})(?:-(\d{1,18}))?", part.strip(), re.ASCII)
+        low, high = (int(end or found[1]) for end in found.groups()) if found else (1, 0)
+        if not low <= high < low + MOST_SEEDS:
+            raise BadInput(f"--seeds {text!r}", "give seeds like 0-4 or 0,2,5")
+        seeds += range(low, high + 1)
+    return tuple(seeds)
+
+
+def parse_shard(text: str) -> tuple[int, int]:
+    """A shard written as `2/8`: the second of eight.
+
+    Raises:
+        BadInput: anything else.
+    """
+    found = re.fullmatch(r"(\d{1,9})/(\d{1,9})", text, re.ASCII)
+    number, shards = (int(part) for part in found.groups()) if found else (0, 0)
+    if not 1 <= number <= shards:
+        raise BadInput(f"--shard {text!r}", "give which of how many, like 2/8")
+    return number, shards

@@ -10,7 +10,7 @@ from .output import console
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mpdviz.compare.collect import Collected
+    from mpdviz.compare.results import Collected
 
 MOST_TIMESTEPS = 8
 """Timesteps beyond which a terminal gets their mean alone."""
@@ -49,7 +49,7 @@ def print_sides(sides: "pd.DataFrame") -> None:
 def print_cross(cross: "pd.DataFrame") -> None:
     """Each network's potentials under each one's widths, ratio by timestep and mean gain."""
     timesteps = sorted(cross["timestep"].unique())
-    shown = timesteps if len(timesteps) <= MOST_TIMESTEPS else []
+    columns = timesteps if len(timesteps) <= MOST_TIMESTEPS else []
     table = Table(
         box=None,
         padding=(0, 1),
@@ -60,14 +60,14 @@ def print_cross(cross: "pd.DataFrame") -> None:
     table.add_column("layer", justify="right")
     for text in ("potentials of", "widths of"):
         table.add_column(text, no_wrap=True)
-    for heading in (*(f"t={t}" for t in shown), "available", "gain"):
+    for heading in (*(f"t={t}" for t in columns), "available", "gain"):
         table.add_column(heading, justify="right", no_wrap=True)
     before: object = 0
     for (layer, potentials, widths), rows in cross.groupby(["layer", "potentials", "widths"], sort=False):
         if before not in (0, layer):
             table.add_section()
         ratios = rows["available_ratio"]
-        by_timestep = [_number(ratio, ".1%") for ratio in ratios] if shown else []
+        by_timestep = [_number(ratio, ".1%") for ratio in ratios] if columns else []
         means = (
             _number(ratios.mean(skipna=False), ".1%"),
             _number(rows["mean_gain"].mean(skipna=False), ".3f"),

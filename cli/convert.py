@@ -7,7 +7,7 @@ import typer
 
 from mpdviz.errors import BadInput
 
-from .output import say
+from .output import tell
 
 HELP = """Write a released checkpoint of the MPD-AGL reference (ResNet-19 or VGGSNN, LIF or PLIF) as one of
 mpdviz's.
@@ -34,8 +34,11 @@ def convert(
     if loaded.config is not None:
         raise BadInput(f"{released} is a checkpoint of mpdviz already", "use it as it is")
     make_folder(out.parent)
-    checkpoint.save(out, loaded.network, build=loaded.build, config=None, metrics=loaded.metrics)
+    checkpoint.save(
+        out, loaded.network, architecture=loaded.architecture, config=None, metrics=loaded.metrics
+    )
     if loaded.assumed:
-        taken = ", ".join(f"--{name.replace('_', '-')} {value}" for name, value in loaded.assumed.items())
-        say(f"taken, as {released} does not hold it: {taken}")
-    print(f"{out}: {loaded.build['name']}, {loaded.build['neuron']}, T={loaded.network.timesteps}")
+        taken = ", ".join(f"`{name}` {value}" for name, value in loaded.assumed.items())
+        tell("", f"taken, as {released} does not hold it: {taken}")
+    built = loaded.architecture
+    print(f"{out}: {built.name}, {built.neuron}, T={loaded.network.timesteps}")

@@ -10,7 +10,7 @@ from mpdviz.errors import BadInput, unknown_name
 from .options import takes
 from .output import FORMATS, console, print_table, say
 from .select import layer_numbers, timestep_numbers
-from .source import Source, record
+from .source import Source, prepared, record
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,18 +56,14 @@ def inspect(
     if save is not None and save.suffix != ".npz":
         raise BadInput(f"--save {save}", "give a name that ends in .npz")
 
-    from mpdviz.system.team import team
-
-    def ready(names: dict[int, str], timesteps: int) -> None:
-        _check_what_ifs(target_ratio, what_if_surrogate)
-        if layer is not None:
-            layer_numbers(layer, names)
-        if timestep is not None:
-            timestep_numbers(timestep, timesteps)
-        _make_folders(out, save)
-
-    with team() as us:
-        recording = record(source, us, ready)
+    inspection = prepared(source)
+    _check_what_ifs(target_ratio, what_if_surrogate)
+    if layer is not None:
+        layer_numbers(layer, inspection.names)
+    if timestep is not None:
+        timestep_numbers(timestep, inspection.timesteps)
+    _make_folders(out, save)
+    recording = record(source, inspection)
     if recording is None:
         return
     table = _select(_with_what_ifs(recording, target_ratio, what_if_surrogate), layer, timestep)

@@ -64,9 +64,9 @@ def _surrogates() -> Rows:
 
 
 def _backends() -> Rows:
-    from mpdviz.kernels import backend
+    from mpdviz.kernels import backends
 
-    return [("backend", "here"), *backend.describe().items()]
+    return [("backend", "here"), *backends.describe().items()]
 
 
 def _data() -> Rows:

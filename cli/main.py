@@ -1,6 +1,5 @@
 """The `mpdviz` command: its subcommands, and what becomes of errors."""
 
-import re
 import sys
 import warnings
 from typing import Any, TextIO
@@ -12,7 +11,7 @@ from mpdviz.errors import BadInput, MpdvizError, MpdvizWarning
 from mpdviz.system.rank import rank
 
 from . import bench, check, compare, convert, figures, inspect, listing, train
-from .output import say
+from .output import say, tell
 
 app = typer.Typer(
     name="mpdviz",
@@ -44,7 +43,7 @@ def run() -> None:
     except MpdvizError as error:
         # What ends a run ends it in every process of it; bad input may be one process's alone.
         if rank() == 0 or isinstance(error, BadInput):
-            say(f"[red]mpdviz:[/] {escape(spelled(str(error)))}")
+            tell("[red]mpdviz:[/]", str(error))
         status = error.exit_code
     except UsageError as error:
         if error.format_message():  # empty where no command was given: the help is on the screen then
@@ -68,18 +67,4 @@ def _show_warning(
     line: str | None = None,
 ) -> None:
     if issubclass(category, MpdvizWarning):  # libraries' own warnings are for us, not for users
-        say(f"[yellow]mpdviz:[/] {escape(spelled(str(message)))}")
-
-
-def spelled(text: str) -> str:
-    """A message of the library, its settings as options: `batch_size` becomes --batch-size.
-
-    What stands in backticks and is no option loses them.
-    """
-    names: dict[str, str] = {
-        parameter.name: parameter.opts[0]
-        for command in typer.main.get_command(app).commands.values()  # type: ignore[attr-defined]
-        for parameter in command.params
-        if parameter.param_type_name == "option"
-    }
-    return re.sub(r"`(\w+)`", lambda match: names.get(match[1], match[1]), text)
+        tell("[yellow]mpdviz:[/]", str(message))

@@ -1,11 +1,14 @@
 """Where things are printed: results on stdout, everything else on stderr; formats of the main table."""
 
 import json
+import re
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from mpdviz.errors import BadInput
@@ -63,6 +66,28 @@ def console(*, stderr: bool = False) -> Console:
 def say(text: str) -> None:
     """One line on stderr, rich markup allowed."""
     console(stderr=True).print(text)
+
+
+def tell(head: str, text: str) -> None:
+    """A message of the library on stderr, behind `head` (rich markup), its settings spelled as options."""
+    say(f"{head} {escape(spelled(text))}".lstrip())
+
+
+def spelled(text: str) -> str:
+    """A message of the library with its settings as options: `batch_size` becomes --batch-size.
+
+    What stands in backticks and is no option loses them.
+    """
+    from .main import app  # which imports this module
+
+    commands: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    names: dict[str, str] = {
+        parameter.name: parameter.opts[0]
+        for command in commands.values()
+        for parameter in command.params
+        if parameter.param_type_name == "option"
+    }
+    return re.sub(r"`(\w+)`", lambda match: names.get(match[1], match[1]), text)
 
 
 def print_table(frame: "pd.DataFrame", kind: str, *, full: bool = False) -> None:

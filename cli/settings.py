@@ -9,28 +9,30 @@ import typer
 from mpdviz.config import RunConfig
 
 
-def takes_settings(command: Callable[..., None]) -> Callable[..., None]:
+def takes_settings(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give `command` an option for each setting; it receives those that were given as `settings`.
 
     Values stay text here: `mpdviz.config.validate` turns them into numbers, with one kind of message for
     options and recipes alike.
     """
     parameters = inspect.signature(command).parameters.values()
-    own = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters if p.name != "settings"]
+    others = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters if p.name != "settings"]
 
-    def wrapper(**given: Any) -> None:
+    def wrapper(**given: Any) -> Any:
         settings = {name: given.pop(name) for name in RunConfig.model_fields}
-        command(settings={name: value for name, value in settings.items() if value is not None}, **given)
+        return command(
+            settings={name: value for name, value in settings.items() if value is not None}, **given
+        )
 
     wrapper.__doc__ = command.__doc__
     options = [_option(name) for name in RunConfig.model_fields]
-    wrapper.__signature__ = inspect.Signature([*options, *own])  # type: ignore[attr-defined]
+    wrapper.__signature__ = inspect.Signature([*options, *others])  # type: ignore[attr-defined]
     return wrapper
 
 
 def _option(name: str) -> inspect.Parameter:
     field = RunConfig.model_fields[name]
-    default = "" if field.default is None else f" (default: {_shown(field.default)})"
+    default = "" if field.default is None else f" (default: {_text(field.default)})"
     flag = "--" + name.replace("_", "-")
     declaration = f"{flag}/--no-{flag[2:]}" if field.annotation is bool else flag
     kind: Any = bool if field.annotation is bool else str
@@ -51,7 +53,7 @@ def _option(name: str) -> inspect.Parameter:
     )
 
 
-def _shown(default: object) -> str:
+def _text(default: object) -> str:
     return {True: "on", False: "off"}[default] if isinstance(default, bool) else str(default)
 
 

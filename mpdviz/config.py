@@ -61,7 +61,7 @@ class RunConfig(BaseModel):
         description="steps between saves of last.pt (default: after every epoch alone)",
         json_schema_extra=LOG,
     )
-    log: Literal["tensorboard"] | None = Field(
+    log: str | None = Field(
         None,
         description="also log to RUN/tensorboard, for `tensorboard --logdir`: tensorboard",
         json_schema_extra=LOG,

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mpdviz.errors import BadInput
-from mpdviz.system.team import gather
+from mpdviz.system.team import all_gather
 
 
 class _TDBatchNorm(nn.Module):
@@ -137,7 +137,8 @@ class _OverRanks(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float
     ) -> tuple[Tensor, Tensor, Tensor]:
-        means, variances = gather(torch.stack(torch.batch_norm_update_stats(x, None, None, 0.0))).unbind(1)
+        own = torch.stack(torch.batch_norm_update_stats(x, None, None, 0.0))
+        means, variances = all_gather(own).unbind(1)
         mean = means.mean(0)
         variance = (variances + (means - mean).square()).mean(0)
         ctx.eps = eps

@@ -12,7 +12,7 @@ from torch import Tensor
 from mpdviz import networks
 from mpdviz.bench import timing
 from mpdviz.bench.plain import plain_build
-from mpdviz.kernels import backend
+from mpdviz.kernels import backends
 from mpdviz.networks.base import SpikingNetwork
 from mpdviz.system.memory import keep_large_buffers
 
@@ -45,7 +45,7 @@ class Step:
     def __call__(self) -> float:
         """Run it; the loss."""
         autocast = torch.autocast(self.x.device.type, torch.bfloat16) if self.bf16 else nullcontext()
-        with backend.using(self.on):
+        with backends.using(self.on):
             with autocast:
                 logits = self.network(self.x).mean(0)
             loss = F.cross_entropy(logits.float(), self.y)
@@ -75,7 +75,7 @@ def steps(
         return copy.deepcopy(made).channels_last()  # as in training
 
     contenders = {"plain": Step(plain_build(made), x, y), "eager": Step(ours(), x, y)}
-    best = "eager" if backend.missing() else "compiled"
+    best = "eager" if backends.missing() else "compiled"
     contenders[best] = Step(ours(), x, y, best)
     if bf16:
         contenders[f"{best} bf16"] = Step(ours(), x, y, best, bf16=True)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from mpdviz.bench import peers, timing
 from mpdviz.bench.plain import PlainLIF
-from mpdviz.kernels import backend
+from mpdviz.kernels import backends
 from mpdviz.neurons import LIF
 from mpdviz.system.memory import keep_large_buffers
 
@@ -52,7 +52,7 @@ def measure(shape: Sequence[int], repeats: int) -> dict[str, list[float]]:
     torch.manual_seed(0)
     current, grad = torch.randn(*shape), torch.randn(*shape)
     neurons: dict[str, Callable[[Tensor], Tensor]] = {"plain": PlainLIF(DECAY, V_TH), "eager": on("eager")}
-    if backend.missing() is None:
+    if backends.missing() is None:
         neurons["compiled"] = on("compiled")
     others = peers.installed(DECAY, V_TH)
     for _ in range(2):  # the check is the warm-up
@@ -71,7 +71,7 @@ def on(name: str) -> Callable[[Tensor], Tensor]:
     lif = LIF(DECAY, V_TH)
 
     def run(current: Tensor) -> Tensor:
-        with backend.using(name):
+        with backends.using(name):
             spikes: Tensor = lif(current)
         return spikes
 

@@ -11,10 +11,10 @@ from mpdviz import data, networks
 from mpdviz.bench import timing
 from mpdviz.bench.networks import Step
 from mpdviz.data import Dataset, Split
-from mpdviz.data.augment import chosen
+from mpdviz.data.augment import with_augmentation
 from mpdviz.data.cifar import cropped_and_flipped
 from mpdviz.data.cifar10_dvs import flipped_and_rolled
-from mpdviz.kernels import backend
+from mpdviz.kernels import backends
 from mpdviz.system.memory import keep_large_buffers
 
 BATCH = 100
@@ -35,8 +35,8 @@ def images() -> dict[str, Dataset]:
     return {
         "as stored": bare,
         "crop, flip": own,
-        "+ AutoAugment": chosen(own, own=True, auto=True, cutout=None),
-        "+ cutout": chosen(own, own=True, auto=True, cutout=16),
+        "+ AutoAugment": with_augmentation(own, own=True, auto=True, cutout=None),
+        "+ cutout": with_augmentation(own, own=True, auto=True, cutout=16),
     }
 
 
@@ -64,7 +64,7 @@ def compare(case: str, name: str, datasets: dict[str, Dataset], repeats: int) ->
         **SLIM[name],
     )
     x, y = next(data.batches(first, "train", BATCH))
-    step = Step(made.channels_last(), x, y, "eager" if backend.missing() else "compiled")
+    step = Step(made.channels_last(), x, y, "eager" if backends.missing() else "compiled")
     sources = {label: _batches(dataset) for label, dataset in datasets.items()}
     runs = {f"slim {name}": partial(step)} | {
         label: partial(next, source) for label, source in sources.items()

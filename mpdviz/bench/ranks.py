@@ -1,8 +1,7 @@
-"""Two processes against one, on the same batches: what `--devices 2` brings on the cores of this machine."""
+"""Two processes against one, on the same batches: what `devices=2` brings on the cores of this machine."""
 
 import os
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -10,12 +9,19 @@ import numpy as np
 import pandas as pd
 
 from mpdviz.bench import timing
+from mpdviz.config import validate
+from mpdviz.training import command
 
 SAMPLES = 1250
 """Of which 1,000 train, ten steps an epoch."""
-SETTINGS = (
-    "--model resnet19 --encode-channels 16 --planes 16,32,64 --timesteps 2 --batch-size 100 --backend eager"
-)
+SETTINGS = {
+    "model": "resnet19",
+    "encode_channels": 16,
+    "planes": (16, 32, 64),
+    "timesteps": 2,
+    "batch_size": 100,
+    "backend": "eager",
+}
 CORES = 2
 
 
@@ -40,9 +46,9 @@ def compare(epochs: int) -> list[timing.Row]:
 def _step_times(folder: Path, devices: int, epochs: int) -> list[float]:
     """Milliseconds a step, the mean of each epoch."""
     out = folder / str(devices)
-    wanted = ["--data", f"npz:{folder / 'noise.npz'}", "--epochs", str(epochs + 1), "--out", str(out)]
+    wanted = {"data": f"npz:{folder / 'noise.npz'}", "epochs": epochs + 1, "devices": devices}
     subprocess.run(
-        [sys.executable, "-m", "mpdviz.cli", "train", *SETTINGS.split(), *wanted, "--devices", str(devices)],
+        command(validate(SETTINGS | wanted), out),
         check=True,
         capture_output=True,
         env={**os.environ, "OMP_NUM_THREADS": str(CORES // devices)},

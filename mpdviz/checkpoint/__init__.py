@@ -38,7 +38,7 @@ def load(
     """
     path = Path(path)
     if timesteps is not None and timesteps < 1:
-        raise BadInput(f"timesteps={timesteps}", "give at least 1")
+        raise BadInput(f"`timesteps` {timesteps}", "give at least 1")
     content = read_archive(path)
     given = {"strategy": strategy, "timesteps": timesteps, "decay": decay, "v_th": v_th}
     given = {option: value for option, value in given.items() if value is not None}

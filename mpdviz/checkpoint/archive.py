@@ -86,7 +86,7 @@ def fill(network: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
         if bad:
             raise NotFinite(
                 f"{path}: {bad} of {tensor.numel()} values of {name!r} are NaN or infinite",
-                "use an earlier checkpoint of that run; a lower --lr may keep the next one finite",
+                "use an earlier checkpoint of that run; a lower `lr` may keep the next one finite",
             )
     network.load_state_dict(dict(state))
     network.eval()

@@ -5,10 +5,11 @@ No classes are in it, so `weights_only=True` loads it:
     format    "mpdviz"
     version   1
     config    the run's settings (`RunConfig`, JSON types); empty for a converted released file
-    network   arguments of `networks.build` that rebuild the network
+    network   `NetworkConfig.to_dict()` of the network
     state     its state dict
     neurons   name -> kind, decay, v_th of every neuron layer, in execution order, as saved
     metrics   e.g. val_accuracy, test_accuracy (fractions), epoch
+    stage     epochs finished and share of all steps done, which strategies may ask for
     training  optimizer, scheduler and position, in `last.pt` only
 """
 
@@ -20,11 +21,10 @@ from typing import Any
 
 import torch
 
-from mpdviz import networks
 from mpdviz.checkpoint.archive import fill
 from mpdviz.config import RunConfig, validate
 from mpdviz.errors import BadInput
-from mpdviz.networks.base import SpikingNetwork
+from mpdviz.networks import NetworkConfig, SpikingNetwork
 from mpdviz.system.files import write_atomically
 
 FORMAT, VERSION = "mpdviz", 1
@@ -36,8 +36,8 @@ class Checkpoint:
 
     path: Path
     network: SpikingNetwork
-    build: dict[str, Any]
-    """Arguments of `networks.build` that made the network."""
+    architecture: NetworkConfig
+    """What made the network."""
     config: RunConfig | None
     """Settings of the run that trained it; a released file does not know them."""
     metrics: dict[str, float]
@@ -50,7 +50,7 @@ def save(
     path: Path,
     network: SpikingNetwork,
     *,
-    build: Mapping[str, Any],
+    architecture: NetworkConfig,
     config: RunConfig | None,
     metrics: Mapping[str, float],
     training: Mapping[str, Any] | None = None,
@@ -60,7 +60,7 @@ def save(
     Args:
         path: file to write or replace.
         network: whose state is saved.
-        build: arguments of `networks.build` that make such a network.
+        architecture: what makes such a network.
         config: settings of the run; None of a network that was trained elsewhere.
         metrics: plain numbers to keep with it.
         training: optimizer state and position, for a checkpoint to resume from.
@@ -72,7 +72,7 @@ def save(
         "format": FORMAT,
         "version": VERSION,
         "config": {} if config is None else config.model_dump(mode="json"),
-        "network": {key: list(value) if isinstance(value, tuple) else value for key, value in build.items()},
+        "network": architecture.to_dict(),
         "state": network.state_dict(),
         "neurons": {
             name: {
@@ -83,6 +83,7 @@ def save(
             for name, layer in network.spiking_layers()
         },
         "metrics": dict(metrics),
+        "stage": list(network.stage),
     }
     if training is not None:
         content["training"] = dict(training)
@@ -103,29 +104,37 @@ def restore(path: Path, content: dict[str, Any], given: dict[str, Any]) -> Check
             f"checkpoint {path} has format version {content.get('version')}, this mpdviz reads {VERSION}",
             "update mpdviz",
         )
-    fixed = [f"--{option.replace('_', '-')}" for option in given if option != "timesteps"]
+    fixed = [f"`{option}`" for option in given if option != "timesteps"]
     if fixed:
         raise BadInput(f"checkpoint {path} knows its own {fixed[0]}", f"leave {', '.join(fixed)} out")
     parts: dict[str, Any] = {part: content.get(part) for part in ("config", "network", "state", "metrics")}
     for part, value in parts.items():
         if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
             raise BadInput(f"checkpoint {path} lacks its part {part!r}", "make it again")
-    build, state, metrics = parts["network"], parts["state"], parts["metrics"]
     config = validate(parts["config"], f"checkpoint {path}") if parts["config"] else None
-    network = build_network(build, path)
-    fill(network, state, path)
+    architecture, network = build_network(parts["network"], path)
+    fill(network, parts["state"], path)
+    network.stage = _stage(content.get("stage", [0, 0.0]), path)
     network.timesteps = given.get("timesteps", network.timesteps)
-    return Checkpoint(path, network, build, config, metrics, content.get("training"))
+    return Checkpoint(path, network, architecture, config, parts["metrics"], content.get("training"))
 
 
-def build_network(build: Mapping[str, Any], path: Path) -> SpikingNetwork:
-    """The network that the file at `path` describes, whatever torch's random numbers are.
+def build_network(settings: Mapping[str, Any], path: Path) -> tuple[NetworkConfig, SpikingNetwork]:
+    """The network that the file at `path` describes by `settings`, whatever torch's random numbers are.
 
     Raises:
         BadInput: it describes none.
     """
     with torch.random.fork_rng(devices=[]):
         try:
-            return networks.build(**build)
+            architecture = NetworkConfig.of(settings)
+            return architecture, architecture.build()
         except (BadInput, TypeError, ValueError, AttributeError, RuntimeError, LookupError) as error:
             raise BadInput(f"{path} describes no network: {error}", "make it again") from None
+
+
+def _stage(stage: Any, path: Path) -> tuple[int, float]:
+    match stage:
+        case [int(epoch), float(progress)] if epoch >= 0 and 0 <= progress <= 1:
+            return epoch, progress
+    raise BadInput(f"checkpoint {path}: stage {stage!r}", "make it again")

@@ -155,15 +155,14 @@ def restore(path: Path, content: dict[str, Any], given: dict[str, Any]) -> Check
     assumed = DEFAULTS | {"timesteps": TIMESTEPS[known["name"]]}
     if known["neuron"] == "plif":
         if "decay" in given:
-            raise BadInput(f"{path} holds learned decays (PLIF)", "leave --decay out")
+            raise BadInput(f"{path} holds learned decays (PLIF)", "leave `decay` out")
         del assumed["decay"]
-    build = assumed | known | given
-    network = build_network(build, path)
+    architecture, network = build_network(assumed | known | given, path)
     fill(network, state, path)
     return Checkpoint(
         path,
         network,
-        build,
+        architecture,
         None,
         {"test_accuracy": best / 100} if isinstance(best, int | float) else {},
         assumed={option: value for option, value in assumed.items() if option not in given},

@@ -1,1 +1,112 @@
-"""Many runs or checkpoints side by side: plan, launch, collect, paired statistics, cross what-if."""
+"""Many runs or checkpoints side by side: plan, train, collect, paired statistics, cross what-if."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mpdviz.config import read_recipe
+from mpdviz.errors import BadInput
+from mpdviz.runs.reading import is_finished
+
+if TYPE_CHECKING:
+    from mpdviz.compare.results import Collected
+    from mpdviz.compare.side_by_side import Sides
+
+__all__ = ["checkpoints", "collect", "strategies"]
+
+
+def strategies(
+    names: Sequence[str],
+    *,
+    seeds: Sequence[int],
+    out: str | Path,
+    jobs: int = 1,
+    shard: tuple[int, int] | None = None,
+    executor: str = "local",
+    on_event: Callable[[str], object] = print,
+    recipe: str | Path | None = None,
+    **settings: Any,
+) -> "Collected":
+    """Train every strategy at every seed, from the same initial weights and in the same data order.
+
+    Each run has a run folder under `out`. Finished runs are left alone and interrupted ones continued, and
+    strategies and seeds may join a comparison that is there already.
+
+    Args:
+        names: strategies like `fixed:kappa=2.5`; the first is the one that the others are compared with.
+        seeds: of every strategy.
+        out: the comparison's folder, created where needed.
+        jobs: runs side by side; results depend on it in their last bits.
+        shard: only every n-th run, from the m-th on: `(m, n)`, for one machine of n.
+        executor: where the runs are trained, a name among `executors.EXECUTORS`.
+        on_event: called with a line whenever a run starts, ends or is skipped.
+        recipe: TOML file of settings, or a name among `config.recipes()`; `settings` override it.
+        settings: of every run, any of `config.RunConfig` but strategy and seed.
+
+    Returns:
+        Runs, accuracies, paired differences, and which runs are missing or failed.
+
+    Raises:
+        BadInput: an unknown strategy or setting, something that would stop every run, or `out` holds anything
+            but a comparison with these settings.
+        Interrupted: stopped by a signal; the runs under way have saved their state.
+    """
+    from mpdviz.compare import plan
+    from mpdviz.compare.executors import EXECUTORS
+    from mpdviz.compare.results import read_results
+
+    number, shards = shard or (1, 1)
+    if jobs < 1:
+        raise BadInput(f"`jobs` {jobs}", "give at least 1")
+    if not 1 <= number <= shards:
+        raise BadInput(f"`shard` {number} of {shards}", "give which of how many, like (2, 8)")
+    train = EXECUTORS.find(executor)()
+    recipe_settings = {} if recipe is None else read_recipe(Path(recipe))
+    comparison = plan.plan(names, seeds, recipe_settings | settings, Path(out))
+    plan.check(comparison)
+    comparison.write()
+    runs = plan.shard(comparison.runs(), number, shards)
+    waiting = [run for run in runs if not is_finished(run.folder)]
+    if len(waiting) < len(runs):
+        on_event(f"{len(runs) - len(waiting)} of {len(runs)} runs are finished already")
+    return read_results(comparison, train.run(waiting, jobs, on_event))
+
+
+def collect(folder: str | Path) -> "Collected":
+    """Read the results of every run of a comparison.
+
+    Raises:
+        BadInput: `folder` holds no comparison or no finished run, a run was made with other settings than the
+            comparison's (data, T, ...), or runs of one seed did not start from the same weights.
+    """
+    from mpdviz.compare import plan
+    from mpdviz.compare.results import read_results
+
+    collected = read_results(plan.read(Path(folder)))
+    if not collected.any_finished:
+        raise BadInput(f"{folder} holds no finished run", "compare the same `strategies` again to train them")
+    return collected
+
+
+def checkpoints(
+    paths: Sequence[str | Path], *, ready: Callable[[], object] | None = None, **options: Any
+) -> "Sides | None":
+    """Record checkpoints over the same data, and lay their layers side by side.
+
+    Args:
+        paths: two or more checkpoints or run folders, or recordings (.npz) made over the same data and with
+            the widths of the others as what-ifs; the first is the one to compare with.
+        ready: called before each recording, once everything about it is known to fit.
+        options: of `mpdviz.inspect`: which data (`data`, `split`, `limit`, ...), what a released file does
+            not say (`strategy`, `decay`, ...), and how (`batch_size`, `mode`, `device`, `backend`).
+
+    Returns:
+        Tables, and the recordings they are of; None for a process that does not lead under torchrun.
+
+    Raises:
+        BadInput: fewer than two, networks of other layers, T, channels, classes or data, or anything that
+            `mpdviz.inspect` refuses.
+    """
+    from mpdviz.compare.side_by_side import side_by_side
+
+    return side_by_side([Path(path) for path in paths], ready, options)

@@ -5,11 +5,9 @@ A comparison's folder:
 comparison.toml            its settings, strategies and seeds
 runs/STRATEGY/seed-N/      a run folder for each
 logs/STRATEGY-seed-N.log   what the run said
-runs.csv, accuracy.csv, differences.csv    what came out, see `collect`
+runs.csv, accuracy.csv, differences.csv    what came out, see `results`
 """
 
-import re
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,19 +15,19 @@ from typing import Any, TypeVar
 
 import tomli_w
 
+from mpdviz import data
 from mpdviz import strategies as registry
-from mpdviz.config import RunConfig, validate
+from mpdviz.config import RunConfig, differences, validate
 from mpdviz.errors import BadInput
-from mpdviz.runs.folder import RunFolder
+from mpdviz.runs.folder import COMPARISON, RunFolder, run_of_comparison, slug
+from mpdviz.runs.reading import read_comparison
+from mpdviz.system.devices import pick_device
 from mpdviz.system.files import exists, make_folder, write_text
+from mpdviz.training.fresh import architecture
+from mpdviz.training.sinks import SINKS
 
 VARIED = ("strategy", "seed")
-"""Settings in which the runs of a comparison differ."""
-MACHINE = ("device", "devices", "backend", "compile", "data_dir", "record_every", "save_every", "log")
-"""Settings of where and how a run is computed and watched, in which they may differ."""
-MOST_SEEDS = 10_000
-FILE = "comparison.toml"
-"""What makes a folder one of a comparison."""
+"""Settings in which the runs of a comparison differ; those of role `machine` and `log` may too."""
 
 Item = TypeVar("Item")
 
@@ -65,15 +63,14 @@ class Comparison:
 
     def _run(self, strategy: str, seed: int) -> Planned:
         config = validate(self.settings | {"strategy": strategy, "seed": seed})
-        name = slug(strategy)
-        folder = RunFolder(self.folder / "runs" / name / f"seed-{seed}")
-        return Planned(config, folder, self.folder / "logs" / f"{name}-seed-{seed}.log")
+        folder = RunFolder(run_of_comparison(self.folder, strategy, seed))
+        return Planned(config, folder, self.folder / "logs" / f"{slug(strategy)}-seed-{seed}.log")
 
     def write(self) -> None:
         """Keep the comparison in its folder."""
         make_folder(self.folder)
         content = {"strategies": list(self.strategies), "seeds": list(self.seeds)}
-        write_text(self.folder / FILE, tomli_w.dumps({**content, "settings": self.settings}))
+        write_text(self.folder / COMPARISON, tomli_w.dumps({**content, "settings": self.settings}))
 
 
 def plan(
@@ -90,25 +87,29 @@ def plan(
     Raises:
         BadInput: an unknown strategy or setting, or `out` holds anything but a comparison with these.
     """
+    for what, items in (("strategies", strategies), ("seeds", seeds)):
+        if not items or len(set(items)) < len(items):
+            told_items = ",".join(map(str, items))
+            raise BadInput(f"`{what}` {told_items!r} names one twice or none", "name each once")
     for name in strategies:
         registry.get(name)
     for name in VARIED:
         if name in settings:
-            raise BadInput(f"--{name} in a comparison", "leave it out; give --strategies and --seeds")
+            raise BadInput(f"`{name}` in a comparison", "leave it out; give `strategies` and `seeds`")
     config = validate(dict(settings))
     made = Comparison(out, tuple(strategies), tuple(seeds), _shared(config))
     if not exists(out):
         return made
-    if not exists(out / FILE):
+    if not exists(out / COMPARISON):
         if not out.is_dir() or any(out.iterdir()):
-            raise BadInput(f"{out} holds something that is no comparison", "choose another --out")
+            raise BadInput(f"{out} holds something that is no comparison", "choose another `out`")
         return made
     before = read(out)
-    changed = differences(validate(before.settings), config)
+    changed = differences(validate(before.settings), config, but=VARIED)
     if changed:
         raise BadInput(
-            f"{out} holds a comparison with other settings: {changed}",
-            "give the same settings, or choose another --out",
+            f"{out} holds a comparison with other settings: {told(changed)}",
+            "give the same settings, or choose another `out`",
         )
     # Joining others, strategies go behind: what is compared with stays, unless the whole list is given anew.
     anew = set(before.strategies) <= set(strategies)
@@ -122,69 +123,30 @@ def read(folder: Path) -> Comparison:
     Raises:
         BadInput: it holds none, or its file is damaged.
     """
-    path = folder / FILE
-    remedy = "give the --out of `mpdviz compare --strategies ...`"
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-        settings = dict(content["settings"])
-        strategies = tuple(str(name) for name in content["strategies"])
-        seeds = tuple(int(seed) for seed in content["seeds"])
-    except OSError as error:
-        raise BadInput(f"{folder} holds no comparison ({path.name}: {error.strerror})", remedy) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
-        raise BadInput(f"{path} is damaged ({error})", remedy) from None
-    return Comparison(folder, strategies, seeds, settings)
+    content = read_comparison(folder)
+    return Comparison(folder, tuple(content["strategies"]), tuple(content["seeds"]), content["settings"])
 
 
-def differences(one: RunConfig, other: RunConfig) -> str:
-    """Settings in which two runs of one comparison must not differ but do, in words; empty if alike."""
-    first, second = one.model_dump(mode="json"), other.model_dump(mode="json")
-    unlike = [name for name in first if name not in (*VARIED, *MACHINE) and first[name] != second[name]]
-    return ", ".join(f"{name} {first[name]} and {second[name]}" for name in unlike)
+def told(changed: Mapping[str, tuple[Any, Any]]) -> str:
+    """Settings that differ, as of `config.differences`, in words."""
+    return ", ".join(f"{name} {one} and {other}" for name, (one, other) in changed.items())
 
 
-def slug(strategy: str) -> str:
-    """A strategy as the name of a folder."""
-    return re.sub(r"[^\w.=-]+", "-", strategy)
-
-
-def parse_strategies(text: str) -> tuple[str, ...]:
-    """Strategies written as `fixed:kappa=2.5,mpd-agl`.
+def check(comparison: Comparison) -> None:
+    """Find out before anything is started whether the runs can be: data, sizes, device, network, log.
 
     Raises:
-        BadInput: none, or one twice.
+        BadInput: whatever would stop every run of a strategy.
     """
-    names = tuple(name.strip() for name in text.split(","))
-    return _each_once("--strategies", text, names, "give names like fixed,mpd-agl")
-
-
-def parse_seeds(text: str) -> tuple[int, ...]:
-    """Seeds written as `0-4` or `0,2,5`.
-
-    Raises:
-        BadInput: anything else.
-    """
-    seeds: list[int] = []
-    for part in text.split(","):
-        found = re.fullmatch(r"(\d{1,18})(?:-(\d{1,18}))?", part.strip(), re.ASCII)
-        low, high = (int(end or found[1]) for end in found.groups()) if found else (1, 0)
-        if not low <= high < low + MOST_SEEDS:
-            raise BadInput(f"--seeds {text!r}", "give seeds like 0-4 or 0,2,5")
-        seeds += range(low, high + 1)
-    return _each_once("--seeds", text, tuple(seeds), "give seeds like 0-4 or 0,2,5")
-
-
-def parse_shard(text: str) -> tuple[int, int]:
-    """A shard written as `2/8`: the second of eight.
-
-    Raises:
-        BadInput: anything else.
-    """
-    found = re.fullmatch(r"(\d{1,9})/(\d{1,9})", text, re.ASCII)
-    number, shards = (int(part) for part in found.groups()) if found else (0, 0)
-    if not 1 <= number <= shards:
-        raise BadInput(f"--shard {text!r}", "give which of how many, like 2/8")
-    return number, shards
+    configs = [run.config for run in comparison.runs()[: len(comparison.strategies)]]
+    first = configs[0]
+    if first.log is not None:
+        SINKS.find(first.log).require()
+    pick_device(first.device)
+    dataset = data.load(first.data, timesteps=first.timesteps, data_dir=first.data_dir)
+    dataset.check_trainable(first.batch_size, first.timesteps)
+    for config in configs:
+        architecture(config, dataset).build()
 
 
 def shard(runs: Sequence[Planned], number: int, shards: int) -> list[Planned]:
@@ -199,9 +161,3 @@ def _shared(config: RunConfig) -> dict[str, Any]:
 
 def _union(first: Iterable[Item], then: Iterable[Item]) -> tuple[Item, ...]:
     return tuple(dict.fromkeys([*first, *then]))
-
-
-def _each_once(option: str, text: str, items: tuple[Item, ...], remedy: str) -> tuple[Item, ...]:
-    if len(set(items)) < len(items) or "" in items:
-        raise BadInput(f"{option} {text!r} names one twice or none", remedy)
-    return items

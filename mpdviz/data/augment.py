@@ -19,7 +19,7 @@ Augmentation = Callable[[Tensor, torch.Generator], Tensor]
 """A random change of images `[N, C, H, W]` in raw units."""
 
 
-def chosen(dataset: Dataset, *, own: bool, auto: bool, cutout: int | None) -> Dataset:
+def with_augmentation(dataset: Dataset, *, own: bool, auto: bool, cutout: int | None) -> Dataset:
     """The data set with the augmentation that a run asks for, one step after the other.
 
     Args:
@@ -37,7 +37,8 @@ def chosen(dataset: Dataset, *, own: bool, auto: bool, cutout: int | None) -> Da
     photographs = dataset.train.x.dtype == torch.uint8 and dataset.channels == 3 and not dataset.frames
     for option, wanted in (("auto_augment", auto), ("cutout", cutout is not None)):
         if wanted and not photographs:
-            raise BadInput(f"{option} for {dataset.name}", "it is for colour images of 8 bits; leave it out")
+            remedy = "it is for colour images of 8 bits; leave it out"
+            raise BadInput(f"`{option}` for {dataset.name}", remedy)
     if auto:
         steps.append(auto_augment)
     if cutout is not None:

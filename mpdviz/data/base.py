@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -106,12 +107,12 @@ class Dataset:
             raise BadInput(
                 f"batch size {batch_size} is larger than the {len(self.train)} training samples of "
                 f"{self.name}",
-                "lower --batch-size",
+                "lower `batch_size`",
             )
         if batch_size * timesteps == 1:
             raise BadInput(
                 "batch norm in training gets one single value per channel",
-                "raise --batch-size or --timesteps",
+                "raise `batch_size` or `timesteps`",
             )
         for split in ("val", "test"):
             if not len(self.split(split)):
@@ -126,6 +127,20 @@ class Dataset:
             test=self.test.to(device),
             file_order=None if self.file_order is None else self.file_order.to(device),
         )
+
+
+@dataclass(frozen=True)
+class NamedData:
+    """A data set that has a name: what is registered, here or as an entry point of the group `mpdviz.data`.
+
+    Attributes:
+        description: what it is, in one line.
+        load: given the wanted frames T and the folder of the files, either of which may be None and of no
+            concern to it, the data set; the same splits at every call.
+    """
+
+    description: str
+    load: Callable[[int | None, Path | None], Dataset]
 
 
 def batches(

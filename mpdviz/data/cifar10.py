@@ -1,7 +1,8 @@
 """`cifar10`: 60,000 colour photographs of 10 kinds of things (Krizhevsky 2009)."""
 
 from mpdviz.data.archives import Archive
-from mpdviz.data.cifar import Cifar
+from mpdviz.data.base import NamedData
+from mpdviz.data.cifar import Cifar, load
 
 CIFAR10 = Cifar(
     name="cifar10",
@@ -17,4 +18,8 @@ CIFAR10 = Cifar(
     classes=10,
     mean=(0.4914, 0.4822, 0.4465),  # those that the field's recipes quote
     std=(0.2023, 0.1994, 0.2010),
+)
+
+NAMED = NamedData(
+    "60,000 colour photographs, 32x32; 10 classes", lambda timesteps, data_dir: load(CIFAR10, data_dir)
 )

@@ -1,7 +1,8 @@
 """`cifar100`: 60,000 colour photographs of 100 kinds of things (Krizhevsky 2009), by their fine labels."""
 
 from mpdviz.data.archives import Archive
-from mpdviz.data.cifar import Cifar
+from mpdviz.data.base import NamedData
+from mpdviz.data.cifar import Cifar, load
 
 CIFAR100 = Cifar(
     name="cifar100",
@@ -17,4 +18,8 @@ CIFAR100 = Cifar(
     classes=100,
     mean=(0.5071, 0.4867, 0.4408),
     std=(0.2675, 0.2565, 0.2761),
+)
+
+NAMED = NamedData(
+    "60,000 colour photographs, 32x32; 100 classes", lambda timesteps, data_dir: load(CIFAR100, data_dir)
 )

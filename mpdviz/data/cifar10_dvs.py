@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from mpdviz.data import dvs_events, dvs_frames
-from mpdviz.data.base import Dataset
+from mpdviz.data.base import Dataset, NamedData
 from mpdviz.data.splits import stratified
 from mpdviz.errors import BadInput
 
@@ -59,6 +59,12 @@ def load(data_dir: Path | None, timesteps: int | None = None) -> Dataset:
         frames=True,
         augment=flipped_and_rolled,
     )
+
+
+NAMED = NamedData(
+    "10,000 recordings of an event camera, as frames or event files; needs data_dir",
+    lambda timesteps, data_dir: load(data_dir, timesteps),
+)
 
 
 def flipped_and_rolled(x: Tensor, generator: torch.Generator) -> Tensor:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from mpdviz.data.augment import random_shift
-from mpdviz.data.base import Dataset, Split
+from mpdviz.data.base import Dataset, NamedData, Split
 from mpdviz.data.splits import stratified
 
 SPLIT_SEED = 1797
@@ -40,6 +40,9 @@ def load() -> Dataset:
         std=(values.std(correction=0).item(),),
         augment=_shifted,
     )
+
+
+NAMED = NamedData("1797 handwritten digits, 8x8, built in; 10 classes", lambda timesteps, data_dir: load())
 
 
 def _shifted(x: Tensor, generator: torch.Generator) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mpdviz.data import digits
-from mpdviz.data.base import Dataset, Split
+from mpdviz.data.base import Dataset, NamedData, Split
 from mpdviz.errors import BadInput
 
 MOTION_SEED = 2015
@@ -54,6 +54,11 @@ def load(timesteps: int | None = None) -> Dataset:
     random = np.random.RandomState(MOTION_SEED)  # legacy, since its stream never changes
     train, val, test = (_film(part, frames, random) for part in (still.train, still.val, still.test))
     return Dataset("digits-dvs", train, val, test, classes=still.classes, frames=True)
+
+
+NAMED = NamedData(
+    "the same digits as 16x16 ON/OFF event frames of a saccade", lambda timesteps, data_dir: load(timesteps)
+)
 
 
 def _film(still: Split, frames: int, random: np.random.RandomState) -> Split:

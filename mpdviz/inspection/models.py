@@ -4,16 +4,20 @@ import importlib
 import sys
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from mpdviz import checkpoint
+from mpdviz import checkpoint, data
+from mpdviz.api import Recording, record
+from mpdviz.data import Dataset
 from mpdviz.errors import BadInput
+from mpdviz.inspection.observe import Observation
+from mpdviz.inspection.options import OF_RELEASED, Options
 from mpdviz.recording import adapters
+from mpdviz.system.devices import pick_device
 
 SEED = 0
 """Of fresh weights."""
@@ -37,7 +41,7 @@ def build(spec: str, arguments: Sequence[str] = ()) -> nn.Module:
     """
     place, _, name = spec.partition(":")
     if not place or not name:
-        raise BadInput(f"--model {spec}", "give package.module:function, e.g. nets:build_model")
+        raise BadInput(f"`model` {spec}", "give package.module:function, e.g. nets:build_model")
     sys.path.insert(0, str(Path.cwd()))
     try:
         function = getattr(importlib.import_module(place), name)
@@ -50,12 +54,12 @@ def build(spec: str, arguments: Sequence[str] = ()) -> nn.Module:
     except Exception as error:  # whatever their code raises
         missing = error.name if isinstance(error, ModuleNotFoundError) else None
         extra = f"pip install 'mpdviz[{missing}]'" if missing in FRAMEWORKS else "see to it in that module"
-        raise BadInput(f"--model {spec}: {type(error).__name__}: {error}", extra) from None
+        raise BadInput(f"`model` {spec}: {type(error).__name__}: {error}", extra) from None
     finally:
         sys.path.pop(0)
     if not isinstance(made, nn.Module):
         raise BadInput(
-            f"--model {spec} returns an object of type {type(made).__name__}",
+            f"`model` {spec} returns an object of type {type(made).__name__}",
             "let it return a torch.nn.Module",
         )
     return made
@@ -80,26 +84,37 @@ def load_weights(model: nn.Module, path: Path) -> None:
     checkpoint.fill(model, content, path)
 
 
-@dataclass
-class OwnNetwork:
-    """A network with what is known of how to run it."""
+class PreparedModel:
+    """A module of the user's own with data that it takes."""
 
-    model: nn.Module
-    time_axis: int | None = None
-    """Axis of the input on which the model takes whole sequences; None: found from its neurons."""
-    repeat_input: int | None = None
-    """How often to repeat an image along time; None: the model repeats it."""
-    _layers: dict[str, adapters.Adapter] = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Look for its neurons.
+    def __init__(self, model: nn.Module, options: Options, weights: Path | None) -> None:
+        """Fill it, load the data and send one sample through.
 
         Raises:
-            BadInput: there are none that can be read.
+            BadInput: the weights, the data or the options do not fit, or no neuron of it can be read.
+            NotFinite: weights that are NaN or infinite.
         """
-        self._layers = adapters.find(self.model)
+        options.refuse(OF_RELEASED, "with `model`", "leave it out: the network knows it")
+        if options.data is None:
+            raise BadInput("`model` without `data`", "give the data, e.g. npz:FILE")
+        if weights is not None:
+            load_weights(model, weights)
+        self._model = model
+        self.notes: tuple[str, ...] = ()
+        self._weights = weights or f"fresh weights (seed {SEED})"
+        self._time_axis, self._repeat_input = options.time_axis, options.repeat_input
+        self._layers = adapters.find(model)
+        dataset = data.load(options.data, data_dir=options.data_dir)
+        self._observation = Observation(model, self.forward, dataset, options)
+        self.names, self.timesteps = self._sent_through(dataset, pick_device(options.device))
 
-    def __call__(self, x: Tensor) -> Tensor | None:
+    def run(self) -> Recording | None:
+        """Record; None for a process that does not lead its team."""
+        recording, told = self._observation.run()
+        self.notes = (f"{self._weights}; {told}",)
+        return recording
+
+    def forward(self, x: Tensor) -> Tensor | None:
         """Run one batch from rest.
 
         Args:
@@ -114,28 +129,42 @@ class OwnNetwork:
         for layer in self._layers.values():
             layer.reset()
         samples = x.shape[x.dim() - 4]
-        if self.repeat_input is not None and x.dim() == 4:
-            x = x.expand(self.repeat_input, *x.shape)
+        if self._repeat_input is not None and x.dim() == 4:
+            x = x.expand(self._repeat_input, *x.shape)
         try:
             if x.dim() == 4:
-                output = self.model(x)
-            elif self.time_axis is None and any(layer.stepped for layer in self._layers.values()):
-                output = torch.stack([_first(self.model(step)) for step in x])
+                output = self._model(x)
+            elif self._time_axis is None and any(layer.stepped for layer in self._layers.values()):
+                output = torch.stack([_first(self._model(step)) for step in x])
             else:
-                output = self.model(x.movedim(0, self.time_axis or 0))
+                output = self._model(x.movedim(0, self._time_axis or 0))
         except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise BadInput(
                 f"the model does not take an input {list(x.shape)}: {reason}",
-                "see to --data, --repeat-input and --time-axis",
+                "see to `data`, `repeat_input` and `time_axis`",
             ) from None
         return _logits(_first(output), samples)
+
+    def _sent_through(self, dataset: Dataset, device: torch.device) -> tuple[dict[int, str], int]:
+        """Names of the layers in the order in which they run, and T: known once a sample went through."""
+        x, _ = next(data.batches(dataset, self._observation.split, 1))
+        training = self._model.training
+        try:
+            with torch.no_grad(), record(self._model.eval().to(device)) as probe:
+                self.forward(x.to(device))
+        finally:
+            self._model.train(training)
+        if not probe.layers:
+            raise BadInput("no layer of the model could be read", "see the warnings above")
+        names = {number: layer.info.name for number, layer in probe.layers.items()}
+        return names, max(layer.info.timesteps for layer in probe.layers.values())
 
 
 def _argument(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not (equals and name.isidentifier()):
-        raise BadInput(f"--model-args {text}", "give name=value")
+        raise BadInput(f"`model_args` {text}", "give name=value")
     try:
         return name, tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:

@@ -11,16 +11,21 @@ dynamic, so another batch size compiles nothing.
 """
 
 import logging
+import os
+import shutil
 import sys
+import sysconfig
 from collections.abc import Callable
 from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
 from types import FunctionType
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from mpdviz.kernels.eager import Scalar, potential_dtype
+from mpdviz.kernels.base import Job, Kernel, Scalar, potential_dtype
 from mpdviz.surrogates import Surrogate
 
 # On a CPU torch would say, twice, that triton is missing, which is for GPUs.
@@ -136,29 +141,47 @@ class MultiStepLIF(torch.autograd.Function):
         return grad_current, grad_decay, None, None, None, None
 
 
-def run(
-    current: Tensor,
-    decay: Scalar,
-    v_th: Tensor,
-    kappa: Tensor,
-    surrogate: Surrogate,
-    *,
-    keep_potentials: bool,
-    needs_grad: bool,
-) -> tuple[Tensor, Tensor | None]:
-    """Spikes and, if kept, potentials of `current` `[T, ...]`, both in the current's memory layout."""
-    order = _memory_order(current)
-    flat = current.permute(order).reshape(len(current), -1)
-    shape = [current.shape[axis] for axis in order]
-    back = [order.index(axis) for axis in range(current.dim())]
-    if needs_grad:
-        spikes, potentials = MultiStepLIF.apply(flat, decay, v_th, kappa, surrogate, keep_potentials)  # type: ignore[no-untyped-call]
-    else:
-        pair = _compiled(len(current), current.dtype, surrogate, False, keep_potentials)
-        spikes, *kept = pair.forward(flat, decay, v_th)
-        potentials = kept[0] if kept else None
-    restored = spikes.view(shape).permute(back)
-    return restored, None if potentials is None else potentials.view(shape).permute(back)
+class Compiled(Kernel):
+    """torch.compile on this machine's compiler: for hard resets, one shape and fixed widths."""
+
+    meaning = "torch.compile, one pass over memory"
+
+    def missing(self) -> str | None:
+        """The compiler, or Python's header files."""
+        return _missing()
+
+    def run(self, job: Job) -> tuple[Tensor, Tensor | None]:
+        """Spikes and, if kept, potentials, both in the current's memory layout."""
+        current, keep = job.current, job.keep_potentials
+        order = _memory_order(current)
+        flat = current.permute(order).reshape(len(current), -1)
+        shape = [current.shape[axis] for axis in order]
+        back = [order.index(axis) for axis in range(current.dim())]
+        if job.needs_grad:
+            spikes, potentials = MultiStepLIF.apply(  # type: ignore[no-untyped-call]
+                flat, job.decay, job.v_th, job.kappa, job.shapes[0], keep
+            )
+        else:
+            pair = _compiled(len(current), current.dtype, job.shapes[0], False, keep)
+            spikes, *kept = pair.forward(flat, job.decay, job.v_th)
+            potentials = kept[0] if kept else None
+        restored = spikes.view(shape).permute(back)
+        return restored, None if potentials is None else potentials.view(shape).permute(back)
+
+
+COMPILED = Compiled()
+
+
+@cache
+def _missing() -> str | None:
+    if torch.cuda.is_available():
+        return None if find_spec("triton") else "the package triton is not installed"
+    compilers = [os.environ["CXX"]] if "CXX" in os.environ else ["g++", "clang++", "c++"]
+    if not any(shutil.which(compiler) for compiler in compilers):
+        return f"no C++ compiler found ({', '.join(compilers)})"
+    if not (Path(sysconfig.get_path("include")) / "Python.h").exists():
+        return "Python's header files are not installed"
+    return None
 
 
 def _memory_order(x: Tensor) -> list[int]:

@@ -1,40 +1,37 @@
 """The definition of the multi-step LIF neuron, forward and backward, in plain tensor operations.
 
-Forward (Jiang et al., IJCAI 2025), with v(0) = 0, s(0) = 0:
+Forward (Jiang et al., IJCAI 2025), with k(0) = 0:
 
-    v(t) = decay * v(t-1) * (1 - s(t-1)) + current(t)
+    v(t) = k(t-1) + current(t)
     s(t) = 1[v(t) >= v_th(t)]
+    k(t) = decay * v(t) * (1 - s(t))             hard reset
+    k(t) = decay * (v(t) - v_th(t) * s(t))       soft reset
 
-Backward, with h the surrogate derivative and the gradient flowing through the reset:
+Backward, with h the surrogate derivative at v(t) - v_th(t) and c = dL/dv(t+1) * decay:
 
-    dL/dv(t) = dL/ds(t) * h(v(t) - v_th(t)) + dL/dv(t+1) * decay * [(1 - s(t)) - v(t) * h(v(t) - v_th(t))]
+    dL/dv(t) = (dL/ds(t) - c * v(t)) * h + c * (1 - s(t))       hard reset
+    dL/dv(t) = (dL/ds(t) - c * v_th(t)) * h + c                 soft reset
 
-and dL/dcurrent(t) = dL/dv(t). One pass each way over all timesteps: the cost is linear in T, where a
-loop over autograd's own operations that writes each step into one output grows as T^2.
+where a detached reset leaves the term in c out of the bracket, and dL/dcurrent(t) = dL/dv(t). A learned width
+gets dL/dkappa(t) = -sum of bracket * h * (v - v_th) / kappa: the spike is taken as a smooth function of
+(v - v_th) / kappa whose derivative is h. One pass each way over all timesteps: the cost is linear in T, where
+a loop over autograd's own operations that writes each step into one output grows as T^2.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
+from mpdviz.kernels.base import Job, Kernel, Reset, Rule, Scalar, potential_dtype
 from mpdviz.surrogates import Surrogate
-
-Scalar = Tensor | float
-Rule = Callable[[Tensor], Tensor]
-"""A threshold, 0-d, from the potentials of its timestep."""
-
-
-def potential_dtype(current: Tensor) -> torch.dtype:
-    """Potentials are accumulated in float32, or in float64 where the current is float64."""
-    return torch.promote_types(current.dtype, torch.float32)
 
 
 def charge(
-    current: Tensor, decay: Scalar, v_th: Tensor | Rule, *, keep_potentials: bool
+    current: Tensor, decay: Scalar, v_th: Tensor | Rule, reset: Reset, *, keep_potentials: bool
 ) -> tuple[Tensor, Tensor | None]:
-    """Run the neuron over `current` [T, ...], its thresholds given for every timestep [T] or by a rule.
+    """Run the neuron over `current` [T, ...], its thresholds given for every timestep [T, ...] or by a rule.
 
     Returns:
         The spikes [T, ...] (0 or 1, in the current's dtype) and, if kept, the pre-reset potentials.
@@ -50,8 +47,13 @@ def charge(
             v.copy_(step)
         else:
             torch.add(carried, step, out=v)
-        fired = torch.ge(v, v_th[t] if isinstance(v_th, Tensor) else v_th(v), out=spikes[t])
-        if t + 1 < len(current):
+        threshold = v_th[t] if isinstance(v_th, Tensor) else v_th(v)
+        fired = torch.ge(v, threshold, out=spikes[t])
+        if t + 1 == len(current):
+            break
+        if reset.soft:
+            carried = (v - threshold * fired).mul_(decay)
+        else:
             # Multiplying by (1 - s), rather than selecting, lets an infinite potential turn to NaN as in
             # the equation instead of vanishing in the reset.
             carried = torch.mul(v, decay, out=carried)
@@ -64,47 +66,83 @@ class MultiStepLIF(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, current: Tensor, decay: Scalar, v_th: Tensor, kappa: Tensor, surrogate: Surrogate
+        ctx: Any,
+        current: Tensor,
+        decay: Scalar,
+        v_th: Tensor,
+        kappa: Tensor,
+        shapes: tuple[Surrogate, ...],
+        reset: Reset,
     ) -> tuple[Tensor, Tensor]:
         """Spikes and pre-reset potentials, both [T, ...]."""
-        spikes, v = charge(current, decay, v_th, keep_potentials=True)
+        spikes, v = charge(current, decay, v_th, reset, keep_potentials=True)
         assert v is not None
         learned = isinstance(decay, Tensor)
         ctx.save_for_backward(v, v_th, kappa, *([decay] if learned else []))
-        ctx.decay, ctx.surrogate, ctx.dtype = None if learned else decay, surrogate, current.dtype
+        ctx.decay, ctx.dtype = None if learned else decay, current.dtype
+        ctx.shapes, ctx.reset = shapes if len(shapes) > 1 else shapes * len(current), reset
         ctx.mark_non_differentiable(v)
         ctx.set_materialize_grads(False)
         return spikes, v
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, Tensor | None, None, None, None]:
-        """Gradients with respect to the current and, where it is a tensor, the decay."""
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+        """Gradients with respect to the current and, where they learn, the decay and the widths."""
         grad_spikes = grads[0]
         if grad_spikes is None:
-            return None, None, None, None, None
+            return (None,) * 6
         v, v_th, kappa, *saved = ctx.saved_tensors
-        decay = saved[0] if saved else ctx.decay
-        wants_decay = ctx.needs_input_grad[1]
-        grad_current = torch.empty_like(v)
+        decay, reset = saved[0] if saved else ctx.decay, ctx.reset
+        wants_decay, wants_kappa = ctx.needs_input_grad[1], ctx.needs_input_grad[3]
+        grad_current, grad_kappa = torch.empty_like(v), torch.zeros_like(kappa)
         grad_decay = torch.zeros((), dtype=v.dtype, device=v.device)
         later: Tensor | None = None  # dL/dv(t+1)
         for t in range(len(v) - 1, -1, -1):
-            h = ctx.surrogate.h(v[t] - v_th[t], kappa[t])
+            x = v[t] - v_th[t]
+            h = ctx.shapes[t].h(x, kappa[t])
             grad_v = grad_current[t]
             if later is None:
                 torch.mul(h, grad_spikes[t], out=grad_v)
             else:
-                kept = (v[t] < v_th[t]).to(v.dtype)  # 1 - s(t)
+                paused = (v[t] < v_th[t]).to(v.dtype)  # 1 - s(t)
                 if wants_decay:
-                    grad_decay += (later * v[t] * kept).sum()
+                    kept = v[t] - v_th[t] * (1 - paused) if reset.soft else v[t] * paused
+                    grad_decay += (later * kept).sum()
                 carried = later * decay
-                torch.mul(carried, v[t], out=grad_v).neg_().add_(grad_spikes[t]).mul_(h)
-                grad_v.add_(carried.mul_(kept))
+                if reset.detached:
+                    torch.mul(h, grad_spikes[t], out=grad_v)
+                else:
+                    torch.mul(carried, v_th[t] if reset.soft else v[t], out=grad_v)
+                    grad_v.neg_().add_(grad_spikes[t]).mul_(h)
+            if wants_kappa:
+                grad_kappa[t] = -(grad_v * x).sum() / kappa[t]
+            if later is not None:
+                grad_v.add_(carried if reset.soft else carried.mul_(paused))
             later = grad_v
         return (
             grad_current.to(ctx.dtype) if ctx.needs_input_grad[0] else None,
             grad_decay.to(decay.dtype) if wants_decay else None,
             None,
+            grad_kappa if wants_kappa else None,
             None,
             None,
         )
+
+
+class Eager(Kernel):
+    """The definition; it can do all that a job may need."""
+
+    meaning = "the definition, plain tensor operations"
+    can = frozenset(
+        {"soft reset", "detached reset", "thresholds by neuron", "learned widths", "shapes by timestep"}
+    )
+
+    def run(self, job: Job) -> tuple[Tensor, Tensor | None]:
+        """`charge`, through autograd where a backward pass may follow."""
+        if not job.needs_grad:
+            return charge(job.current, job.decay, job.v_th, job.reset, keep_potentials=job.keep_potentials)
+        run = cast(Callable[..., tuple[Tensor, Tensor]], MultiStepLIF.apply)
+        return run(job.current, job.decay, job.v_th, job.kappa, job.shapes, job.reset)
+
+
+EAGER = Eager()

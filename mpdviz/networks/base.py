@@ -25,7 +25,7 @@ class SpikingNetwork(nn.Module):
         """
         super().__init__()
         if timesteps < 1:
-            raise BadInput(f"timesteps={timesteps}", "give at least 1")
+            raise BadInput(f"`timesteps` {timesteps}", "give at least 1")
         self.timesteps, self.in_channels, self.image_size = timesteps, in_channels, image_size
 
     def forward(self, x: Tensor) -> Tensor:
@@ -84,21 +84,37 @@ class SpikingNetwork(nn.Module):
         """Membrane potentials computed for the input `x`: samples x neurons x timesteps."""
         counted: list[int] = []
         neurons = [layer.neuron for _, layer in self.spiking_layers()]
-        for neuron in neurons:
-            neuron.observers.append(lambda _, v, *__: counted.append(v.numel()))
+
+        def count(_: Tensor, v: Tensor, *__: Any) -> None:
+            counted.append(v.numel())
+
         training = self.training
-        self.eval()(x)
-        self.train(training)
         for neuron in neurons:
-            neuron.observers.pop()
+            neuron.observers.append(count)
+        try:
+            self.eval()(x)
+        finally:
+            self.train(training)
+            for neuron in neurons:
+                neuron.observers.remove(count)
         return sum(counted)
+
+    @property
+    def stage(self) -> tuple[int, float]:
+        """Where the training stands: epochs finished, share of all steps done; strategies are told."""
+        return next(((layer.epoch, layer.progress) for _, layer in self.spiking_layers()), (0, 0.0))
+
+    @stage.setter
+    def stage(self, stage: tuple[int, float]) -> None:
+        for _, layer in self.spiking_layers():
+            layer.epoch, layer.progress = stage
 
     def widths(self) -> list[dict[str, Any]]:
         """The surrogate's width at each layer and timestep (both from 1), and what it is made from."""
         rows = []
         for number, (name, layer) in enumerate(self.spiking_layers(), start=1):
             gamma = layer.norm.weight.detach().cpu()
-            for t, kappa in enumerate(layer.kappa(self.timesteps).tolist(), start=1):
+            for t, kappa in enumerate(layer.widths(self.timesteps).tolist(), start=1):
                 rows.append(
                     {
                         "layer": number,

@@ -8,8 +8,9 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mpdviz import kernels, neurons, strategies
+from mpdviz import neurons, strategies
 from mpdviz.norm import TDBatchNorm1d, TDBatchNorm2d
+from mpdviz.strategies import Situation
 from mpdviz.surrogates import Rectangular, Surrogate
 
 
@@ -27,47 +28,56 @@ class NeuronSpec:
 
 
 class SpikingLayer(nn.Module):
-    """Synapses, tdBN and neurons; the width strategy is asked once a forward, for all timesteps."""
+    """Synapses, tdBN and neurons; the strategy is asked once a forward, for all timesteps."""
 
     def __init__(self, norm: TDBatchNorm1d | TDBatchNorm2d, spec: NeuronSpec) -> None:
-        """Join `norm` with a neuron layer and a width strategy made from `spec`."""
+        """Join `norm` with a neuron layer and a strategy made from `spec`."""
         super().__init__()
         self.norm = norm
         nn.init.constant_(norm.weight, spec.gamma)
-        self.neuron = neurons.get(spec.kind, decay=spec.decay, v_th=spec.v_th, surrogate=spec.surrogate)
         self.strategy = strategies.get(spec.strategy)
+        shape = self.strategy.shape or spec.surrogate
+        self.neuron = neurons.get(spec.kind, decay=spec.decay, v_th=spec.v_th, surrogate=shape)
+        self.epoch, self.progress = 0, 0.0
+        """Where the training stands: epochs finished, share of all steps done."""
 
-    def kappa(self, timesteps: int) -> Tensor:
-        """Surrogate widths `[T]` that the strategy sets at this moment."""
-        return self.strategy.kappa(
-            timesteps, self.neuron.decay, self.neuron.v_th, self.norm.weight, self.norm.bias
+    def situation(self, timesteps: int, *, learns: bool = False) -> Situation:
+        """What the strategy is told before a forward of so many timesteps."""
+        return Situation(
+            timesteps,
+            self.neuron.decay,
+            self.neuron.v_th,
+            self.norm.weight,
+            self.norm.bias,
+            learns=learns,
+            epoch=self.epoch,
+            progress=self.progress,
         )
+
+    def widths(self, timesteps: int) -> Tensor:
+        """Surrogate widths `[T]` that the strategy sets at this moment."""
+        return self.strategy.widths(self.situation(timesteps))
 
     def fire(self, synaptic: Tensor) -> Tensor:
         """Normalise the synapses' output `[T, N, C, ...]` and run the neurons on it."""
         current = self.norm(synaptic)
         # Like batch norm's own averages, what a strategy learns from potentials stays as it is while frozen.
         learns = self.training and not self.norm.frozen
-        v_th, kappa = self.strategy.respond(
-            partial(kernels.follow, current.detach(), self.neuron.decay),
-            len(current),
-            self.neuron.decay,
-            self.neuron.v_th,
-            self.norm.weight,
-            self.norm.bias,
-            learns=learns,
+        response = self.strategy.respond(
+            self.situation(len(current), learns=learns),
+            partial(self.neuron.dynamics.follow, current.detach()),
         )
-        shown = learns and self.strategy.observes
-        if shown:
+        watches = learns and self.strategy.observes
+        if watches:
             self.neuron.observers.append(self._show)
         try:
-            spikes: Tensor = self.neuron(current, kappa, v_th)
+            spikes: Tensor = self.neuron(current, response.kappa, response.thresholds, response.shape)
         finally:
-            if shown:
+            if watches:
                 self.neuron.observers.remove(self._show)
         return spikes
 
-    def _show(self, current: Tensor, v: Tensor, *_: Tensor) -> None:
+    def _show(self, current: Tensor, v: Tensor, *_: Any) -> None:
         self.strategy.observe(v, self.neuron.v_th)
 
 

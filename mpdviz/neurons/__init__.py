@@ -1,17 +1,24 @@
-"""Spiking neurons: LIF with a constant decay, PLIF with a learned one.
+"""Spiking neurons: LIF with a constant decay, PLIF with a learned one. A new one is a file and a line here.
 
-Both run all timesteps in one call on time-major currents `[T, ...]` and start each call from rest.
+They run all timesteps in one call on time-major currents `[T, ...]` and start each call from rest.
 """
 
-from mpdviz.errors import unknown_name
-from mpdviz.neurons.base import Neuron, Observer
+from collections.abc import Callable
+
+from mpdviz.neurons.base import Dynamics, Neuron, Observer
 from mpdviz.neurons.lif import LIF
 from mpdviz.neurons.plif import PLIF
+from mpdviz.registry import Registry
 from mpdviz.surrogates import Surrogate
 
-__all__ = ["KINDS", "LIF", "PLIF", "Neuron", "Observer", "get"]
+__all__ = ["LIF", "NEURONS", "PLIF", "Dynamics", "Neuron", "Observer", "get"]
 
-KINDS: tuple[str, ...] = (LIF.kind, PLIF.kind)
+NEURONS: Registry[type[Neuron]] = Registry(
+    "neuron",
+    "mpdviz.neurons",
+    {"lif": "mpdviz.neurons.lif:LIF", "plif": "mpdviz.neurons.plif:PLIF"},
+    Neuron,
+)
 
 
 def get(kind: str, *, decay: float = 0.2, v_th: float = 0.5, surrogate: Surrogate | None = None) -> Neuron:
@@ -20,8 +27,5 @@ def get(kind: str, *, decay: float = 0.2, v_th: float = 0.5, surrogate: Surrogat
     Raises:
         BadInput: unknown kind, or constants out of range.
     """
-    if kind == LIF.kind:
-        return LIF(decay, v_th, surrogate)
-    if kind == PLIF.kind:
-        return PLIF(decay, v_th, surrogate)
-    raise unknown_name("neuron", kind, KINDS)
+    make: Callable[..., Neuron] = NEURONS.find(kind)
+    return make(decay, v_th, surrogate)

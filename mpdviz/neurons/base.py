@@ -1,22 +1,56 @@
-"""What every spiking neuron of ours shares."""
+"""What every spiking neuron of ours shares, and what tells one kind from another: its dynamics."""
 
 import math
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from mpdviz import kernels
 from mpdviz.errors import BadInput
 from mpdviz.surrogates import Rectangular, Surrogate
 
-Observer = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], None]
-"""Called after a forward: (current, potentials, spikes, kappa, v_th), `[T, ...]` thrice, `[T]` twice."""
+Observer = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Sequence[Surrogate]], None]
+"""Called after a forward: current, potentials and spikes `[T, ...]`; kappa, v_th and shapes `[T]`."""
+
+
+class Dynamics(ABC):
+    """How a neuron's potential is charged, fires and is reset, and which kernel computes that."""
+
+    strict: ClassVar[bool] = False
+    """Whether it fires at `v > v_th`, not at `v >= v_th`."""
+
+    @property
+    @abstractmethod
+    def carries(self) -> tuple[bool, bool]:
+        """Whether a potential's gradient comes back from the next one: without a spike, and with one."""
+
+    @abstractmethod
+    def run(
+        self,
+        current: Tensor,
+        v_th: Tensor | float,
+        kappa: Tensor | float,
+        shapes: Surrogate | Sequence[Surrogate],
+        *,
+        keep_potentials: bool,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Spikes and, if asked for, pre-reset potentials over all timesteps, from rest.
+
+        The arguments are those of `kernels.multistep_lif`.
+        """
+
+    @abstractmethod
+    def follow(self, current: Tensor, rule: Callable[[Tensor], Tensor]) -> None:
+        """Run over `current` `[T, ...]` with the threshold that `rule` makes of a timestep's potentials."""
 
 
 class Neuron(nn.Module):
-    """What every spiking neuron of ours shares: a threshold, a decay, a surrogate, and who is watching."""
+    """What every spiking neuron of ours shares: a threshold, a decay, a surrogate, and who is watching.
+
+    A kind of neuron is a subclass with `kind`, `decay` and `dynamics`, made from (decay, v_th, surrogate).
+    """
 
     kind: ClassVar[str]
 
@@ -28,7 +62,7 @@ class Neuron(nn.Module):
         """
         super().__init__()
         if not (math.isfinite(v_th) and v_th > 0):
-            raise BadInput(f"threshold v_th={v_th}", "give a positive number")
+            raise BadInput(f"threshold `v_th` {v_th}", "give a positive number")
         self.v_th = float(v_th)
         self.surrogate = surrogate if surrogate is not None else Rectangular()
         self.observers: list[Observer] = []
@@ -39,12 +73,21 @@ class Neuron(nn.Module):
         raise NotImplementedError
 
     @property
+    def dynamics(self) -> Dynamics:
+        """How its potential moves, as of now."""
+        raise NotImplementedError
+
+    @property
     def decay_value(self) -> float:
         """The decay as a number, cut off from any gradient."""
         return float(torch.as_tensor(self.decay, dtype=torch.float64).detach())
 
     def forward(
-        self, current: Tensor, kappa: Tensor | float | None = None, v_th: Tensor | None = None
+        self,
+        current: Tensor,
+        kappa: Tensor | float | None = None,
+        v_th: Tensor | None = None,
+        shape: Surrogate | Sequence[Surrogate] | None = None,
     ) -> Tensor:
         """Spikes of the neurons driven by `current`.
 
@@ -52,12 +95,13 @@ class Neuron(nn.Module):
             current: `[T, ...]`, time first.
             kappa: full width of the surrogate, a number or one per timestep `[T]`; None means 1.
             v_th: thresholds of this forward, one per timestep `[T]`; None means the neurons' own.
+            shape: of the surrogate in this forward, one or one per timestep; None means the neurons' own.
 
         Returns:
             Spikes (0 or 1) of the shape and dtype of `current`.
 
         Raises:
-            BadInput: `kappa` or `v_th` holds another number of values than there are timesteps.
+            BadInput: `kappa`, `v_th` or `shape` holds another number of values than there are timesteps.
         """
         width = 1.0 if kappa is None else kappa
         threshold = self.v_th if v_th is None else v_th
@@ -67,17 +111,29 @@ class Neuron(nn.Module):
                     f"{name} has shape {list(given.shape)} for a current {list(current.shape)}",
                     "give one number, or one for each timestep",
                 )
-        spikes, potentials = kernels.multistep_lif(
-            current, self.decay, threshold, width, self.surrogate, keep_potentials=bool(self.observers)
+        shapes = self._each_timestep(shape, len(current))
+        spikes, potentials = self.dynamics.run(
+            current, threshold, width, shapes, keep_potentials=bool(self.observers)
         )
         if self.observers:
             assert potentials is not None
-            each = [
+            widths, thresholds = (
                 torch.as_tensor(values, dtype=potentials.dtype, device=potentials.device)
                 .detach()
                 .expand(len(current))
                 for values in (width, threshold)
-            ]
+            )
             for observer in self.observers:
-                observer(current, potentials, spikes, *each)
+                observer(current, potentials, spikes, widths, thresholds, shapes)
         return spikes
+
+    def _each_timestep(
+        self, shape: Surrogate | Sequence[Surrogate] | None, timesteps: int
+    ) -> Sequence[Surrogate]:
+        if shape is None or isinstance(shape, Surrogate):
+            return [self.surrogate if shape is None else shape] * timesteps
+        if len(shape) != timesteps:
+            raise BadInput(
+                f"{len(shape)} shapes for {timesteps} timesteps", "give one, or one for each timestep"
+            )
+        return shape

@@ -3,19 +3,28 @@
 from typing import ClassVar
 
 from mpdviz.errors import BadInput
+from mpdviz.kernels import Reset
 from mpdviz.neurons.base import Neuron
+from mpdviz.neurons.leaky import Leaky
 from mpdviz.surrogates import Surrogate
 
 
 class LIF(Neuron):
-    """Leaky integrate-and-fire with a constant decay and a hard reset to 0.
+    """Leaky integrate-and-fire with a constant decay.
 
-    v(t) = decay * v(t-1) * (1 - s(t-1)) + current(t),  s(t) = 1[v(t) >= v_th].
+    v(t) = decay * v(t-1) * (1 - s(t-1)) + current(t),  s(t) = 1[v(t) >= v_th], or, with a soft reset,
+    v(t) = decay * (v(t-1) - v_th * s(t-1)) + current(t).
     """
 
     kind: ClassVar[str] = "lif"
 
-    def __init__(self, decay: float = 0.2, v_th: float = 0.5, surrogate: Surrogate | None = None) -> None:
+    def __init__(
+        self,
+        decay: float = 0.2,
+        v_th: float = 0.5,
+        surrogate: Surrogate | None = None,
+        reset: Reset = Reset(),  # noqa: B008 - frozen
+    ) -> None:
         """Set the constants; the defaults are the reference's.
 
         Raises:
@@ -23,13 +32,18 @@ class LIF(Neuron):
         """
         super().__init__(v_th, surrogate)
         if not 0 <= decay <= 1:
-            raise BadInput(f"decay={decay}", "give a number from 0 (no memory) to 1 (no leak)")
-        self._decay = float(decay)
+            raise BadInput(f"`decay` {decay}", "give a number from 0 (no memory) to 1 (no leak)")
+        self._decay, self.reset = float(decay), reset
 
     @property
     def decay(self) -> float:
         """The constant decay."""
         return self._decay
+
+    @property
+    def dynamics(self) -> Leaky:
+        """Leaky, with this decay and reset."""
+        return Leaky(self._decay, self.reset)
 
     def extra_repr(self) -> str:
         """Constants, for print(network)."""

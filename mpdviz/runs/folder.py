@@ -5,7 +5,7 @@ metrics.csv           one row an epoch
 mpd.csv               the main table of the first validation samples, over training
 result.json           hash of the initial weights; what the run reached, once it is finished
 widths.csv            surrogate width and batch-norm weights, one row an epoch, layer and timestep
-tensorboard/          event files, with --log tensorboard
+tensorboard/          event files, where `log` is tensorboard
 checkpoints/last.pt   the latest state, to resume from
 checkpoints/best.pt   the epoch that was best on validation
 .lock                 held by the process that trains, and let go when it ends, however it ends
@@ -13,14 +13,28 @@ checkpoints/best.pt   the epoch that was best on validation
 
 import csv
 import io
-import os
-import weakref
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from mpdviz.errors import BadInput
 from mpdviz.system.files import exists, lock, make_folder, write_text
+
+COMPARISON = "comparison.toml"
+"""What makes a folder one of a comparison: its settings, strategies and seeds."""
+
+
+def slug(strategy: str) -> str:
+    """A strategy as the name of a folder."""
+    return re.sub(r"[^\w.=-]+", "-", strategy)
+
+
+def run_of_comparison(folder: Path, strategy: str, seed: int) -> Path:
+    """Where the run of a strategy and seed lies in the folder of its comparison."""
+    return folder / "runs" / slug(strategy) / f"seed-{seed}"
 
 
 class RunFolder:
@@ -37,7 +51,7 @@ class RunFolder:
         self.tensorboard = path / "tensorboard"
         self.last = path / "checkpoints" / "last.pt"
         self.best = path / "checkpoints" / "best.pt"
-        self._unlock: Callable[[], object] | None = None
+        self._lock: FileLock | None = None
 
     def create(self, *, resume: bool) -> None:
         """Make the folder ready to write into, for this process alone until `release`.
@@ -48,21 +62,20 @@ class RunFolder:
         """
         if exists(self.last) and not resume:
             raise BadInput(
-                f"{self.path} already holds a run", "add --resume to continue it, or choose another --out"
+                f"{self.path} already holds a run", "add `resume` to continue it, or choose another `out`"
             )
         make_folder(self.path)
-        descriptor = lock(self.path / ".lock")
-        if descriptor is None:
+        self._lock = lock(self.path / ".lock")
+        if self._lock is None:
             raise BadInput(
-                f"another process is training in {self.path}", "wait for it, or choose another --out"
+                f"another process is training in {self.path}", "wait for it, or choose another `out`"
             )
-        self._unlock = weakref.finalize(self, os.close, descriptor)
         make_folder(self.last.parent)
 
     def release(self) -> None:
         """Let other processes have the folder."""
-        if self._unlock is not None:
-            self._unlock()
+        if self._lock is not None:
+            self._lock.release()
 
     def write_table(self, path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
         """Write a table whole; a crash leaves the old one."""

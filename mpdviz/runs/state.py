@@ -6,7 +6,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Progress:
+class StepInfo:
     """How far a run is, after one training step."""
 
     epoch: int
@@ -19,6 +19,16 @@ class Progress:
     accuracy: float
     """Training accuracy so far in this epoch."""
     images_per_second: float
+
+    @property
+    def done(self) -> int:
+        """Steps done in the whole run."""
+        return (self.epoch - 1) * self.steps + self.step
+
+    @property
+    def of(self) -> int:
+        """Steps of the whole run."""
+        return self.epochs * self.steps
 
 
 @dataclass
@@ -38,6 +48,18 @@ class Position:
     """Validation accuracy and negative loss of the best epoch; the loss settles ties."""
     metrics: list[dict[str, Any]] = field(default_factory=list)
     widths: list[dict[str, Any]] = field(default_factory=list)
+
+    def info(self, epochs: int, steps: int) -> StepInfo:
+        """What to show of this, in a run of so many epochs with so many steps each."""
+        return StepInfo(
+            self.epoch + 1,
+            epochs,
+            self.step,
+            steps,
+            self.loss / self.samples,
+            self.correct / self.samples,
+            self.samples / self.seconds,
+        )
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from mpdviz.errors import BadInput
 from mpdviz.strategies.averaging import Averaging
-from mpdviz.strategies.base import Follow
-from mpdviz.system.team import gather
+from mpdviz.strategies.base import Follow, Response, Situation
+from mpdviz.system.team import all_gather
 
 
 class DSATGO(Averaging):
@@ -50,39 +50,26 @@ class DSATGO(Averaging):
             raise BadInput(f"strategy 'ds-atgo': v_th0={v_th0}", "give a finite number")
         self.kappa_0, self.v_th0, self.factor = float(kappa), float(v_th0), float(factor)
 
-    def kappa(
-        self,
-        timesteps: int,
-        decay: Tensor | float,
-        v_th: float,
-        gamma: Tensor,
-        beta: Tensor | None = None,
-    ) -> Tensor:
-        """The width at the averaged spreads, see the class.
+    def widths(self, situation: Situation) -> Tensor:
+        """kappa_0 (1 + tanh(s - v_th0)) at the averaged spreads s; kappa_0 before the first batch.
 
         Raises:
             BadInput: the averages belong to another T.
         """
-        if not self.known(timesteps):
-            return gamma.new_full((timesteps,), self.kappa_0)
-        return self._width(self.spreads).to(gamma.dtype)
+        if not self.known(situation.timesteps):
+            return situation.gamma.new_full((situation.timesteps,), self.kappa_0)
+        return self._width(self.spreads).to(situation.gamma.dtype)
 
     @torch.no_grad()
-    def respond(
-        self,
-        follow: Follow,
-        timesteps: int,
-        decay: Tensor | float,
-        v_th: float,
-        gamma: Tensor,
-        beta: Tensor,
-        *,
-        learns: bool,
-    ) -> tuple[Tensor | None, Tensor]:
-        """See the class."""
+    def respond(self, situation: Situation, follow: Follow) -> Response:
+        """Thresholds and widths of this batch in training, of the averages in evaluation.
+
+        Raises:
+            BadInput: the averages belong to another T.
+        """
         if not self.training:
-            own = self.thresholds if self.known(timesteps) else None
-            return own, self.kappa(timesteps, decay, v_th, gamma)
+            averaged = self.thresholds if self.known(situation.timesteps) else None
+            return Response(self.widths(situation), self.shape, averaged)
         thresholds, spreads = [], []
 
         def rule(v: Tensor) -> Tensor:
@@ -93,16 +80,16 @@ class DSATGO(Averaging):
 
         follow(rule)
         now, spread = torch.stack(thresholds), torch.stack(spreads)
-        if learns:
-            self.known(timesteps)
-            self.take_in("thresholds", now, torch.full_like(now, v_th))
+        if situation.learns:
+            self.known(situation.timesteps)
+            self.take_in("thresholds", now, torch.full_like(now, situation.v_th))
             self.take_in("spreads", spread, torch.full_like(spread, self.v_th0))
-        return now, self._width(spread)
+        return Response(self._width(spread), self.shape, now)
 
     def _spread_and_mean(self, v: Tensor) -> tuple[Tensor, Tensor]:
         if not self.synchronised:
             return torch.std_mean(v)
-        variances, means = gather(torch.stack(torch.var_mean(v, correction=0))).unbind(1)
+        variances, means = all_gather(torch.stack(torch.var_mean(v, correction=0))).unbind(1)
         mean = means.mean()
         values = len(means) * v.numel()
         variance = (variances + (means - mean).square()).mean() * (values / (values - 1))

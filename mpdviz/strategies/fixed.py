@@ -5,7 +5,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from mpdviz.errors import BadInput
-from mpdviz.strategies.base import Strategy
+from mpdviz.strategies.base import Situation, Strategy
 
 
 class Fixed(Strategy):
@@ -26,13 +26,6 @@ class Fixed(Strategy):
             raise BadInput(f"strategy 'fixed': kappa={kappa}", "give a positive width")
         self.width = float(kappa)
 
-    def kappa(
-        self,
-        timesteps: int,
-        decay: Tensor | float,
-        v_th: float,
-        gamma: Tensor,
-        beta: Tensor | None = None,
-    ) -> Tensor:
+    def widths(self, situation: Situation) -> Tensor:
         """The constant, T times."""
-        return gamma.new_full((timesteps,), self.width).detach()
+        return situation.gamma.new_full((situation.timesteps,), self.width).detach()

@@ -5,7 +5,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from mpdviz.strategies.base import Strategy
+from mpdviz.strategies.base import Situation, Strategy
 
 
 class LSG(Strategy):
@@ -22,14 +22,8 @@ class LSG(Strategy):
     scope: ClassVar[str] = "layer (through a learned decay: plif)"
     source: ClassVar[str] = "Lian et al., IJCAI 2023"
 
-    def kappa(
-        self,
-        timesteps: int,
-        decay: Tensor | float,
-        v_th: float,
-        gamma: Tensor,
-        beta: Tensor | None = None,
-    ) -> Tensor:
-        """See the class."""
-        decay = torch.as_tensor(decay, dtype=torch.float64, device=gamma.device).detach()
-        return (2 * v_th * torch.sqrt(1 + decay * decay)).to(gamma.dtype).expand(timesteps)
+    def widths(self, situation: Situation) -> Tensor:
+        """2 v_th sqrt(1 + decay^2), T times."""
+        decay, gamma = situation.decay64, situation.gamma
+        width = 2 * situation.v_th * torch.sqrt(1 + decay * decay)
+        return width.to(gamma.dtype).expand(situation.timesteps)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from mpdviz.errors import MpdvizWarning
-from mpdviz.strategies.base import Strategy
+from mpdviz.strategies.base import Situation, Strategy
 
 
 class MPDAGL(Strategy):
@@ -29,23 +29,16 @@ class MPDAGL(Strategy):
 
     FLOOR: ClassVar[float] = 0.01
 
-    def kappa(
-        self,
-        timesteps: int,
-        decay: Tensor | float,
-        v_th: float,
-        gamma: Tensor,
-        beta: Tensor | None = None,
-    ) -> Tensor:
-        """See the class."""
+    def widths(self, situation: Situation) -> Tensor:
+        """2 gamma_mean v_th, then sqrt(1 + decay^2) times that."""
+        gamma, decay = situation.gamma, situation.decay64
         # The mean in gamma's precision, the rest in float64 and rounded once: exactly the reference's widths.
         gamma_mean = gamma.detach().mean().double()
         _warn_if_not_positive(gamma_mean, self.FLOOR)
-        decay = torch.as_tensor(decay, dtype=torch.float64, device=gamma.device).detach()
         spread = torch.where(gamma_mean > 0, gamma_mean, gamma_mean.abs().clamp_min(self.FLOOR))
-        first = 2 * spread * v_th
+        first = 2 * spread * situation.v_th
         later = first * torch.sqrt(1 + decay * decay)
-        return torch.cat([first.reshape(1), later.expand(timesteps - 1)]).to(gamma.dtype)
+        return torch.cat([first.reshape(1), later.expand(situation.timesteps - 1)]).to(gamma.dtype)
 
 
 def _warn_if_not_positive(gamma_mean: Tensor, floor: float) -> None:

@@ -6,7 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from mpdviz.strategies.base import Strategy
+from mpdviz.strategies.base import Situation, Strategy
 
 
 class MPDAGLReset(Strategy):
@@ -29,21 +29,13 @@ class MPDAGLReset(Strategy):
     FLOOR: ClassVar[float] = 0.01
 
     @torch.no_grad()
-    def kappa(
-        self,
-        timesteps: int,
-        decay: Tensor | float,
-        v_th: float,
-        gamma: Tensor,
-        beta: Tensor | None = None,
-    ) -> Tensor:
-        """See the class; `beta` None means 0."""
-        keep = torch.as_tensor(decay, dtype=torch.float64, device=gamma.device)
-        s0 = gamma.double().abs() * v_th
-        m0 = torch.zeros_like(s0) if beta is None else beta.double()
+    def widths(self, situation: Situation) -> Tensor:
+        """Twice the spread of the mixture at each timestep."""
+        keep, v_th = situation.decay64, situation.v_th
+        s0, m0 = situation.gamma.double().abs() * v_th, situation.beta.double()
         m, s = m0, s0
         widths = []
-        for t in range(timesteps):
+        for t in range(situation.timesteps):
             if t:
                 a = (v_th - m) / s.clamp_min(1e-30)
                 below = torch.special.ndtr(a)
@@ -54,4 +46,4 @@ class MPDAGLReset(Strategy):
                 s = (keep * keep * (e2 - e1 * e1).clamp_min(0) + s0 * s0).sqrt()
             spread = (s.square().mean() + m.var(correction=0)).sqrt()
             widths.append(2 * spread.clamp_min(self.FLOOR * v_th))
-        return torch.stack(widths).to(gamma.dtype)
+        return torch.stack(widths).to(situation.gamma.dtype)

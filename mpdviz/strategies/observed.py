@@ -8,6 +8,7 @@ from torch import Tensor
 
 from mpdviz.errors import BadInput
 from mpdviz.strategies.averaging import Averaging
+from mpdviz.strategies.base import Situation
 from mpdviz.system.team import Team
 
 
@@ -46,22 +47,15 @@ class Observed(Averaging):
             raise BadInput(f"strategy 'observed': ratio={ratio}", "give a share between 0 and 1, e.g. 0.5")
         self.ratio = float(ratio)
 
-    def kappa(
-        self,
-        timesteps: int,
-        decay: Tensor | float,
-        v_th: float,
-        gamma: Tensor,
-        beta: Tensor | None = None,
-    ) -> Tensor:
-        """See the class.
+    def widths(self, situation: Situation) -> Tensor:
+        """Twice the averaged half-widths; 1 before the first batch.
 
         Raises:
             BadInput: the averages belong to another T.
         """
-        if not self.known(timesteps):
-            return gamma.new_ones(timesteps)
-        return 2 * self.half_widths.clamp_min(self.FLOOR * v_th).to(gamma.dtype)
+        if not self.known(situation.timesteps):
+            return situation.gamma.new_ones(situation.timesteps)
+        return 2 * self.half_widths.clamp_min(self.FLOOR * situation.v_th).to(situation.gamma.dtype)
 
     @torch.no_grad()
     def observe(self, v: Tensor, v_th: float) -> None:

@@ -18,7 +18,7 @@ class ATan(Surrogate):
     compact: ClassVar[bool] = False
 
     def h(self, x: Tensor, kappa: Tensor | float = 1.0) -> Tensor:
-        """See the class, widened to kappa."""
+        """(a/kappa)/2 / (1 + (pi a x / (2 kappa))^2)."""
         slope = self.a / kappa
         return slope / 2 / (1 + (math.pi / 2 * slope * x).square())
 

@@ -18,7 +18,7 @@ class FastSigmoid(Surrogate):
     compact: ClassVar[bool] = False
 
     def h(self, x: Tensor, kappa: Tensor | float = 1.0) -> Tensor:
-        """See the class, widened to kappa."""
+        """1 / (1 + k|x|/kappa)^2 / kappa."""
         return (1 + self.k / kappa * x.abs()).square().reciprocal() / kappa
 
     def half_width(self, epsilon: float = EPSILON) -> float:

@@ -45,7 +45,7 @@ class Probed(Surrogate):
         return f"Probed({self.name})"
 
     def h(self, x: Tensor, kappa: Tensor | float = 1.0) -> Tensor:
-        """See the class, widened to kappa."""
+        """What autograd gives at x / kappa, over kappa."""
         # Some functions draw random numbers; the network's stay its own.
         with torch.inference_mode(False), torch.enable_grad(), torch.random.fork_rng(devices=[]):
             y = (x / kappa).detach().requires_grad_()

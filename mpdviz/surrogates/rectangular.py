@@ -16,7 +16,7 @@ class Rectangular(Surrogate):
     compact: ClassVar[bool] = True
 
     def h(self, x: Tensor, kappa: Tensor | float = 1.0) -> Tensor:
-        """See the class; strict inequality, as in the released MPD-AGL code."""
+        """1[|x| < kappa/2] / kappa; strict inequality, as in the released MPD-AGL code."""
         return (x.abs() < kappa / 2).to(x.dtype) / kappa
 
     def half_width(self, epsilon: float = EPSILON) -> float:

@@ -19,7 +19,7 @@ class Sigmoid(Surrogate):
     compact: ClassVar[bool] = False
 
     def h(self, x: Tensor, kappa: Tensor | float = 1.0) -> Tensor:
-        """See the class, widened to kappa."""
+        """(a/kappa) s(ax/kappa) (1 - s(ax/kappa))."""
         slope = self.a / kappa
         s = torch.sigmoid(slope * x)
         return slope * s * (1 - s)

@@ -10,17 +10,17 @@ from mpdviz.surrogates.base import EPSILON, Surrogate
 
 @dataclass(frozen=True)
 class Triangular(Surrogate):
-    """h(x) = max(0, gamma - |x|) / gamma^2 at kappa = 1 (Esser et al. 2016; Bellec et al. 2018)."""
+    """h(x) = max(0, b - |x|) / b^2, b = half_base, at kappa = 1 (Esser et al. 2016; Bellec et al. 2018)."""
 
-    gamma: float = 1.0
+    half_base: float = 1.0
     name: ClassVar[str] = "triangular"
     compact: ClassVar[bool] = True
 
     def h(self, x: Tensor, kappa: Tensor | float = 1.0) -> Tensor:
-        """See the class, widened to kappa."""
-        reach = self.gamma * kappa
-        return (reach - x.abs()).clamp_min(0) / (reach * reach)
+        """max(0, kappa half_base - |x|) / (kappa half_base)^2."""
+        edge = self.half_base * kappa
+        return (edge - x.abs()).clamp_min(0) / (edge * edge)
 
     def half_width(self, epsilon: float = EPSILON) -> float:
-        """Gamma, exactly."""
-        return self.gamma
+        """half_base, exactly."""
+        return self.half_base

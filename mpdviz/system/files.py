@@ -1,16 +1,18 @@
 """Files that are either whole or not there: atomic writes, folders checked before work starts."""
 
+import errno
 import os
 import tempfile
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
+from filelock import FileLock, Timeout
+
 from mpdviz.errors import BadInput
 
-with suppress(ImportError):  # where there is no flock there is no locking either
-    import fcntl
+UNLOCKABLE = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
+"""What file systems that know no locks answer; there work goes on without one."""
 
 
 def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
@@ -73,30 +75,27 @@ def make_folder(path: Path) -> Path:
         ) from None
 
 
-def lock(path: Path) -> int | None:
-    """Hold `path`, a file made for that, against other processes until the descriptor returned is closed.
+def lock(path: Path) -> FileLock | None:
+    """Hold `path`, a file made for that, against others until the lock is released or forgotten.
 
     The lock is the system's: it goes with the process, killed or not, and leaves nothing to clean up.
 
     Returns:
-        A file descriptor; None where another one holds the lock.
+        The lock; None where another one holds it.
 
     Raises:
         BadInput: the file cannot be made.
     """
+    # A soft lock in its place would be a file that outlives a killed process.
+    held = FileLock(path, blocking=False, thread_local=False, fallback_to_soft=False)
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        held.acquire()
+    except Timeout:
+        return None
     except OSError as error:
-        raise BadInput(f"cannot write {path}: {error.strerror}", "choose another folder") from None
-    if "fcntl" in globals():
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            return None
-        except OSError:  # a file system that knows no locks
-            return descriptor
-    return descriptor
+        if error.errno not in UNLOCKABLE:
+            raise BadInput(f"cannot write {path}: {error.strerror}", "choose another folder") from None
+    return held
 
 
 def exists(path: Path) -> bool:

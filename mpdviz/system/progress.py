@@ -1,4 +1,4 @@
-"""A bar for work that takes minutes before training begins: downloads, files read for the first time."""
+"""A bar for work that takes a while: downloads, files read for the first time, recording, training."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ class Bar:
 
     def __init__(self, progress: Progress, label: str, total: float) -> None:
         """Start at 0 of `total`; what `progress` counts in is its own affair."""
-        self._progress, self._task = progress, progress.add_task(label, total=total)
+        self._progress, self._task = progress, progress.add_task(label, total=total, note="")
         self._total = total
 
     @property
@@ -30,6 +30,14 @@ class Bar:
     def update(self, done: float = 1) -> None:
         """So much more is done."""
         self._progress.advance(self._task, done)
+
+    def show(self, done: float, total: float, note: str) -> None:
+        """So much is done in all, out of `total`; `note` says what that has come to."""
+        self._progress.update(self._task, completed=done, total=total, note=note)
+
+    def print(self, line: str) -> None:
+        """A line on stderr that stays, over the bar."""
+        self._progress.console.print(line, markup=False)
 
     def reset(self) -> None:
         """Back to nothing done."""
@@ -48,9 +56,9 @@ def bar(label: str, total: float = 0, *, as_bytes: bool = False) -> Iterator[Bar
         total: how much there is to do; may be set later.
         as_bytes: show amounts as bytes, else as `done/total`.
     """
-    console = Console(stderr=True)
+    console = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
     amount = DownloadColumn() if as_bytes else MofNCompleteColumn()
-    columns = ("{task.description}", BarColumn(), amount, TimeRemainingColumn())
+    columns = ("{task.description}", BarColumn(), amount, "{task.fields[note]}", TimeRemainingColumn())
     hidden = rank() > 0 or not console.is_terminal
     with Progress(*columns, console=console, transient=True, disable=hidden) as progress:
         yield Bar(progress, label, total)

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
@@ -67,7 +67,10 @@ class Team:
 
 @contextmanager
 def team() -> Iterator[Team]:
-    """The team that torchrun set up, over gloo; alone where it did not."""
+    """The team that torchrun set up, over gloo, or the one there is already; alone where there is none."""
+    if dist.is_available() and dist.is_initialized():
+        yield Team(dist.get_rank(), dist.get_world_size())
+        return
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
         yield Team()
@@ -91,7 +94,7 @@ def lost_team() -> Iterator[None]:
     except RuntimeError as error:
         # gloo raises plain RuntimeErrors that name its source file.
         if isinstance(error, dist.DistError) or "gloo" in str(error):
-            raise TeamLost("another process of this run has ended", "continue with --resume") from None
+            raise TeamLost("another process of this run has ended", "continue with `resume`") from None
         raise
 
 
@@ -106,24 +109,9 @@ def synchronise(network: nn.Module) -> None:
             module.synchronised = True  # type: ignore[assignment]
 
 
-def gather(values: Tensor) -> Tensor:
-    """The `values` of all ranks, `[ranks, *values.shape]`; a gradient finds its way back to each.
-
-    As every rank sums into the whole, the gradient that comes back is that of the sum of all ranks' losses.
-    """
-    gathered: Tensor = _Gather.apply(values)  # type: ignore[no-untyped-call]
-    return gathered
-
-
-class _Gather(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, values: Tensor) -> Tensor:
-        parts = [torch.empty_like(values) for _ in range(dist.get_world_size())]
-        dist.all_gather(parts, values.contiguous())
-        return torch.stack(parts)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        gradient = gradient.contiguous()
-        dist.all_reduce(gradient)
-        return gradient[dist.get_rank()]
+@torch.no_grad()
+def all_gather(values: Tensor) -> Tensor:
+    """The `values` of all ranks, `[ranks, *values.shape]`, without a gradient."""
+    parts = [torch.empty_like(values) for _ in range(dist.get_world_size())]
+    dist.all_gather(parts, values.contiguous())
+    return torch.stack(parts)

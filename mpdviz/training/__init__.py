@@ -1,1 +1,102 @@
-"""Training: settings in, a run folder out."""
+"""Training: settings in, a run folder out.
+
+`train(strategy="fixed:kappa=2.5", epochs=2, out="runs/fixed")` is what `mpdviz train` does.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mpdviz.config import RunConfig, read_recipe, validate
+from mpdviz.errors import BadInput
+from mpdviz.system.files import exists
+
+if TYPE_CHECKING:
+    from mpdviz.runs.state import Result, StepInfo
+    from mpdviz.training.run import Run
+
+__all__ = ["command", "prepare", "train"]
+
+
+def train(
+    *,
+    out: str | Path | None = None,
+    resume: bool = False,
+    recipe: str | Path | None = None,
+    on_step: "Callable[[StepInfo], object] | None" = None,
+    on_epoch: Callable[[dict[str, Any]], object] | None = None,
+    **settings: Any,
+) -> "Result":
+    """Train a spiking network and leave a run folder (see `runs.folder` for what lies in it).
+
+    Without settings: MPD-AGL on scikit-learn's handwritten digits. Ctrl-C finishes the step under way and
+    saves. With `devices` of 2 or more, the program that calls this is started again for each other device.
+
+    Args:
+        out: the run folder; None takes runs/DATA-MODEL-STRATEGY-seedN.
+        resume: continue the run in `out`, whose settings need not be repeated; a fresh start where there is
+            none, no work where it is finished.
+        recipe: TOML file of settings, or a name among `config.recipes()`; `settings` override it.
+        on_step: called after every training step.
+        on_epoch: called after every epoch with its row of `metrics.csv`.
+        settings: any of `config.RunConfig`, by name.
+
+    Returns:
+        Folder, epoch and accuracies (fractions) of the epoch that was best on validation.
+
+    Raises:
+        BadInput: an unknown setting or one that contradicts the data, the devices or the run to be resumed;
+            nothing has been written.
+        Diverged: a loss or gradient that is not finite; the last good checkpoint stays.
+        Interrupted: stopped by a signal, state saved.
+    """
+    run = prepare(settings, out=out, resume=resume, recipe=recipe)
+    return run.fit(on_step=on_step, on_epoch=on_epoch)
+
+
+def prepare(
+    settings: dict[str, Any],
+    *,
+    out: str | Path | None = None,
+    resume: bool = False,
+    recipe: str | Path | None = None,
+) -> "Run":
+    """The run that `train` trains, checked and its folder made, for callers that want to know it first.
+
+    Args:
+        settings: by name, values as in RunConfig or as text.
+        out: as of `train`, like the others.
+        resume: continue the run in `out`.
+        recipe: settings that `settings` override.
+
+    Raises:
+        BadInput: as of `train`.
+    """
+    if recipe is not None:
+        settings = read_recipe(Path(recipe)) | settings
+    if resume:
+        if out is None:
+            raise BadInput("`resume` without `out`", "say which run folder to continue")
+        if exists(Path(out) / "config.toml"):
+            settings = read_recipe(Path(out) / "config.toml") | settings
+    config = validate(settings, where=str(recipe or "settings"))
+    from mpdviz.training.run import Run
+
+    return Run(config, Path(out) if out is not None else default_folder(config), resume=resume)
+
+
+def default_folder(config: RunConfig) -> Path:
+    """A folder whose name tells one run from another: data, model, strategy, seed."""
+    data = Path(config.data.removeprefix("npz:")).stem
+    name = f"{data}-{config.model}-{config.strategy}-seed{config.seed}"
+    return Path("runs") / re.sub(r"[^\w.=-]+", "-", name)
+
+
+def command(config: RunConfig, out: Path) -> list[str]:
+    """The words that train a run, or go on with it, in a process of its own."""
+    settings = config.model_dump(mode="json", exclude_none=True)
+    # -P: a file in the current folder is not to stand in for a library.
+    return [sys.executable, "-P", "-m", "mpdviz.training", str(out), json.dumps(settings)]

@@ -4,6 +4,15 @@ import torch
 from torch import Tensor, nn
 
 
+def nonfinite_state(network: nn.Module) -> str:
+    """Name of the first weight or running statistic that is not finite; empty where all are.
+
+    A training step can be finite and still leave some that are not.
+    """
+    state = network.state_dict().items()
+    return next((name for name, value in state if not bool(value.isfinite().all())), "")
+
+
 @torch.no_grad()
 def first_nonfinite(network: nn.Module, x: Tensor) -> str:
     """Name the first layer, in execution order, whose output or weights are not finite for input `x`.

@@ -48,11 +48,11 @@ class Engine:
             parts = {"processes": size, "pieces": config.accumulate}
             among = " and ".join(f"{count} {what}" for what, count in parts.items() if count > 1)
             raise BadInput(
-                f"--batch-size {config.batch_size} does not divide among {among}",
+                f"`batch_size` {config.batch_size} does not divide among {among}",
                 f"choose a multiple of {size * config.accumulate}",
             )
         if config.precision == "16-mixed" and device.type == "cpu":
-            raise BadInput("--precision 16-mixed needs a GPU", "choose bf16-mixed or 32")
+            raise BadInput("`precision` 16-mixed needs a GPU", "choose bf16-mixed or 32")
         # Here, not above: it takes half a second that only training needs.
         from lightning_fabric import Fabric
         from lightning_fabric.strategies.ddp import DDPStrategy
@@ -164,13 +164,13 @@ def _size(config: RunConfig, device: torch.device) -> int:
     started = int(os.environ.get("WORLD_SIZE", "1"))
     size = config.devices or started
     if started not in (1, size):
-        raise BadInput(f"--devices {size} under torchrun with {started} processes", "leave --devices out")
+        raise BadInput(f"`devices` {size} under torchrun with {started} processes", "leave `devices` out")
     there = torch.cuda.device_count() if device.type == "cuda" else os.cpu_count() or 1
     what = "GPUs" if device.type == "cuda" else "CPU cores"
     if device.type not in ("cpu", "cuda"):
         there, what = 1, f"{device.type} devices"
     if int(os.environ.get("LOCAL_WORLD_SIZE", size)) > there:
-        raise BadInput(f"--devices {size}: there are {there} {what}", f"choose at most {there}")
+        raise BadInput(f"`devices` {size}: there are {there} {what}", f"choose at most {there}")
     if size > 1 and device.index is not None and device.type != "cpu":
-        raise BadInput(f"--devices {size} with --device {device}", f"choose --device {device.type}")
+        raise BadInput(f"`devices` {size} with `device` {device}", f"choose `device` {device.type}")
     return size

@@ -8,35 +8,34 @@ bit as if it had not been (on one machine, with one number of threads).
 import math
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from mpdviz import checkpoint, data, networks
+from mpdviz import checkpoint, data
 from mpdviz.config import RunConfig
-from mpdviz.data.augment import chosen
-from mpdviz.errors import BadInput, Diverged, Interrupted
-from mpdviz.kernels.backend import resolve, using
+from mpdviz.data.augment import with_augmentation
+from mpdviz.errors import Diverged, Interrupted
+from mpdviz.kernels.backends import resolve, using
 from mpdviz.runs.folder import RunFolder
-from mpdviz.runs.state import Position, Progress, Result
+from mpdviz.runs.state import Position, Result, StepInfo
 from mpdviz.system.memory import keep_large_buffers
 from mpdviz.system.signals import stop_signals
 from mpdviz.system.team import lost_team
-from mpdviz.training.diagnose import first_nonfinite
+from mpdviz.training.diagnose import first_nonfinite, nonfinite_state
 from mpdviz.training.engine import Engine
 from mpdviz.training.evaluate import evaluate
+from mpdviz.training.fresh import architecture, count_potentials, fresh_network
 from mpdviz.training.monitor import Monitor
 from mpdviz.training.saving import Saver
 from mpdviz.training.schedule import learning_rate, remaining_batches, steps_per_epoch
-from mpdviz.training.sinks import tensorboard
-from mpdviz.training.sinks.tensorboard import TensorBoard
+from mpdviz.training.sinks import SINKS, Sink
 
-Watcher = Callable[[Progress], None]
-EpochWatcher = Callable[[dict[str, Any]], None]
+Watcher = Callable[[StepInfo], object]
+EpochWatcher = Callable[[dict[str, Any]], object]
 
 
 def fit(config: RunConfig, out: Path, *, resume: bool = False) -> Result:
@@ -52,53 +51,43 @@ class Run:
 
         Args:
             config: the run's settings.
-            out: the run folder, created where needed; see `runfolder` for what will be in it.
+            out: the run folder, created where needed; see `runs.folder` for what will be in it.
             resume: continue the run in `out`; a fresh start in an empty folder, no work for a finished run.
 
         Raises:
             BadInput: settings that contradict the data, the devices or the run to be resumed; nothing has
                 been written.
         """
-        if config.log is not None:
-            tensorboard.require()
+        kinds = [SINKS.find(name) for name in dict.fromkeys(("csv", config.log or "csv"))]
+        for kind in kinds:
+            kind.require()
         self.engine = Engine(config)
         self.team, device = self.engine.team, self.engine.device
         dataset = data.load(config.data, timesteps=config.timesteps, data_dir=config.data_dir)
         dataset.check_trainable(config.batch_size, config.timesteps)
-        dataset = chosen(dataset, own=config.augment, auto=config.auto_augment, cutout=config.cutout)
+        dataset = with_augmentation(
+            dataset, own=config.augment, auto=config.auto_augment, cutout=config.cutout
+        )
         self.dataset, self.folder = dataset.to(device), RunFolder(out)
-        build = {
-            "name": config.model,
-            "num_classes": dataset.classes,
-            "in_channels": dataset.channels,
-            "image_size": dataset.image_size,
-            **config.network_options(),
-        }
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(config.seed)
-            try:
-                self.network = networks.build(**build).to(device).channels_last()
-            except RuntimeError as error:
-                raise BadInput(
-                    f"cannot build the network: {error}", "lower --encode-channels or --planes"
-                ) from None
+        made_by = architecture(config, dataset)
+        self.network = fresh_network(made_by, config.seed, device)
         optimizer = torch.optim.SGD(
             self.network.parameters(), config.lr, momentum=config.momentum, weight_decay=config.weight_decay
         )
         self.position = Position()
-        self.config = config.model_copy(update={"devices": self.team.size})
-        backend = resolve(config.backend, self._potentials())
-        self.config = self.config.model_copy(update={"backend": backend})
-        self.saver = Saver(self.folder, self.config, self.network, build, leads=self.team.leads)
+        potentials = count_potentials(self.network, self.dataset, config.epochs)
+        resolved = {"devices": self.team.size, "backend": resolve(config.backend, potentials)}
+        self.config = config.model_copy(update=resolved)
+        self.saver = Saver(self.folder, self.config, self.network, made_by, leads=self.team.leads)
         if self.team.leads:
             self.folder.create(resume=resume)
         try:
-            self._begin(optimizer, resume)
+            self._begin(optimizer, kinds if self.team.leads else [], resume=resume)
         except BaseException:
             self.folder.release()
             raise
 
-    def _begin(self, optimizer: torch.optim.Optimizer, resume: bool) -> None:
+    def _begin(self, optimizer: torch.optim.Optimizer, kinds: Sequence[type[Sink]], *, resume: bool) -> None:
         self.monitor = Monitor(self.network, self.dataset)
         saved = self.saver.restore() if resume and self.folder.last.exists() else None
         # Here: whatever is wrong with the settings is told by one process, before there are more.
@@ -108,11 +97,8 @@ class Run:
         else:
             self.engine.restore(saved)
             self.position = Position(**saved["position"])
-            self.monitor.restore(self.folder.mpd, self.position.epoch + 1, self.position.step)
-            self.saver.tables(self.position)
         self.saver.begin()
-        logs = self.config.log is not None and self.team.leads
-        self.board = TensorBoard(self.folder.tensorboard, self._steps_done()) if logs else None
+        self.sinks = [kind(self.folder, self.position, self._steps_done()) for kind in kinds]
 
     def fit(self, *, on_step: Watcher | None = None, on_epoch: EpochWatcher | None = None) -> Result:
         """Train what is left of the run. SIGINT and SIGTERM finish the step under way and save.
@@ -137,15 +123,9 @@ class Run:
                 return self._finish()
         finally:
             self.engine.close()
-            if self.board is not None:
-                self.board.close()
+            for sink in self.sinks:
+                sink.close()
             self.folder.release()
-
-    def _potentials(self) -> int:
-        """Membrane potentials that the whole run will compute."""
-        one = self.dataset.train.take(torch.zeros(1, dtype=torch.long, device=self.dataset.train.y.device))
-        x, _ = next(data.batches(replace(self.dataset, train=one), "train", 1))
-        return self.network.count_potentials(x) * len(self.dataset.train) * self.config.epochs
 
     def _train_epoch(self, on_step: Watcher | None, stopped: threading.Event) -> None:
         config, position = self.config, self.position
@@ -161,7 +141,7 @@ class Run:
             position.samples += len(y)
             position.seconds += time.perf_counter() - started
             if on_step is not None:
-                on_step(self._progress(steps))
+                on_step(position.info(config.epochs, steps))
             if position.step % (config.record_every or steps) == 0:
                 self._check_finite()
                 self._record()
@@ -173,14 +153,14 @@ class Run:
                 self._save_last({})
                 raise Interrupted(
                     f"interrupted in epoch {position.epoch + 1}, state saved in {self.folder.last}",
-                    "continue with --resume",
+                    "continue with `resume`",
                 )
 
     def _record(self) -> None:
         if self.team.leads:
-            table = self.monitor.record(self.position.epoch + 1, self.position.step)
-            if self.board is not None:
-                self.board.recorded(table, self.monitor.layers, self._steps_done())
+            recorded = self.monitor.record(self.position.epoch + 1, self.position.step)
+            for sink in self.sinks:
+                sink.recorded(recorded, self._steps_done())
 
     def _steps_done(self) -> int:
         """Training steps since the start of the run."""
@@ -198,18 +178,6 @@ class Run:
         self.engine.step()
         return loss, correct
 
-    def _progress(self, steps: int) -> Progress:
-        position = self.position
-        return Progress(
-            position.epoch + 1,
-            self.config.epochs,
-            position.step,
-            steps,
-            position.loss / position.samples,
-            position.correct / position.samples,
-            position.samples / position.seconds,
-        )
-
     def _close_epoch(self) -> dict[str, Any]:
         """Evaluate, note the epoch in the tables and save."""
         config, position = self.config, self.position
@@ -223,25 +191,21 @@ class Run:
             "lr": learning_rate(config, position.epoch),
             "seconds": position.seconds,
         }
+        widths = [{"epoch": position.epoch + 1, **layer} for layer in self.network.widths()]
         self._check_finite()
-        if self.board is not None:  # before the save: a resumed run repeats what comes after it
-            self.board.epoch(row, self._steps_done())
         score = (val_accuracy, -val_loss)
-        is_best = score > position.best
+        metrics = {"epoch": position.epoch + 1, "val_accuracy": val_accuracy}
+        if score > position.best:
+            self.saver.best(metrics)
+        for sink in self.sinks:  # before the save: a resumed run repeats what comes after it
+            sink.epoch(row, widths, self._steps_done())
         self.position = Position(
             epoch=position.epoch + 1,
             best=max(score, position.best),
             metrics=[*position.metrics, row],
-            widths=[
-                *position.widths,
-                *({"epoch": position.epoch + 1, **row} for row in self.network.widths()),
-            ],
+            widths=[*position.widths, *widths],
         )
-        metrics = {"epoch": position.epoch + 1, "val_accuracy": val_accuracy}
-        if is_best:
-            self.saver.best(metrics)
         self._save_last(metrics)
-        self.saver.tables(self.position)
         return row
 
     def _evaluate(self, split: str) -> tuple[float, float]:
@@ -264,20 +228,20 @@ class Run:
         return result
 
     def _check_finite(self) -> None:
-        # A step can be finite and still leave weights or running statistics that are not.
-        for name, value in self.network.state_dict().items():
-            if not bool(value.isfinite().all()):
-                raise self._diverged(name)
+        name = nonfinite_state(self.network)
+        if name:
+            raise self._diverged(name)
 
     def _diverged(self, first: str) -> Diverged:
         last = self.folder.last
         kept = f"{last} is from before" if last.exists() else "no checkpoint was written yet"
         return Diverged(
             f"training diverged in epoch {self.position.epoch + 1}: first non-finite: {first}; {kept}",
-            "lower --lr",
+            "lower `lr`",
         )
 
     def _save_last(self, metrics: dict[str, float]) -> None:
         # First: what a resumed run finds beyond its position it drops, what is missing it cannot make up.
-        self.monitor.write(self.folder.mpd)
+        for sink in self.sinks:
+            sink.flush()
         self.saver.last(metrics, self.engine.state(), self.position)

@@ -1,19 +1,16 @@
-"""What a run leaves in its folder while it trains, and how a resumed one takes it back."""
+"""What a run needs to go on and to be known by, in its folder, and how a resumed one takes it back."""
 
 import json
 from dataclasses import asdict
 from typing import Any
 
 from mpdviz import checkpoint
-from mpdviz.config import RunConfig
+from mpdviz.config import RunConfig, differences
 from mpdviz.errors import BadInput
-from mpdviz.networks.base import SpikingNetwork
+from mpdviz.networks import NetworkConfig, SpikingNetwork
 from mpdviz.runs.folder import RunFolder
 from mpdviz.runs.state import Position, Result
 from mpdviz.system.files import write_text
-
-FREE = ("save_every", "log")
-"""Settings that a resumed run may change: they alter nothing it computes."""
 
 
 class Saver:
@@ -24,7 +21,7 @@ class Saver:
         folder: RunFolder,
         config: RunConfig,
         network: SpikingNetwork,
-        build: dict[str, Any],
+        architecture: NetworkConfig,
         leads: bool,
     ) -> None:
         """Name what is to be saved; nothing is written yet.
@@ -33,10 +30,11 @@ class Saver:
             folder: where.
             config: the run's settings.
             network: its network, freshly initialised.
-            build: arguments of `networks.build` that made it.
+            architecture: what made it.
             leads: whether this process writes.
         """
-        self._folder, self._config, self._network, self._build = folder, config, network, build
+        self._folder, self._config, self._network = folder, config, network
+        self._architecture = architecture
         self._leads, self._initial_weights = leads, network.weights_hash()
 
     def begin(self) -> None:
@@ -51,12 +49,6 @@ class Saver:
         values = {"initial_weights": self._initial_weights, "finished": result is not None} | reached
         if self._leads:
             write_text(self._folder.result, json.dumps(values, indent=1) + "\n")
-
-    def tables(self, position: Position) -> None:
-        """Write the tables of the epochs so far."""
-        if self._leads and position.metrics:
-            self._folder.write_table(self._folder.metrics, position.metrics)
-            self._folder.write_table(self._folder.widths, position.widths)
 
     def best(self, metrics: dict[str, float]) -> None:
         """Keep the network as the best so far."""
@@ -75,16 +67,17 @@ class Saver:
             What `last` was given besides: the engine's state and `position`.
 
         Raises:
-            BadInput: it belongs to a run with other settings.
+            BadInput: it belongs to a run with other settings, those of role `log` apart, or to none.
         """
         saved = checkpoint.load(self._folder.last)
-        before, now = (c.model_dump(mode="json") if c else {} for c in (saved.config, self._config))
-        changed = [name for name in now if now[name] != before.get(name) and name not in FREE]
-        if changed or saved.training is None:
-            differences = ", ".join(f"{name} was {before.get(name)}, now {now[name]}" for name in changed)
+        if saved.training is None or saved.config is None:
+            raise BadInput(f"{self._folder.last} holds no run to go on with", "choose another `out`")
+        changed = differences(saved.config, self._config, roles=("result", "machine"))
+        if changed:
+            told = ", ".join(f"{name} was {before}, now {now}" for name, (before, now) in changed.items())
             raise BadInput(
-                f"{self._folder.path} holds a run with other settings: {differences}",
-                "resume with the same settings, or choose another --out",
+                f"{self._folder.path} holds a run with other settings: {told}",
+                "resume with the same settings, or choose another `out`",
             )
         self._network.load_state_dict(saved.network.state_dict())
         return saved.training
@@ -93,7 +86,7 @@ class Saver:
         checkpoint.save(
             self._folder.best if best else self._folder.last,
             self._network,
-            build=self._build,
+            architecture=self._architecture,
             config=self._config,
             metrics=metrics,
             training=training,

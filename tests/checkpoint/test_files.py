@@ -24,24 +24,21 @@ RELEASED = ["resnet19_slim", "vggsnn_slim"]
 def make(**changes):
     """A network whose weights and running statistics are not those it was born with."""
     config = validate({**GIVEN, **changes})
-    build = {
-        "name": config.model,
-        "num_classes": 3,
-        "in_channels": 1,
-        "image_size": 8,
-        **config.network_options(),
-    }
-    network = networks.build(**build).train()
+    sizes = {"name": config.model, "num_classes": 3, "in_channels": 1, "image_size": 8}
+    architecture = networks.NetworkConfig.of(sizes | config.network_options())
+    network = architecture.build().train()
     with torch.no_grad():
         for name, tensor in network.named_parameters():
             tensor.add_(torch.randn(tensor.shape) * (0.3 if name.endswith(".w") else 0.1))
         network(torch.randn(16, 1, 8, 8))
-    return config, build, network
+    return config, architecture, network
 
 
 def write(path, **changes):
-    config, build, network = make(**changes)
-    checkpoint.save(path, network, build=build, config=config, metrics={"val_accuracy": 0.75, "epoch": 2})
+    config, architecture, network = make(**changes)
+    checkpoint.save(
+        path, network, architecture=architecture, config=config, metrics={"val_accuracy": 0.75, "epoch": 2}
+    )
     return config, network
 
 
@@ -121,8 +118,8 @@ def test_timesteps_below_one_are_refused(ours, golden, timesteps):
 
 @pytest.mark.parametrize("option", [{"strategy": "fixed"}, {"decay": 0.5}, {"v_th": 1.0}])
 def test_ours_knows_its_own_settings(ours, option):
-    flag = "--" + next(iter(option)).replace("_", "-")
-    with pytest.raises(BadInput, match=f"knows its own {flag}; leave {flag} out"):
+    name = next(iter(option))
+    with pytest.raises(BadInput, match=f"knows its own `{name}`; leave `{name}` out"):
         checkpoint.load(ours, **option)
 
 
@@ -134,13 +131,13 @@ def test_a_full_disk_leaves_the_old_checkpoint(tmp_path):
     path = tmp_path / "last.pt"
     write(path)
     before = path.read_bytes()
-    config, build, network = make()
+    config, architecture, network = make()
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     for limit in (0, 100, len(before) // 2, len(before) - 1000):
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limits[1]))
         try:
             with pytest.raises(BadInput, match=re.escape(f"cannot write {path}: {os.strerror(errno.EFBIG)}")):
-                checkpoint.save(path, network, build=build, config=config, metrics={})
+                checkpoint.save(path, network, architecture=architecture, config=config, metrics={})
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         assert path.read_bytes() == before
@@ -151,17 +148,19 @@ def test_a_state_that_cannot_be_written_leaves_the_old_checkpoint(tmp_path):
     path = tmp_path / "last.pt"
     write(path)
     before = path.read_bytes()
-    config, build, network = make()
+    config, architecture, network = make()
     with pytest.raises((pickle.PicklingError, AttributeError, TypeError)):
-        checkpoint.save(path, network, build=build, config=config, metrics={"x": lambda: 0})
+        checkpoint.save(path, network, architecture=architecture, config=config, metrics={"x": lambda: 0})
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_folder_that_is_not_there(tmp_path):
-    config, build, network = make()
+    config, architecture, network = make()
     with pytest.raises(BadInput, match=r"cannot write .*No such file or directory; "):
-        checkpoint.save(tmp_path / "no" / "c.pt", network, build=build, config=config, metrics={})
+        checkpoint.save(
+            tmp_path / "no" / "c.pt", network, architecture=architecture, config=config, metrics={}
+        )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -474,7 +473,7 @@ def test_what_is_given_is_no_longer_assumed(golden, name):
 
 @pytest.mark.parametrize("name", RELEASED)
 def test_learned_decays_cannot_be_overridden(golden, name):
-    with pytest.raises(BadInput, match=r"learned decays .PLIF.; leave --decay out"):
+    with pytest.raises(BadInput, match=r"learned decays .PLIF.; leave `decay` out"):
         checkpoint.load(golden / f"{name}_best_model.pth", decay=0.2)
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import commands
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,8 +20,7 @@ FIXED = ROOT / "sample_checkpoints" / "fixed.pt"
 
 
 def mpdviz(*args, code=0, binary=False):
-    command = [sys.executable, "-m", "mpdviz.cli", *map(str, args)]
-    done = subprocess.run(command, capture_output=True, check=False)
+    done = commands.mpdviz(*args)
     assert done.returncode == code, done.stderr.decode()
     assert b"Traceback" not in done.stderr
     return done.stdout if binary else done.stdout.decode()

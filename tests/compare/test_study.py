@@ -15,14 +15,17 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from mpdviz.cli.compare import parse_seeds, parse_shard
 from mpdviz.cli.main import run as command_line
 
+import mpdviz.compare
 from mpdviz import checkpoint, data
 from mpdviz.analysis import paired
-from mpdviz.compare import collect, launch, plan
-from mpdviz.config import validate
+from mpdviz.compare import plan
+from mpdviz.compare.executors import EXECUTORS, local
 from mpdviz.errors import BadInput
 from mpdviz.figures.compared import compared, numbers
+from mpdviz.runs.reading import is_finished
 
 SAMPLES = Path(__file__).parents[2] / "sample_checkpoints"
 FIXED, ADAPTIVE = SAMPLES / "fixed.pt", SAMPLES / "mpd_agl.pt"
@@ -96,10 +99,9 @@ def test_an_interval_that_excludes_zero_never_looks_as_if_it_did_not():
 # The plan -----------------------------------------------------------------------------------------------
 
 
-def test_seeds_shards_and_strategies_are_read():
-    assert plan.parse_seeds("0-3,7") == (0, 1, 2, 3, 7)
-    assert plan.parse_shard("2/8") == (2, 8)
-    assert plan.parse_strategies("fixed:kappa=2.5, mpd-agl") == ("fixed:kappa=2.5", "mpd-agl")
+def test_seeds_and_shards_are_read_and_runs_divided():
+    assert parse_seeds("0-3,7") == (0, 1, 2, 3, 7)
+    assert parse_shard("2/8") == (2, 8)
     made = plan.plan(["fixed", "mpd-agl"], [0, 1, 2], TINY, Path("nowhere"))
     runs = made.runs()
     assert [run.name for run in runs[:3]] == ["fixed seed 0", "mpd-agl seed 0", "fixed seed 1"]
@@ -108,16 +110,16 @@ def test_seeds_shards_and_strategies_are_read():
     assert len({run.folder.path for run in runs}) == len(runs)
 
 
-@pytest.mark.parametrize("text", ["", "a", "3-1", "1,1", "0--1", "-1", "1.5", "0-99999999999", "٣"])
+@pytest.mark.parametrize("text", ["", "a", "3-1", "0--1", "-1", "1.5", "0-99999999999", "٣"])
 def test_bad_seeds_are_refused(text):
     with pytest.raises(BadInput, match="--seeds"):
-        plan.parse_seeds(text)
+        parse_seeds(text)
 
 
 @pytest.mark.parametrize("text", ["", "0/2", "3/2", "1", "1/0", "a/b"])
 def test_bad_shards_are_refused(text):
     with pytest.raises(BadInput, match="--shard"):
-        plan.parse_shard(text)
+        parse_shard(text)
 
 
 # Runs ---------------------------------------------------------------------------------------------------
@@ -177,7 +179,7 @@ def test_tables_are_what_the_run_folders_say(trained):
 def test_two_names_of_one_strategy_give_one_result(tmp_path):
     # Same weights to start from and same order of the data, so nothing is left to differ.
     made = plan.plan(["fixed", "fixed:kappa=1"], [3], TINY, tmp_path / "study")
-    assert not launch.launch(made.runs(), 2, lambda _: None)
+    assert not EXECUTORS.find("local")().run(made.runs(), 2, lambda _: None)
     first, second = (pd.read_csv(run.folder.metrics).drop(columns="seconds") for run in made.runs())
     pd.testing.assert_frame_equal(first, second, check_exact=True)
 
@@ -234,7 +236,7 @@ def test_runs_that_do_not_belong_together_are_refused(trained, tmp_path, change,
     assert old in text
     path.write_text(text.replace(old, new))
     with pytest.raises(BadInput, match=words):
-        collect.collect(plan.read(study))
+        mpdviz.compare.collect(study)
 
 
 def test_collecting_says_what_is_missing(trained, tmp_path):
@@ -284,24 +286,112 @@ def test_a_run_that_fails_does_not_stop_the_others(tmp_path):
     failing.folder.path.parent.mkdir(parents=True)
     failing.folder.path.write_text("a file where the run folder should be")
     said = []
-    failures = launch.launch([failing, fine], 2, said.append)
+    failures = EXECUTORS.find("local")().run([failing, fine], 2, said.append)
     assert [failure.run.name for failure in failures] == ["mpd-agl seed 0"]
     assert "exit 2" in failures[0].why
-    assert launch.is_finished(fine)
+    assert is_finished(fine.folder)
     assert any("failed" in line for line in said)
 
 
-def test_arguments_give_the_same_settings_back():
-    config = validate(
-        {"strategy": "lsg", "planes": "4,4", "augment": False, "record_every": 3, "data": "npz:a b.npz"}
+def test_a_comparison_whose_every_run_fails_exits_1_and_says_why(tmp_path, monkeypatch, capsys):
+    words = ["--strategies", "fixed,mpd-agl", "--seeds", "0", "--out", "study", *OPTIONS, "--lr=1e12"]
+    assert mpdviz_cli("compare", *words, cwd=tmp_path, monkeypatch=monkeypatch) == 1
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    said = shown.err.replace("\n", " ")
+    assert said.count("failed: training diverged") == 2
+    assert "lower --lr (exit 2, see " in said
+
+
+def test_a_comparison_of_which_one_run_fails_exits_1_and_gives_the_others(trained, tmp_path):
+    study = copied(trained[0], tmp_path)
+    shutil.rmtree(study / "runs" / "mpd-agl" / "seed-1")
+    (study / "runs" / "mpd-agl" / "seed-1").write_text("a file where the run folder should be")
+    done = compare(*trained[1][:-1], str(study), *OPTIONS)
+    assert done.returncode == 1, done.stderr
+    assert "missing, 1 of 4 runs: mpd-agl seed 1" in done.stderr.replace("\n", " ")
+    assert "no interval can be given for one seed" in done.stdout.replace("\n", " ")
+
+
+# The library --------------------------------------------------------------------------------------------
+
+
+def test_strategies_are_compared_without_a_command_line(trained, tmp_path):
+    said = []
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text("epochs = 99\ntimesteps = 2\n")
+    collected = mpdviz.compare.strategies(
+        ["fixed:kappa=0.5", "mpd-agl"],
+        seeds=[0],
+        out=tmp_path / "study",
+        jobs=2,
+        recipe=recipe,
+        on_event=said.append,
+        **{name: value for name, value in TINY.items() if name != "timesteps"},
     )
-    back = {}
-    for word in launch.arguments(config):
-        name, _, value = word.removeprefix("--").partition("=")
-        if not value:
-            name, value = name.removeprefix("no-"), not name.startswith("no-")
-        back[name.replace("-", "_")] = value
-    assert validate(back) == config
+    assert collected.failures == collected.missing == ()
+    assert len(said) == 4
+    whole = pd.read_csv(trained[0] / "runs.csv")
+    columns = ["strategy", "seed", "test_accuracy", "initial_weights", "folder"]
+    expected = whole[whole["seed"] == 0].reset_index(drop=True)
+    pd.testing.assert_frame_equal(collected.runs[columns], expected[columns])
+    again = mpdviz.compare.collect(tmp_path / "study")
+    pd.testing.assert_frame_equal(again.accuracy, collected.accuracy)
+
+
+def test_failures_are_on_the_result(tmp_path):
+    collected = mpdviz.compare.strategies(
+        ["fixed"], seeds=[0], out=tmp_path / "study", on_event=lambda _: None, **TINY | {"lr": 1e12}
+    )
+    assert not collected.any_finished
+    assert collected.missing == ("fixed seed 0",)
+    (failure,) = collected.failures
+    assert failure.run.name == "fixed seed 0"
+    assert "diverged" in failure.why
+    with pytest.raises(BadInput, match="holds no finished run"):
+        mpdviz.compare.collect(tmp_path / "study")
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"names": []}, "`strategies` '' names one twice or none"),
+        ({"seeds": [1, 2, 1]}, "`seeds` '1,2,1' names one twice"),
+        ({"seeds": [-1]}, "seed=-1"),
+        ({"jobs": 0}, "`jobs` 0"),
+        ({"shard": (3, 2)}, "`shard` 3 of 2"),
+        ({"executor": "locl"}, "unknown executor 'locl'; did you mean 'local'"),
+        ({"log": "tensorbord"}, "unknown log 'tensorbord'; did you mean 'tensorboard'"),
+        ({"strategy": "lsg"}, "`strategy` in a comparison"),
+        ({"epoch": 3}, "did you mean 'epochs'"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused_before_anything_is_written(tmp_path, given, words):
+    with pytest.raises(BadInput, match=words):
+        mpdviz.compare.strategies(
+            **{"names": ["fixed"], "seeds": [0], "out": tmp_path / "study", **TINY} | given
+        )
+    assert not list(tmp_path.iterdir())
+
+
+def test_comparing_is_imported_without_torch_and_pandas():
+    code = "import sys, mpdviz.compare, mpdviz.training; print({'torch', 'pandas'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
+
+
+def test_runs_may_differ_in_machine_and_log_alone(trained, tmp_path):
+    """Other settings of these roles, in the folder of a comparison and in one of its runs."""
+    study = copied(trained[0], tmp_path)
+    config = study / "runs" / "mpd-agl" / "seed-1" / "config.toml"
+    config.write_text(config.read_text() + 'record_every = 3\ndata_dir = "elsewhere"\n')
+    before = mpdviz.compare.collect(study).accuracy
+    said = []
+    collected = mpdviz.compare.strategies(
+        ["fixed:kappa=0.5", "mpd-agl"], seeds=[0, 1], out=study, on_event=said.append, save_every=2, **TINY
+    )
+    assert said == ["4 of 4 runs are finished already"]
+    pd.testing.assert_frame_equal(collected.accuracy, before)
 
 
 # Checkpoints --------------------------------------------------------------------------------------------
@@ -321,7 +411,7 @@ def potentials(path):
     kept = {}
     for number, (_, layer) in enumerate(network.spiking_layers(), start=1):
         layer.neuron.observers.append(
-            lambda c, v, s, kappa, v_th, number=number: kept.setdefault(number, []).append((v, kappa))
+            lambda c, v, s, kappa, *_, number=number: kept.setdefault(number, []).append((v, kappa))
         )
     images, _ = next(data.batches(data.load("digits"), "test", batch_size=100))
     with torch.no_grad():
@@ -355,6 +445,33 @@ def test_each_one_s_potentials_under_the_other_s_widths(tables):
         ratio = ((v[row.timestep - 1] - 0.5).abs() < kappa[row.timestep - 1] / 2).double().mean().item()
         assert row.available_ratio == pytest.approx(ratio, abs=1e-12)
         assert row.mean_gain == pytest.approx(ratio / width)
+
+
+def test_checkpoints_are_compared_without_a_command_line(tables):
+    ready = []
+    sides = mpdviz.compare.checkpoints([FIXED, str(ADAPTIVE)], limit=100, ready=lambda: ready.append(1))
+    assert len(ready) == 2
+    assert list(sides.recordings) == ["fixed", "mpd_agl"]
+    for name, table in {"layers": sides.layers, "cross": sides.cross}.items():
+        written = pd.read_csv(tables[0] / f"{name}.csv")
+        pd.testing.assert_frame_equal(table, written, check_dtype=False, rtol=1e-12)
+    assert all(note in tables[1].stderr.replace("\n", " ") for note in sides.notes)
+
+
+def test_two_processes_compare_checkpoints_to_one_result(tables, tmp_path):
+    """The team is one for both recordings, and the leader alone has a result."""
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "mpdviz.cli"]
+    words = ["compare", str(FIXED), str(ADAPTIVE), "--limit", "100", "--batch-size", "32"]
+    done = subprocess.run(
+        [sys.executable, *torchrun, *words, "--out", str(tmp_path), "--device", "cpu"],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    for name in ("layers", "cross"):
+        one, two = (pd.read_csv(folder / f"{name}.csv") for folder in (tables[0], tmp_path))
+        pd.testing.assert_frame_equal(one, two, rtol=1e-6)
 
 
 def test_the_figure_draws_the_tables(tables):
@@ -415,7 +532,7 @@ def test_mistakes_get_one_line_and_leave_nothing(words, said, tmp_path, monkeypa
 def test_threads_are_shared_out(monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    assert launch._threads(1) == cores
-    assert launch._threads(10 * cores) == 1
+    assert local._threads(1) == cores
+    assert local._threads(10 * cores) == 1
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    assert launch._threads(1) == 1
+    assert local._threads(1) == 1

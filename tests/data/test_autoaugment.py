@@ -7,7 +7,7 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from mpdviz.config import validate
 from mpdviz.data import Dataset, Split, autoaugment
-from mpdviz.data.augment import chosen, random_cutout
+from mpdviz.data.augment import random_cutout, with_augmentation
 from mpdviz.data.autoaugment import GREY, OPERATIONS, POLICY, STRENGTHS, auto_augment
 from mpdviz.errors import BadInput
 from mpdviz.training.run import Run
@@ -137,7 +137,9 @@ def test_a_run_chooses_its_augmentation_step_by_step():
     x = dataset.train.x.float()
 
     def made(**options):
-        change = chosen(dataset, **({"own": True, "auto": False, "cutout": None} | options)).augment
+        change = with_augmentation(
+            dataset, **({"own": True, "auto": False, "cutout": None} | options)
+        ).augment
         return None if change is None else change(x, torch.Generator().manual_seed(3))
 
     assert made() is None
@@ -148,6 +150,6 @@ def test_a_run_chooses_its_augmentation_step_by_step():
 
 @pytest.mark.parametrize("options", [{"auto_augment": True}, {"cutout": 4}])
 def test_digits_are_no_photographs(options, tmp_path):
-    with pytest.raises(BadInput, match=f"{next(iter(options))} for digits"):
+    with pytest.raises(BadInput, match=f"`{next(iter(options))}` for digits"):
         Run(validate({"data": "digits", **options}), tmp_path / "run")
     assert not list(tmp_path.iterdir())

@@ -1,6 +1,7 @@
 """Data sets against independent truths: scikit-learn's arrays, per-pixel loops, files written by hand."""
 
 import math
+import os
 import subprocess
 import sys
 import zipfile
@@ -46,14 +47,48 @@ def small_dataset(samples, *, frames=0, mean=(), std=(), augment=None):
 
 
 def test_every_registered_name_is_described_and_npz_besides():
-    assert data.names() == ["digits", "digits-dvs", "cifar10", "cifar100", "cifar10-dvs"]
-    assert list(data.describe()) == [*data.names(), "npz:FILE"]
+    names = ["digits", "digits-dvs", "cifar10", "cifar100", "cifar10-dvs"]
+    assert list(data.describe()) == [*names, "npz:FILE"]
     assert all(text and "\n" not in text for text in data.describe().values())
 
 
 def test_an_unknown_name_suggests_the_closest():
-    with pytest.raises(BadInput, match=r"unknown data set 'digit'; did you mean 'digits'\?"):
+    with pytest.raises(BadInput, match=r"unknown data set 'digit'; did you mean 'digits'\? .*npz:FILE"):
         data.load("digit")
+
+
+def test_an_installed_package_adds_a_data_set(tmp_path):
+    """A module and an entry point of the group `mpdviz.data`; this package is not touched."""
+    (tmp_path / "theirs.py").write_text(
+        """
+from dataclasses import replace
+from mpdviz.data import NamedData, load
+def mine(timesteps, data_dir):
+    return replace(load("digits"), name=f"mine {timesteps}")
+MINE = NamedData("digits again", mine)
+"""
+    )
+    info = tmp_path / "theirs-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[mpdviz.data]\nmine = theirs:MINE\nwrong = theirs:load\n")
+    code = """
+from mpdviz import data
+from mpdviz.errors import BadInput
+print(data.load("mine", timesteps=3).name, data.DATA["mine"].description)
+try:
+    data.load("wrong")
+except BadInput as error:
+    print(error)
+"""
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
+    )
+    assert done.stdout.splitlines() == [
+        "mine 3 digits again",
+        "data set 'wrong' of theirs:load is no NamedData; update that package, or remove it",
+    ]
 
 
 def test_scikit_learn_is_imported_only_for_the_digits():

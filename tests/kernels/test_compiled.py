@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 import mpdviz
 from mpdviz import networks, surrogates
 from mpdviz.errors import BadInput, MpdvizWarning
-from mpdviz.kernels import backend, multistep_lif
+from mpdviz.kernels import backends, compiled, multistep_lif
 
 pytestmark = [
-    pytest.mark.skipif(backend.missing() is not None, reason=f"cannot compile here: {backend.missing()}"),
+    pytest.mark.skipif(backends.missing() is not None, reason=f"cannot compile here: {backends.missing()}"),
     # The compiler's own modules use things their dependencies have deprecated.
     pytest.mark.filterwarnings("ignore"),
 ]
@@ -26,7 +26,7 @@ def both(current, decay, kappa, surrogate, *, learned=False, keep=False):
     for name in ("eager", "compiled"):
         x = current.clone().requires_grad_()
         number = torch.tensor(decay, requires_grad=True) if learned else decay
-        with backend.using(name):
+        with backends.using(name):
             spikes, v = multistep_lif(x, number, 0.5, kappa, surrogate, keep_potentials=keep)
             spikes.backward(weights)
         results.append((spikes.detach(), v, x.grad, number.grad if learned else None))
@@ -63,7 +63,7 @@ def test_thresholds_of_every_timestep(seed, timesteps, size):
     results = []
     for name in ("eager", "compiled"):
         x = current.clone().requires_grad_()
-        with backend.using(name):
+        with backends.using(name):
             spikes, _ = multistep_lif(x, 0.4, thresholds, 0.8, surrogates.Rectangular())
         (spikes * grad).sum().backward()
         results.append((spikes, x.grad))
@@ -120,7 +120,7 @@ def test_channels_last_stays_channels_last():
     maps = torch.randn(12, 5, 6, 6).to(memory_format=torch.channels_last).unflatten(0, (4, 3))
     eager, compiled = both(maps, 0.2, 1.0, surrogates.Rectangular())
     agree(eager, compiled)
-    with backend.using("compiled"):
+    with backends.using("compiled"):
         spikes, _ = multistep_lif(maps, 0.2, 0.5, 1.0, surrogates.Rectangular())
     assert spikes.stride() == maps.stride()
 
@@ -149,7 +149,7 @@ def test_a_network_gives_the_same_logits_and_the_same_recording():
     network.eval()
     results = []
     for name in ("eager", "compiled"):
-        with backend.using(name), mpdviz.record(network) as recording, torch.no_grad():
+        with backends.using(name), mpdviz.record(network) as recording, torch.no_grad():
             logits = network(x)
         results.append((logits, recording.table()))
     assert torch.equal(results[0][0], results[1][0])
@@ -158,13 +158,13 @@ def test_a_network_gives_the_same_logits_and_the_same_recording():
 
 def test_unknown_and_unusable_backends(monkeypatch):
     with pytest.raises(BadInput, match="did you mean 'compiled'"):
-        backend.resolve("compile")
-    assert backend.resolve("auto", potentials=1000) == "eager"
-    assert backend.resolve("auto", potentials=10**12) == "compiled"
+        backends.resolve("compile")
+    assert backends.resolve("auto", potentials=1000) == "eager"
+    assert backends.resolve("auto", potentials=10**12) == "compiled"
     monkeypatch.setenv("CXX", "no-such-compiler")
-    backend.missing.cache_clear()
+    compiled._missing.cache_clear()
     try:
         with pytest.warns(MpdvizWarning, match="no C\\+\\+ compiler found"):
-            assert backend.resolve("compiled") == "eager"
+            assert backends.resolve("compiled") == "eager"
     finally:
-        backend.missing.cache_clear()
+        compiled._missing.cache_clear()

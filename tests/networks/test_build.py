@@ -105,7 +105,7 @@ class TestGolden:
         case, network = arrays(golden, name), load(golden, name, "best_model").eval()
         steps, rows = SLIM[name]["steps"], []
 
-        def watch(current, potentials, spikes, kappa, v_th):
+        def watch(current, potentials, spikes, kappa, v_th, shapes):
             for t in range(steps):
                 v, s = potentials[t].double(), spikes[t].double()
                 near = ((v - 0.5).abs() < kappa[t].double() / 2).double().mean()
@@ -116,7 +116,7 @@ class TestGolden:
         asked = []
         for _, layer in network.spiking_layers():
             layer.neuron.observers.append(watch)
-            asked += layer.kappa(steps).tolist()
+            asked += layer.widths(steps).tolist()
         with torch.no_grad():
             network(batch(case))
         columns = ["count", "mean", "var", "min", "max", "kappa", "available_ratio", "firing_rate"]
@@ -287,7 +287,7 @@ def test_options_reach_every_layer():
         assert layer.neuron.v_th == layer.norm.v_th == 0.9
         assert layer.neuron.surrogate.name == "atan"
         assert bool((layer.norm.weight == 2).all())
-        assert layer.kappa(2).tolist() == [3, 3]
+        assert layer.widths(2).tolist() == [3, 3]
 
 
 def test_weights_come_from_torch_s_seed_alone():
@@ -361,15 +361,15 @@ def test_unknown_names_are_refused_with_the_nearest():
 
 
 def test_planes_of_the_wrong_length_are_refused():
-    refused(lambda: small("convsnn", planes=(1, 2, 3)), "planes=[1, 2, 3]", "give 2")
-    refused(lambda: small("resnet19", planes=(1, 2)), "planes=[1, 2]", "give 3")
-    refused(lambda: small("vggsnn", planes=()), "planes=[]", "give 3")
+    refused(lambda: small("convsnn", planes=(1, 2, 3)), "`planes` [1, 2, 3]", "give 2")
+    refused(lambda: small("resnet19", planes=(1, 2)), "`planes` [1, 2]", "give 3")
+    refused(lambda: small("vggsnn", planes=()), "`planes` []", "give 3")
 
 
 def test_too_small_an_image_is_refused():
     refused(lambda: small("vggsnn", image_size=15), "vggsnn", "15x15", "at least 16x16")
     refused(lambda: small("convsnn", image_size=3), "convsnn", "3x3", "at least 4x4")
-    refused(lambda: small("convsnn", image_size=0), "image_size=0")
+    refused(lambda: small("convsnn", image_size=0), "`image_size` 0")
     assert small("vggsnn", image_size=16)
     assert small("convsnn", image_size=4)
 
@@ -386,6 +386,6 @@ def test_sizes_below_one_are_refused(option):
 
 
 def test_constants_out_of_range_are_refused():
-    refused(lambda: small("convsnn", decay=1.5), "decay=1.5")
-    refused(lambda: small("convsnn", v_th=0.0), "v_th=0.0")
-    refused(lambda: small("convsnn", gamma=0.0), "gamma=0.0")
+    refused(lambda: small("convsnn", decay=1.5), "`decay` 1.5")
+    refused(lambda: small("convsnn", v_th=0.0), "`v_th` 0.0")
+    refused(lambda: small("convsnn", gamma=0.0), "`gamma` 0.0")

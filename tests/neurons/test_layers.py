@@ -86,7 +86,7 @@ def test_plif_weight_gradient_matches_the_twin_in_float64():
     assert neuron.w.grad.item() == pytest.approx(grad_decay * decay * (1 - decay), rel=1e-10)
 
 
-@pytest.mark.parametrize("kind", neurons.KINDS)
+@pytest.mark.parametrize("kind", neurons.NEURONS)
 @pytest.mark.parametrize("kappa", [None, 0.7, torch.tensor([0.5, 1.0, 2.0, 0.25, 3.0])])
 def test_observers_see_everything_and_change_nothing(kind, kappa):
     def run(*observers):
@@ -107,7 +107,7 @@ def test_observers_see_everything_and_change_nothing(kind, kappa):
     assert all(torch.equal(a, b) for a, b in zip(grads, plain_grads, strict=True))
 
     assert len(calls) == len(later) == 1
-    current, potentials, fired, widths_seen, thresholds_seen = calls[0]
+    current, potentials, fired, widths_seen, thresholds_seen, shapes = calls[0]
     twin_v, twin_s = lif_forward(x.detach().numpy(), torch.as_tensor(neuron.decay).item(), 0.5)
     assert torch.equal(current, x)
     np.testing.assert_array_equal(potentials.numpy(), twin_v)
@@ -115,11 +115,12 @@ def test_observers_see_everything_and_change_nothing(kind, kappa):
     expected = torch.as_tensor(1.0 if kappa is None else kappa).expand(5)
     torch.testing.assert_close(widths_seen, expected, rtol=0, atol=0)
     assert thresholds_seen.tolist() == [0.5] * 5
+    assert list(shapes) == [neuron.surrogate] * 5
     assert not potentials.requires_grad
     assert not widths_seen.requires_grad
 
 
-@pytest.mark.parametrize("kind", neurons.KINDS)
+@pytest.mark.parametrize("kind", neurons.NEURONS)
 def test_observers_see_the_same_without_gradient(kind):
     neuron, calls = neurons.get(kind, decay=0.35), []
     neuron.observers.append(lambda *seen: calls.append(seen))
@@ -127,7 +128,9 @@ def test_observers_see_the_same_without_gradient(kind):
     neuron(x.requires_grad_())
     with torch.no_grad():
         neuron(x)
-    for a, b in zip(*calls, strict=True):
+    (*with_gradient, shapes), (*without, same_shapes) = calls
+    assert shapes == same_shapes == [neuron.surrogate] * 5
+    for a, b in zip(with_gradient, without, strict=True):
         assert torch.equal(a, b)
 
 
@@ -149,13 +152,13 @@ def test_constants_are_readable():
     assert not list(neurons.LIF().state_dict())
 
 
-@pytest.mark.parametrize("kind", neurons.KINDS)
+@pytest.mark.parametrize("kind", neurons.NEURONS)
 def test_printing_shows_the_constants_and_warns_of_nothing(kind):
     shown = repr(neurons.get(kind, decay=0.25, v_th=0.75))
     assert all(word in shown for word in ("0.25", "0.75", "rectangular")), shown
 
 
-@pytest.mark.parametrize("kind", neurons.KINDS)
+@pytest.mark.parametrize("kind", neurons.NEURONS)
 def test_get_makes_the_kind_with_its_constants(kind):
     neuron = neurons.get(kind, decay=0.9, v_th=1.5, surrogate=surrogates.get("atan"))
     assert neuron.kind == kind

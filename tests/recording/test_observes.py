@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import _get_current_dispatch_mode_stack as dis
 import mpdviz
 from mpdviz import networks
 from mpdviz.errors import BadInput
-from mpdviz.kernels import backend
+from mpdviz.kernels import backends
 from mpdviz.neurons import LIF, Neuron
 from mpdviz.norm import TDBatchNorm1d
 from mpdviz.recording.measure import meter
@@ -222,11 +222,11 @@ def test_wiring_is_known_even_where_the_first_forward_failed():
 
 
 def test_the_chosen_backend_is_as_before(monkeypatch):
-    monkeypatch.setattr(backend, "_chosen", "compiled")
+    monkeypatch.setattr(backends, "_chosen", "compiled")
     model, x = Fails(), torch.randn(2, 3, 4, generator=rng())
     with mpdviz.record(model), mpdviz.record(model):
         model(x)  # traced, so run by the eager backend
-        assert backend.active() == "compiled"
+        assert backends.active() == "compiled"
     model.error = KeyboardInterrupt()
 
     def interrupted():
@@ -235,7 +235,7 @@ def test_the_chosen_backend_is_as_before(monkeypatch):
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
-    chosen = backend.active()
+    chosen = backends.active()
     while dispatch_modes():
         dispatch_modes()[-1].__exit__(None, None, None)
     assert chosen == "compiled"

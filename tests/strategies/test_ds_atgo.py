@@ -42,9 +42,11 @@ def test_available_share_of_normal_potentials(sigma, fixed, adaptive):
     strategy = strategies.get("ds-atgo").train()
 
     def follow(rule):
-        kernels.follow(u, 0.2, rule)
+        kernels.follow(u, 0.2, rule, kernels.Reset())
 
-    v_th, kappa = strategy.respond(follow, 1, 0.2, 1.0, torch.ones(2), torch.zeros(2), learns=True)
+    situation = strategies.Situation(1, 0.2, 1.0, torch.ones(2), torch.zeros(2), learns=True)
+    response = strategy.respond(situation, follow)
+    v_th, kappa = response.thresholds, response.kappa
     law = scipy.stats.norm(0, sigma)
     for width, share in ((1.0, fixed), (float(kappa), adaptive)):
         counted = float(((u[0] - v_th[0]).abs() < width / 2).double().mean())

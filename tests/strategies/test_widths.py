@@ -136,7 +136,7 @@ def test_every_strategy_s_gradient_is_that_of_its_widths(name, shape, neuron):
         layer.zero_grad()
         spikes = layer(torch.randn(3, 5, 1, 8, 8, dtype=F64))
         grad = torch.randn(spikes.shape, dtype=F64)
-        current, *observed = seen.pop()
+        current, *observed, _ = seen.pop()
         current.retain_grad()
         spikes.backward(grad)
         v, s, kappa, v_th = (part.detach().numpy() for part in observed)
@@ -297,4 +297,4 @@ def test_observed_survives_saving(tmp_path):
     fresh.load_state_dict(trained.state_dict())
     assert trained.widths() == fresh.widths()
     with pytest.raises(BadInput, match="T=3, not of T=2"):
-        fresh.encode.kappa(2)
+        fresh.encode.widths(2)

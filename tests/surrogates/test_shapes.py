@@ -51,11 +51,11 @@ def test_h_is_the_derivative_of_the_known_primitive(name, kappa):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_parameters_shape_the_primitive_too(name):
-    # The parameter a stretches the axis of sigmoid and atan; gamma is the triangle's base; k the steepness.
+    # The parameter a stretches the axis of sigmoid and atan; half_base is the triangle's; k the steepness.
     x = UNIT[np.abs(UNIT) > 1e-3]
     step = 1e-6
     changed = {
-        "triangular": ({"gamma": 0.4}, lambda x: PRIMITIVES["triangular"](x, 0.4)),
+        "triangular": ({"half_base": 0.4}, lambda x: PRIMITIVES["triangular"](x, 0.4)),
         "sigmoid": ({"a": 7.0}, lambda x: 1 / (1 + np.exp(-7 * x))),
         "atan": ({"a": 5.0}, lambda x: np.arctan(math.pi / 2 * 5 * x) / math.pi),
         "fast-sigmoid": ({"k": 3.0}, lambda x: x / (1 + 3 * np.abs(x))),
@@ -204,7 +204,7 @@ def test_spike_keeps_the_dtype():
         (lambda: surrogates.get("atan", k=2.0), ["'atan'", "'k'", "choose one of: a"]),
         (lambda: surrogates.get("rectangular", a=2.0), ["'rectangular'", "'a'", "none"]),
         (lambda: surrogates.get("sigmoid", a=0.0), ["'sigmoid'", "a is 0.0", "positive"]),
-        (lambda: surrogates.get("triangular", gamma=-1.0), ["gamma is -1.0", "positive"]),
+        (lambda: surrogates.get("triangular", half_base=-1.0), ["half_base is -1.0", "positive"]),
         (lambda: surrogates.get("fast-sigmoid", k=float("nan")), ["k is nan", "positive"]),
         (lambda: surrogates.get("fast-sigmoid", k=float("inf")), ["k is inf", "positive"]),
         (lambda: surrogates.get("atan", a="2"), ["a is '2'", "positive"]),

@@ -1,6 +1,5 @@
 """A run that cannot be lost: killed at any step, on a full disk, twice at once; then resumed bit for bit."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -159,10 +158,10 @@ def test_a_lock_is_one_s_own_until_closed(tmp_path):
     held = lock(tmp_path / "lock")
     assert held is not None
     assert lock(tmp_path / "lock") is None
-    os.close(held)
+    held.release()
     again = lock(tmp_path / "lock")
     assert again is not None
-    os.close(again)
+    again.release()
     with pytest.raises(BadInput, match="cannot write"):
         lock(tmp_path / "missing" / "lock")
 

@@ -206,9 +206,9 @@ def test_torchrun_is_the_same_as_devices(two, tmp_path):
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"devices": 4096}, ["--devices 4096", "there are", "CPU cores"]),
-        ({"devices": 2, "batch_size": 63}, ["--batch-size 63", "2 processes", "multiple of 2"]),
-        ({"accumulate": 3}, ["--batch-size 64", "3 pieces", "multiple of 3"]),
+        ({"devices": 4096}, ["`devices` 4096", "there are", "CPU cores"]),
+        ({"devices": 2, "batch_size": 63}, ["`batch_size` 63", "2 processes", "multiple of 2"]),
+        ({"accumulate": 3}, ["`batch_size` 64", "3 pieces", "multiple of 3"]),
         ({"precision": "16-mixed"}, ["16-mixed needs a GPU", "bf16-mixed"]),
     ],
 )
@@ -220,7 +220,7 @@ def test_what_the_engine_cannot_do_is_refused(settings, words):
 
 def test_devices_that_contradict_torchrun_are_refused(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(BadInput, match="--devices 3 under torchrun with 2 processes"):
+    with pytest.raises(BadInput, match="`devices` 3 under torchrun with 2 processes"):
         Engine(RunConfig(device="cpu", devices=3))
 
 

@@ -366,7 +366,7 @@ def assert_same_run(a, b):
 def test_interrupted_and_resumed_is_the_uninterrupted_run(run, config, tmp_path, epoch, step, number):
     folder = RunFolder(tmp_path / "run")
     handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    with pytest.raises(Interrupted, match=f"epoch {epoch}, state saved in .*last.pt; .*--resume") as caught:
+    with pytest.raises(Interrupted, match=f"epoch {epoch}, state saved in .*last.pt; .*`resume`") as caught:
         Run(config, folder.path).fit(on_step=stop_at(epoch, step, number))
     assert caught.value.exit_code == 130
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
@@ -501,7 +501,7 @@ def test_resume_of_a_finished_run_trains_nothing(run, config):
 
 def test_a_folder_that_holds_a_run_is_refused(run, config):
     before = run.last.read_bytes()
-    with pytest.raises(BadInput, match=r"already holds a run; add --resume .*another --out"):
+    with pytest.raises(BadInput, match=r"already holds a run; add `resume` .*another `out`"):
         Run(config, run.path)
     assert run.last.read_bytes() == before
 
@@ -574,7 +574,7 @@ def all_finite(path):
 def test_a_learning_rate_far_too_high(sample, tmp_path):
     folder = RunFolder(tmp_path / "run")
     config = validate({**TINY, "data": sample, "epochs": 5, "lr": 1e12})
-    with pytest.raises(Diverged, match=r"diverged in epoch \d.*first non-finite: .*; lower --lr") as e:
+    with pytest.raises(Diverged, match=r"diverged in epoch \d.*first non-finite: .*; lower `lr`") as e:
         fit(config, folder.path)
     assert e.value.exit_code == 2
     if folder.last.exists():

@@ -11,6 +11,8 @@ import pytest
 
 from mpdviz import data
 from mpdviz.config import RunConfig
+from mpdviz.runs.folder import RunFolder
+from mpdviz.runs.state import Position
 from mpdviz.training.monitor import SAMPLES
 from mpdviz.training.run import Run, fit
 from mpdviz.training.sinks.tensorboard import TensorBoard
@@ -93,14 +95,15 @@ def test_histograms_are_the_exact_counts_of_the_potentials(run):
 
 def test_a_resumed_run_shows_no_step_twice(tmp_path):
     """The first process wrote more events than it saved: TensorBoard is to drop them."""
-    board = TensorBoard(tmp_path, 0)
+    folder = RunFolder(tmp_path)
+    board = TensorBoard(folder, Position(), 0)
     for step in (4, 8, 12):
-        board.epoch(dict.fromkeys(_COLUMNS, step), step)
+        board.epoch(dict.fromkeys(_COLUMNS, step), [], step)
     board.close()
-    again = TensorBoard(tmp_path, 8)
-    again.epoch(dict.fromkeys(_COLUMNS, 120), 12)
+    again = TensorBoard(folder, Position(), 8)
+    again.epoch(dict.fromkeys(_COLUMNS, 120), [], 12)
     again.close()
-    assert scalars(read(tmp_path), "loss/train") == [(4, 4), (8, 8), (12, 120)]
+    assert scalars(read(folder.tensorboard), "loss/train") == [(4, 4), (8, 8), (12, 120)]
 
 
 _COLUMNS = ("train_loss", "val_loss", "train_accuracy", "val_accuracy", "lr", "seconds")

@@ -8,16 +8,18 @@ available_ratio by timestep/1 encode.0/t=1, kappa by timestep/...  each timestep
 potentials/1 encode.0                                              histogram; the threshold lies at 1
 """
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
+from typing_extensions import override
 
 from mpdviz.accumulations.histogram import EDGES, bins
 from mpdviz.accumulations.layer import LayerAccumulation
 from mpdviz.errors import BadInput
+from mpdviz.runs.folder import RunFolder
+from mpdviz.runs.state import Position
+from mpdviz.training.sinks.base import Recorded, Sink
 
 EPOCH = {
     "train_loss": "loss/train",
@@ -30,37 +32,33 @@ EPOCH = {
 """Columns of `metrics.csv` and their tags."""
 
 
-class TensorBoard:
+class TensorBoard(Sink):
     """Event files of one run."""
 
-    def __init__(self, folder: Path, done: int) -> None:
-        """Open a new event file in `folder`, for what comes after `done` training steps.
+    @override
+    @classmethod
+    def require(cls) -> None:
+        try:
+            import tensorboard  # noqa: F401
+        except ImportError:
+            problem = "`log` tensorboard needs the package tensorboard"
+            raise BadInput(problem, "pip install 'mpdviz[tensorboard]'") from None
 
-        TensorBoard drops what an earlier, interrupted process wrote of later steps.
-
-        Raises:
-            BadInput: tensorboard is not installed.
-        """
-        require()
+    def __init__(self, folder: RunFolder, position: Position, done: int) -> None:
+        """Open a new event file; TensorBoard drops what an interrupted process wrote of later steps."""
         from torch.utils.tensorboard import SummaryWriter
 
-        self._writer = SummaryWriter(str(folder), purge_step=done + 1 if done else None)
+        self._writer = SummaryWriter(str(folder.tensorboard), purge_step=done + 1 if done else None)
 
-    def epoch(self, row: Mapping[str, Any], step: int) -> None:
-        """Add a row of `metrics.csv`, reached after `step` training steps."""
+    @override
+    def epoch(self, row: Mapping[str, Any], widths: Sequence[Mapping[str, Any]], step: int) -> None:
         for column, tag in EPOCH.items():
             self._add(tag, row[column], step)
-        self._writer.flush()
 
-    def recorded(self, table: pd.DataFrame, layers: Mapping[int, LayerAccumulation], step: int) -> None:
-        """Add what was recorded after `step` training steps.
-
-        Args:
-            table: the main table (`metrics.main_columns`) of `layers`.
-            layers: the recording, by layer number.
-            step: training steps so far.
-        """
-        for number, layer in layers.items():
+    @override
+    def recorded(self, recorded: Recorded, step: int) -> None:
+        table = recorded.table
+        for number, layer in recorded.layers.items():
             rows, title = table[table["layer"] == number], f"{number} {layer.info.name}"
             for column in ("available_ratio", "kappa"):
                 self._add(f"{column}/{title}", rows[column].mean(), step)
@@ -69,8 +67,12 @@ class TensorBoard:
             self._histogram(f"potentials/{title}", layer, step)
         self._writer.flush()
 
+    @override
+    def flush(self) -> None:
+        self._writer.flush()
+
+    @override
     def close(self) -> None:
-        """Finish the event file."""
         self._writer.close()
 
     def _add(self, tag: str, value: float, step: int) -> None:
@@ -107,17 +109,3 @@ class TensorBoard:
             bucket_counts=counts[kept].tolist(),
             global_step=step,
         )
-
-
-def require() -> None:
-    """Look for the package.
-
-    Raises:
-        BadInput: tensorboard is not installed.
-    """
-    try:
-        import tensorboard  # noqa: F401
-    except ImportError:
-        raise BadInput(
-            "--log tensorboard needs the package tensorboard", "pip install 'mpdviz[tensorboard]'"
-        ) from None

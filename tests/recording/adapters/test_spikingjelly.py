@@ -180,7 +180,7 @@ def test_a_layer_whose_potentials_do_not_give_its_spikes_is_left_out():
     made[1].surrogate_function = surrogate.Sigmoid(spiking=False)
     with pytest.warns(MpdvizWarning, match="layer 1 is not recorded"), mpdviz.record(made) as mpd:
         run(made, data())
-    assert list(mpd.unreadable) == ["1"]
+    assert list(mpd.left_out) == ["1"]
     assert mpd.table()["name"].unique().tolist() == ["3"]
 
 

@@ -1,7 +1,6 @@
 """Run folders of a comparison -> tables: accuracy a strategy, paired differences, what is missing."""
 
-import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,11 +8,12 @@ from typing import Any
 import pandas as pd
 
 from mpdviz.analysis import paired, seeds
-from mpdviz.compare.launch import is_finished, read_result
-from mpdviz.compare.plan import Comparison, Planned, differences
-from mpdviz.config import validate
+from mpdviz.compare.executors import Failure
+from mpdviz.compare.plan import VARIED, Comparison, Planned, told
+from mpdviz.config import differences
 from mpdviz.errors import BadInput
-from mpdviz.system.files import exists, read_bytes, write_text
+from mpdviz.runs.reading import is_finished, read_config, read_result
+from mpdviz.system.files import exists, write_text
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +29,13 @@ class Collected:
     """One row a strategy but the first: n, difference, std, low, high (95 % interval), sentence."""
     missing: tuple[str, ...]
     """Runs without a result."""
+    failures: tuple[Failure, ...] = ()
+    """Those of them that were tried now and failed, and why."""
+
+    @property
+    def any_finished(self) -> bool:
+        """Whether there is a result at all; without one the accuracies are NaN."""
+        return bool(self.runs["finished"].any())
 
     def write(self, folder: Path) -> Iterator[Path]:
         """Write runs.csv, accuracy.csv and differences.csv, and yield each path once written."""
@@ -44,12 +51,16 @@ class Collected:
         return self.accuracy.merge(apart, on="strategy", how="left").astype({"pairs": "Int64"})
 
 
-def collect(comparison: Comparison) -> Collected:
-    """Read the results of every run of a comparison.
+def read_results(comparison: Comparison, failures: Sequence[Failure] = ()) -> Collected:
+    """What the run folders of a comparison hold, finished or not.
+
+    Args:
+        comparison: what was planned.
+        failures: what is known of runs without a result.
 
     Raises:
-        BadInput: no run is finished, a run was made with other settings than the comparison's (data, T, ...),
-            or runs of one seed did not start from the same weights.
+        BadInput: a run was made with other settings than the comparison's (data, T, ...), or runs of one seed
+            did not start from the same weights.
     """
     planned = comparison.runs()
     for run in planned:
@@ -57,38 +68,29 @@ def collect(comparison: Comparison) -> Collected:
     runs = pd.DataFrame([_row(comparison, run) for run in planned])
     _check_initial_weights(runs)
     finished = runs[runs["finished"]]
-    if finished.empty:
-        raise BadInput(
-            f"{comparison.folder} holds no finished run", "train with `mpdviz compare --strategies ...`"
-        )
     accuracies = {name: _by_seed(finished[finished["strategy"] == name]) for name in comparison.strategies}
-    missing = tuple(run.name for run in planned if not is_finished(run))
-    return Collected(runs, _accuracy(accuracies), _differences(accuracies), missing)
+    missing = tuple(run.name for run in planned if not is_finished(run.folder))
+    return Collected(runs, _accuracy(accuracies), _differences(accuracies), missing, tuple(failures))
 
 
 def _check_settings(run: Planned) -> None:
-    path = run.folder.config
-    if not exists(path):
+    if not exists(run.folder.config):
         return
-    try:
-        content = tomllib.loads(read_bytes(path, "settings").decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path} is not TOML: {error}", "restore it, or remove the run folder") from None
-    config = validate(content, str(path))
-    unlike = differences(run.config, config)
-    for name in ("strategy", "seed"):
-        wanted, found = getattr(run.config, name), getattr(config, name)
-        if wanted != found:
-            unlike = f"{name} {wanted} and {found}"
-    if unlike:
+    found = read_config(run.folder)
+    changed = {
+        name: (getattr(run.config, name), getattr(found, name))
+        for name in VARIED
+        if getattr(run.config, name) != getattr(found, name)
+    } or differences(run.config, found, but=VARIED)
+    if changed:
         raise BadInput(
-            f"{run.folder.path} holds another kind of run than the rest of the comparison: {unlike}",
+            f"{run.folder.path} holds another kind of run than the rest of the comparison: {told(changed)}",
             "compare runs that differ in strategy and seed only; move it away",
         )
 
 
 def _row(comparison: Comparison, run: Planned) -> dict[str, Any]:
-    result = read_result(run)
+    result = read_result(run.folder)
     return {
         "strategy": run.config.strategy,
         "seed": run.config.seed,

@@ -1,20 +1,21 @@
-"""Which backends can run the neurons here, and which one does."""
+"""Which kernels can run the neurons here, and which one does: the one place where that is decided."""
 
 import os
-import shutil
-import sysconfig
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from importlib.util import find_spec
-from pathlib import Path
-
-import torch
 
 from mpdviz.errors import MpdvizWarning, unknown_name
+from mpdviz.kernels.base import Job, Kernel
+from mpdviz.registry import Registry
 
-NAMES = ("auto", "eager", "compiled")
+KERNELS: Registry[Kernel] = Registry(
+    "backend",
+    "mpdviz.kernels",
+    {"eager": "mpdviz.kernels.eager:EAGER", "compiled": "mpdviz.kernels.compiled:COMPILED"},
+    Kernel,
+)
 VARIABLE = "MPDVIZ_BACKEND"
 COMPILING_PAYS = 10_000_000_000
 """Potentials, over a whole training run, beyond which the compiled backend saves more than compiling costs.
@@ -25,9 +26,16 @@ _chosen: str | None = None
 _watchers = 0
 
 
+def pick(job: Job) -> Kernel:
+    """The kernel for a job: that of the backend in use, or the definition where it cannot do all of it."""
+    kernel = KERNELS[active()]
+    # A single neuron is computed faster than a compiled function is entered.
+    return kernel if job.needs <= kernel.can and job.current.numel() > len(job.current) else KERNELS["eager"]
+
+
 @contextmanager
 def using(name: str) -> Iterator[None]:
-    """Run all neurons of this process on `eager` or `compiled` inside the block.
+    """Run all neurons of this process on the backend `name` inside the block.
 
     Raises:
         BadInput: unknown backend.
@@ -65,7 +73,7 @@ def _from_environment() -> str:
 
 
 def resolve(name: str, potentials: int = 0) -> str:
-    """`eager` or `compiled` for the backend `name`.
+    """The kernel that the backend `name` stands for.
 
     Args:
         name: `auto` compiles where that pays for a job of so many potentials.
@@ -74,34 +82,27 @@ def resolve(name: str, potentials: int = 0) -> str:
     Raises:
         BadInput: unknown backend.
     """
-    if name not in NAMES:
-        raise unknown_name("backend", name, NAMES)
     if name == "auto":
         return "compiled" if potentials > COMPILING_PAYS and missing() is None else "eager"
-    if name == "compiled" and (problem := missing()) is not None:
+    if name not in KERNELS:
+        raise unknown_name("backend", name, ["auto", *KERNELS])
+    if (problem := KERNELS[name].missing()) is not None:
         warnings.warn(f"{problem}; the neurons run on the eager backend", MpdvizWarning, stacklevel=2)
         return "eager"
     return name
 
 
-@cache
 def missing() -> str | None:
     """What the compiled backend lacks here; None where it is usable."""
-    if torch.cuda.is_available():
-        return None if find_spec("triton") else "the package triton is not installed"
-    compilers = [os.environ["CXX"]] if "CXX" in os.environ else ["g++", "clang++", "c++"]
-    if not any(shutil.which(compiler) for compiler in compilers):
-        return f"no C++ compiler found ({', '.join(compilers)})"
-    if not (Path(sysconfig.get_path("include")) / "Python.h").exists():
-        return "Python's header files are not installed"
-    return None
+    return KERNELS["compiled"].missing()
 
 
 def describe() -> dict[str, str]:
     """Each backend and whether it is usable here."""
-    problem = missing()
-    return {
-        "auto": f"compiled for training runs long enough to pay for compiling, else eager; now: {active()}",
-        "eager": "usable: the definition, plain tensor operations",
-        "compiled": f"not usable: {problem}" if problem else "usable: torch.compile, one pass over memory",
+    said = {
+        "auto": f"compiled for training runs long enough to pay for compiling, else eager; now: {active()}"
     }
+    for name, kernel in KERNELS.items():
+        problem = kernel.missing()
+        said[name] = f"not usable: {problem}" if problem else f"usable: {kernel.meaning}"
+    return said

@@ -1,0 +1,81 @@
+"""Recording a checkpoint over a data set."""
+
+from pathlib import Path
+
+from torch import Tensor
+
+from mpdviz import checkpoint, data
+from mpdviz.api import Recording
+from mpdviz.checkpoint import Checkpoint
+from mpdviz.data import Dataset
+from mpdviz.errors import BadInput
+from mpdviz.inspection.observe import Observation
+from mpdviz.inspection.options import Options
+
+
+class PreparedCheckpoint:
+    """A checkpoint with data that fit it."""
+
+    def __init__(self, path: Path, options: Options) -> None:
+        """Load both.
+
+        Raises:
+            BadInput: the file, the data or the options do not fit.
+            NotFinite: weights that are NaN or infinite.
+        """
+        self._loaded = checkpoint.load(
+            path,
+            strategy=options.strategy,
+            timesteps=options.timesteps,
+            decay=options.decay,
+            v_th=options.v_th,
+        )
+        network = self._loaded.network
+        dataset = _load_data(self._loaded, options)
+        self._observation = Observation(network, self._forward, dataset, options)
+        self.names = dict(enumerate((name for name, _ in network.spiking_layers()), start=1))
+        self.timesteps = network.timesteps
+        self.notes: tuple[str, ...] = ()
+
+    def run(self) -> Recording | None:
+        """Record; None for a process that does not lead its team."""
+        recording, told = self._observation.run()
+        built, assumed = self._loaded.architecture, self._loaded.assumed
+        self.notes = (f"{built.name}, {built.strategy}, T={self.timesteps}; {told}",)
+        if assumed:
+            taken = ", ".join(f"`{name}` {value}" for name, value in assumed.items())
+            lacks = f"{self._loaded.path} is a released checkpoint and does not hold everything"
+            self.notes = (f"{lacks}; taken: {taken}", *self.notes)
+        return recording
+
+    def _forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self._loaded.network(x)
+        return logits.mean(0)
+
+
+def _load_data(loaded: Checkpoint, options: Options) -> Dataset:
+    network, name, data_dir = loaded.network, options.data, options.data_dir
+    if loaded.config is not None:
+        name, data_dir = name or loaded.config.data, data_dir or loaded.config.data_dir
+    if name is None:
+        raise BadInput(f"{loaded.path} does not say what it was trained on", "give `data`, e.g. npz:FILE")
+    # An own file has its own number of frames; made-up frames come as many as the network had.
+    wanted = options.timesteps if name.startswith("npz:") else network.timesteps
+    dataset = data.load(name, timesteps=wanted, data_dir=data_dir)
+    size, side = network.image_size, dataset.image_size
+    classes = loaded.architecture.num_classes
+    mismatches = {
+        f"has {dataset.channels} channels, not {network.in_channels}": dataset.channels
+        != network.in_channels,
+        f"is {side}x{side}, not {size}x{size}": size not in (None, side),
+        f"has labels up to {dataset.classes - 1}, more than the {classes} classes": dataset.classes > classes,
+    }
+    for mismatch, found in mismatches.items():
+        if found:
+            raise BadInput(
+                f"{name} does not fit {loaded.path}: it {mismatch}", "give the data it was trained on"
+            )
+    if dataset.timesteps is not None and dataset.timesteps != network.timesteps:
+        network.timesteps = dataset.timesteps
+        loaded.assumed.pop("timesteps", None)
+    return dataset

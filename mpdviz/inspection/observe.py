@@ -1,0 +1,107 @@
+"""Recording a network over a split of a data set, batch by batch, by one process or several."""
+
+from collections.abc import Callable
+from functools import reduce
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mpdviz import data
+from mpdviz.accumulations.contents import Contents
+from mpdviz.accumulations.layer import merge
+from mpdviz.api import Recording, observing
+from mpdviz.data import Dataset
+from mpdviz.errors import BadInput
+from mpdviz.inspection.options import Options
+from mpdviz.kernels import backends
+from mpdviz.norm import frozen_statistics
+from mpdviz.recording.recorder import Recorder
+from mpdviz.system.devices import pick_device
+from mpdviz.system.memory import keep_large_buffers
+from mpdviz.system.progress import bar
+from mpdviz.system.team import Team, team
+
+Forward = Callable[[Tensor], Tensor | None]
+"""Runs one batch; its logits `[N, K]`, None where it has none."""
+
+
+class Observation:
+    """A network, a way to run it and the samples to run it on; everything is checked before it starts."""
+
+    def __init__(self, network: nn.Module, forward: Forward, dataset: Dataset, options: Options) -> None:
+        """Find the device, the samples and the neurons.
+
+        Args:
+            network: what holds the neurons.
+            forward: see `Forward`.
+            dataset: the data.
+            options: which part of them, and what to record.
+
+        Raises:
+            BadInput: no such split, device or backend, no neurons, or an option out of range.
+        """
+        self.split = options.split or ("all" if dataset.name.startswith("npz:") else "test")
+        samples = len(dataset.split(self.split))
+        if not samples:
+            problem = f"the {self.split} split of {dataset.name} is empty"
+            raise BadInput(problem, "choose another `split`, e.g. all")
+        self._network, self._forward, self._dataset, self._options = network, forward, dataset, options
+        self._device = pick_device(options.device)
+        self._order = torch.arange(samples)[: options.limit]
+        self._backend = backends.resolve(options.backend)
+        self._recorder = Recorder(
+            network, gradients=options.gradients, what_if=options.what_if, epsilon=options.epsilon
+        )
+        data.batches(dataset, self.split, options.batch_size)  # refuses what holds no samples
+
+    def run(self) -> tuple[Recording | None, str]:
+        """Record; the recording, None for a process that does not lead, and over what it ran, in words.
+
+        Raises:
+            BadInput: gradients of an output that is no class scores.
+        """
+        keep_large_buffers()
+        options, network = self._options, self._network
+        network.to(self._device).train(options.mode == "train")
+        with (
+            team() as ranks,
+            backends.using(self._backend),
+            torch.set_grad_enabled(options.gradients),
+            frozen_statistics(network),
+            observing(self._recorder) as recording,
+        ):
+            counts = self._batches(ranks)
+            gathered = ranks.gather((dict(recording.layers), dict(recording.left_out), counts))
+        if not ranks.leads:
+            return None, ""
+        layers = reduce(merge, (part for part, *_ in gathered if part))
+        left_out = {name: why for _, part, _ in gathered for name, why in part.items()}
+        samples, judged, correct = (sum(numbers) for numbers in zip(*(c for *_, c in gathered), strict=True))
+        accuracy = f", accuracy {correct / judged:.2%}" if judged else ""
+        mode = ", batch statistics" if options.mode == "train" else ""
+        contents = Contents(layers, left_out, recording.contents.network)
+        return Recording(contents), f"{self._dataset.name} {self.split}{mode}, {samples} samples{accuracy}"
+
+    def _batches(self, ranks: Team) -> tuple[int, int, int]:
+        """Samples, those with class scores, and those classified right, of this process's batches."""
+        options = self._options
+        batches = data.batches(self._dataset, self.split, options.batch_size, order=self._order)
+        samples = judged = correct = 0
+        with bar("recording", -(-len(self._order) // options.batch_size)) as progress:
+            for number, (x, y) in enumerate(batches):
+                progress.update()
+                if not ranks.takes(number):
+                    continue
+                logits = self._forward(x.to(self._device))
+                samples += len(y)
+                if logits is None or int(y.max()) >= logits.shape[1]:
+                    if options.gradients:
+                        raise BadInput("`gradients`: the model's output is no class scores", "leave it out")
+                    continue
+                if options.gradients:
+                    F.cross_entropy(logits, y.to(self._device)).backward()
+                    self._network.zero_grad()
+                judged += len(y)
+                correct += int((logits.argmax(1).cpu() == y).sum())
+        return samples, judged, correct

@@ -1,0 +1,81 @@
+"""What a kernel is asked to do, and what it says it can."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from mpdviz.surrogates import Surrogate
+
+Scalar = Tensor | float
+Rule = Callable[[Tensor], Tensor]
+"""A threshold, 0-d, from the potentials of its timestep."""
+
+
+@dataclass(frozen=True)
+class Reset:
+    """What a spike does to the potential that is carried on: 0 (hard), or less by the threshold (soft)."""
+
+    soft: bool = False
+    detached: bool = False
+    """Whether the backward pass takes the reset's spike as a constant."""
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One run of a neuron layer over all timesteps."""
+
+    current: Tensor
+    """Input current `[T, ...]`."""
+    decay: Scalar
+    v_th: Tensor
+    """Thresholds `[T]`, or of every neuron `[T, ...]`, broadcast to the current; without gradient."""
+    kappa: Tensor
+    """Widths `[T]`."""
+    shapes: tuple[Surrogate, ...]
+    """Of the surrogate: one, or one for each timestep."""
+    reset: Reset
+    keep_potentials: bool
+
+    @cached_property
+    def needs_grad(self) -> bool:
+        """Whether a backward pass may follow."""
+        learned = isinstance(self.decay, Tensor) and self.decay.requires_grad
+        inputs = self.current.requires_grad or learned or self.kappa.requires_grad
+        return torch.is_grad_enabled() and inputs
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What not every kernel can do."""
+        wanted = {
+            "soft reset": self.reset.soft,
+            "detached reset": self.reset.detached,
+            "thresholds by neuron": self.v_th.dim() > 1,
+            "learned widths": self.kappa.requires_grad,
+            "shapes by timestep": len(self.shapes) > 1,
+        }
+        return frozenset(name for name, needed in wanted.items() if needed)
+
+
+class Kernel(ABC):
+    """One way to compute a job; all give the same spikes, bit for bit."""
+
+    meaning: str
+    can: frozenset[str] = frozenset()
+    """Of `Job.needs`."""
+
+    def missing(self) -> str | None:
+        """What it lacks on this machine; None where it is usable."""
+        return None
+
+    @abstractmethod
+    def run(self, job: Job) -> tuple[Tensor, Tensor | None]:
+        """Spikes `[T, ...]`, and the pre-reset potentials where they were asked for or are at hand."""
+
+
+def potential_dtype(current: Tensor) -> torch.dtype:
+    """Potentials are accumulated in float32, or in float64 where the current is float64."""
+    return torch.promote_types(current.dtype, torch.float32)

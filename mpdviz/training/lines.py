@@ -1,0 +1,39 @@
+"""A run in words: what is trained, an epoch, the end (no torch)."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mpdviz.config import RunConfig
+from mpdviz.runs.folder import RunFolder
+from mpdviz.runs.state import Result, StepInfo
+
+
+def first_line(config: RunConfig, out: Path) -> str:
+    """What is trained, and where it will lie."""
+    what = f"{config.model}, {config.strategy}, T={config.timesteps}, {config.data}, seed {config.seed}"
+    return f"{what} -> {out}"
+
+
+def step_note(now: StepInfo) -> str:
+    """How the epoch under way stands."""
+    return (
+        f"epoch {now.epoch}/{now.epochs}  loss {now.loss:.4f}  accuracy {now.accuracy:.2%}  "
+        f"{now.images_per_second:.0f} images/s"
+    )
+
+
+def epoch_line(row: Mapping[str, Any]) -> str:
+    """What an epoch came to, from its row of `metrics.csv`."""
+    return (
+        f"epoch {row['epoch']:3d}  training {row['train_loss']:.4f}, {row['train_accuracy']:.2%}  "
+        f"validation {row['val_loss']:.4f}, {row['val_accuracy']:.2%}  {row['seconds']:.1f} s"
+    )
+
+
+def last_line(config: RunConfig, result: Result) -> str:
+    """What the run reached."""
+    return (
+        f"{RunFolder(result.folder).best}: test accuracy {result.test_accuracy:.2%}, validation "
+        f"{result.val_accuracy:.2%} (best epoch {result.epoch} of {config.epochs}, seed {config.seed})"
+    )

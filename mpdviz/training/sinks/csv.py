@@ -1,0 +1,71 @@
+"""A run's tables: metrics.csv, widths.csv and mpd.csv."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+from typing_extensions import override
+
+from mpdviz.runs.folder import RunFolder
+from mpdviz.runs.state import Position
+from mpdviz.system.files import write_text
+from mpdviz.training.sinks.base import Recorded, Sink
+
+
+class Tables(Sink):
+    """CSV files, each written whole.
+
+    The rows of metrics and widths are saved with the run, in its position. Those of mpd.csv are not: of them
+    a resumed run drops what lies beyond its position, and could not make up what were missing. So they are
+    written before each save.
+    """
+
+    def __init__(self, folder: RunFolder, position: Position, done: int) -> None:
+        """Take back the rows up to where a resumed run goes on."""
+        self._folder = folder
+        self._metrics, self._widths = [*position.metrics], [*position.widths]
+        self._header, self._mpd = "", list[str]()
+        if done:
+            self._restore_mpd(position.epoch + 1, position.step)
+        if self._metrics:
+            self._write()
+
+    @override
+    def epoch(self, row: Mapping[str, Any], widths: Sequence[Mapping[str, Any]], step: int) -> None:
+        self._metrics.append(dict(row))
+        self._widths += map(dict, widths)
+        self._write()
+
+    @override
+    def recorded(self, recorded: Recorded, step: int) -> None:
+        table = recorded.table.copy()
+        table.insert(0, "epoch", recorded.epoch)
+        table.insert(1, "step", recorded.step)
+        self._add_mpd(table)
+
+    @override
+    def flush(self) -> None:
+        if self._mpd:
+            write_text(self._folder.mpd, self._header + "".join(self._mpd))
+
+    @override
+    def close(self) -> None:
+        """Do nothing: everything that counts was written before the last save."""
+
+    def _write(self) -> None:
+        self._folder.write_table(self._folder.metrics, self._metrics)
+        self._folder.write_table(self._folder.widths, self._widths)
+
+    def _restore_mpd(self, epoch: int, step: int) -> None:
+        if self._folder.mpd.exists():
+            rows = pd.read_csv(self._folder.mpd, dtype=str, keep_default_na=False)  # text: written as it was
+            at, steps = rows["epoch"].astype(int), rows["step"].astype(int)
+            known = (at < epoch) | ((at == epoch) & (steps <= step))
+            if known.any():
+                self._add_mpd(rows[known])
+
+    def _add_mpd(self, table: pd.DataFrame) -> None:
+        # As text at once: written again after every epoch, a long run's numbers would take ever longer.
+        header, rows = table.to_csv(index=False).split("\n", 1)
+        self._header = header + "\n"
+        self._mpd.append(rows)
