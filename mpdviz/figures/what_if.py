@@ -49,10 +49,8 @@ def numbers(table: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     nth = points.groupby(["layer", "timestep"]).cumcount()
     wanted = np.unique(np.geomspace(1, nth.max() + 1, WIDTHS).round().astype(int)) - 1
     points = points.loc[nth.isin(wanted), list(recorded.columns[:-1])].assign(own=False)
-    known = (
-        points.merge(recorded, on=["layer", "timestep"], how="left")["available_ratio_y"].notna().to_numpy()
-    )
-    points.loc[~known, ["available_ratio", "mean_gain"]] = np.nan
+    at_own = points.merge(recorded, on=["layer", "timestep"], how="left")["available_ratio_y"]
+    points.loc[at_own.isna().to_numpy(), ["available_ratio", "mean_gain"]] = np.nan
     return pd.concat([points, recorded]).sort_values(["layer", "timestep", "own", "kappa"], ignore_index=True)
 
 
