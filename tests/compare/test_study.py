@@ -461,7 +461,7 @@ def test_checkpoints_are_compared_without_a_command_line(tables):
 def test_two_processes_compare_checkpoints_to_one_result(tables, tmp_path):
     """The team is one for both recordings, and the leader alone has a result."""
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "mpdviz.cli"]
-    words = ["compare", str(FIXED), str(ADAPTIVE), "--limit", "100", "--batch-size", "32"]
+    words = ["compare", str(FIXED), str(ADAPTIVE), "--limit", "100"]
     done = subprocess.run(
         [sys.executable, *torchrun, *words, "--out", str(tmp_path), "--device", "cpu"],
         capture_output=True,

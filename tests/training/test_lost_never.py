@@ -14,7 +14,6 @@ from mpdviz import checkpoint
 from mpdviz.config import validate
 from mpdviz.errors import BadInput
 from mpdviz.runs.folder import RunFolder
-from mpdviz.system.files import lock
 from mpdviz.training.run import Run, fit
 
 EPOCHS, STEPS = 6, 3
@@ -152,18 +151,6 @@ def test_a_second_process_is_refused_while_the_first_trains(config, whole, tmp_p
     assert "another process is training in" in seen[0].stderr.replace("\n", " ")
     assert_same(tmp_path / "run", whole)
     fit(config, tmp_path / "run", resume=True)  # the lock went with the run
-
-
-def test_a_lock_is_one_s_own_until_closed(tmp_path):
-    held = lock(tmp_path / "lock")
-    assert held is not None
-    assert lock(tmp_path / "lock") is None
-    held.release()
-    again = lock(tmp_path / "lock")
-    assert again is not None
-    again.release()
-    with pytest.raises(BadInput, match="cannot write"):
-        lock(tmp_path / "missing" / "lock")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no limits on file sizes there")
