@@ -1,6 +1,7 @@
 """`python -m mpdviz`: the command line."""
 
-from mpdviz.cli.main import run
+from importlib import import_module
 
 if __name__ == "__main__":
-    run()
+    # By name: the library itself knows nothing of its command line.
+    import_module("mpdviz.cli.main").run()

@@ -2,34 +2,111 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from html import escape
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import nn
+from typing_extensions import override
 
-from mpdviz import surrogates
+from mpdviz import figures, surrogates
 from mpdviz.accumulations import storage
-from mpdviz.accumulations.layer import LayerAccumulation, merge
+from mpdviz.accumulations.contents import Contents
+from mpdviz.accumulations.layer import LayerAccumulation
 from mpdviz.analysis import metrics, whatif
 from mpdviz.analysis.limits import Limits
 from mpdviz.analysis.verdicts import Verdict, judge
 from mpdviz.errors import BadInput
+from mpdviz.figures.tables import Tables
 from mpdviz.recording.recorder import Recorder
 from mpdviz.surrogates import EPSILON
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 class Recording:
     """What was recorded, as tables and verdicts; it can be read inside the `with` block too."""
 
-    def __init__(self, layers: Mapping[int, LayerAccumulation]) -> None:
-        """Read from accumulations by layer number."""
-        self._layers = layers
+    def __init__(self, contents: Contents) -> None:
+        """Read from accumulations and what is known of their origin."""
+        self._contents = contents
+
+    @property
+    def contents(self) -> Contents:
+        """All that is recorded, and of which network."""
+        return self._contents
 
     @property
     def layers(self) -> Mapping[int, LayerAccumulation]:
         """The accumulations behind the tables, by layer number from 1."""
-        return self._layers
+        return self.contents.layers
+
+    @property
+    def left_out(self) -> Mapping[str, str]:
+        """Why a layer is not recorded, by its name; empty where all is well."""
+        return self.contents.left_out
+
+    @property
+    def samples(self) -> int:
+        """How many samples were recorded: most at any timestep, of the layer that saw fewest."""
+        seen = (layer.statistics.count.max() // layer.census.seen.size for layer in self.layers.values())
+        return int(min(seen, default=0))
+
+    def __repr__(self) -> str:
+        layers = self.layers
+        if not layers:
+            return "Recording(nothing recorded)"
+        many = f"{len(layers)} layer{'s' * (len(layers) != 1)}"
+        timesteps = max(layer.info.timesteps for layer in layers.values())
+        samples = self.samples
+        lowest = self._summary().dropna().nsmallest(1, "lowest available ratio")
+        where = "".join(
+            f"; lowest available share {share:.1%} in layer {number} ({name}) at t={t}".replace("%", " %")
+            for number, name, share, t in lowest.iloc[:, :4].itertuples(index=False)
+        )
+        plural = "s" * (samples != 1)
+        return f"Recording({many}, T={timesteps}, {samples} sample{plural}{where})"
+
+    def _repr_html_(self) -> str:
+        shown = self._summary().to_html(index=False, border=0, na_rep="", float_format="{:.1%}".format)
+        return f"<p>{escape(repr(self))}</p>{shown if self.layers else ''}"
+
+    def _summary(self) -> pd.DataFrame:
+        """A row a layer: where its available ratio is lowest, and how often it spikes."""
+        rows = []
+        for number, layer in sorted(self.layers.items()):
+            sums, t = layer.statistics, None
+            with np.errstate(invalid="ignore"):
+                shares = sums.available / sums.finite
+            if np.isfinite(shares).any():
+                t = int(np.nanargmin(shares))
+            share = np.nan if t is None else shares[t]
+            rate = sums.spikes.sum() / max(sums.count.sum(), 1)
+            rows.append((number, layer.info.name, share, "" if t is None else t + 1, rate))
+        names = ["layer", "name", "lowest available ratio", "at timestep", "firing rate"]
+        return pd.DataFrame(rows, columns=names)
+
+    def plot(self, name: str, layer: int | None = None) -> "Figure":
+        """A figure of the recording, as `mpdviz inspect` draws it.
+
+        Args:
+            name: a name of `mpdviz.figures.FIGURES`, e.g. `ratio_map`.
+            layer: show this layer alone, counted from 1. None shows all, and where a figure shows one layer
+                that with the lowest available ratio.
+
+        Raises:
+            BadInput: unknown figure, no such layer, or nothing was recorded that the figure shows.
+        """
+        if layer is not None:
+            check_layer(layer, self.layers)
+        elif name in figures.FIGURES and figures.FIGURES[name].each_layer and self.layers:
+            layer = int(self._summary().sort_values("lowest available ratio")["layer"].iloc[0])
+        tables = Tables.of(self.layers)
+        return figures.draw(name, tables if layer is None else tables.layer(layer))
 
     def table(self) -> pd.DataFrame:
         """The main table, one row a neuron layer and timestep; columns as in `mpdviz list columns`."""
@@ -83,15 +160,15 @@ class Recording:
         Raises:
             BadInput: the file cannot be written.
         """
-        storage.save(Path(path), self.layers)
+        storage.save(Path(path), self.contents)
 
     def merged(self, other: "Recording") -> "Recording":
         """Both recordings together, as if all data had been recorded at once.
 
         Raises:
-            BadInput: they are not recordings of the same network made with the same options.
+            BadInput: they are not recordings of the same network made with the same options, or share data.
         """
-        return Recording(merge(self.layers, other.layers))
+        return Recording(self.contents.merged(other.contents))
 
 
 class LiveRecording(Recording):
@@ -100,20 +177,31 @@ class LiveRecording(Recording):
     def __init__(self, recorder: Recorder) -> None:
         """Read from `recorder`."""
         self._recorder = recorder
+        self._network: Mapping[str, str] = {}  # known once the recording has ended
 
     @property
+    @override
+    def contents(self) -> Contents:
+        return Contents(self.layers, self.left_out, self._network or self._recorder.network())
+
+    @property
+    @override
     def layers(self) -> Mapping[int, LayerAccumulation]:
-        """The accumulations so far, by layer number from 1."""
         return self._recorder.layers
 
     @property
-    def unreadable(self) -> Mapping[str, str]:
-        """Why a layer is not recorded, by its name; empty where all is well."""
-        return self._recorder.unreadable
+    @override
+    def left_out(self) -> Mapping[str, str]:
+        return self._recorder.left_out
 
     def new_sequence(self) -> None:
         """Say that the next call of each layer is timestep 1, for a network stepped by a loop over time."""
         self._recorder.new_sequence()
+
+    def _end(self) -> None:
+        """Take the observers off; the network goes on living, so what it was is kept."""
+        self._recorder.detach()
+        self._network = self._recorder.network()
 
 
 def load_recording(path: str | Path) -> Recording:
@@ -139,8 +227,8 @@ def record(
 
     Args:
         model: any module that holds neurons of `mpdviz.neurons`, SpikingJelly, snnTorch or Norse (those in
-            `recording.adapters`), run inside the block as usual. A layer whose potentials do not reproduce
-            the spikes that it emits is left out, with a warning.
+            `recording.adapters`) or of a class that was registered, run inside the block as usual. A layer
+            whose potentials do not reproduce the spikes that it emits is left out, with a warning.
         layers: numbers (from 1, in execution order) or names of the layers to record; None records all.
         every: record every n-th forward pass, for use inside training; every n-th sequence of a network
             whose neurons are called once a timestep.
@@ -162,11 +250,12 @@ def record(
 @contextmanager
 def observing(recorder: Recorder) -> Iterator[LiveRecording]:
     """Let `recorder` observe inside the `with` block."""
+    recording = LiveRecording(recorder)
     recorder.attach()
     try:
-        yield LiveRecording(recorder)
+        yield recording
     finally:
-        recorder.detach()
+        recording._end()
 
 
 def _joined(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:

@@ -46,7 +46,7 @@ def kept(model):
         before[:] = [(inputs[0].detach() != 0, output)]
 
     def keeper(name):
-        def keep(current, v, spikes, kappa, v_th):
+        def keep(current, v, spikes, kappa, v_th, shapes):
             x = before[0][0] if before and before[0][1] is current else current.detach() != 0
             driven = x.flatten(0, 1).any(0).expand(current.shape[2:])
             wide = current.detach().to(v.dtype).numpy().copy()

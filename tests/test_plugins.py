@@ -17,6 +17,7 @@ class Narrowing(Strategy):
     "Width from 2 to 1 over training; the first timestep gets another shape."
 
     name, scope, source = "narrowing", "network", "a test"
+    follows_training = True
 
     def widths(self, situation):
         return torch.full((situation.timesteps,), 2.0 - situation.progress)
@@ -50,7 +51,7 @@ class FiresAdapter(Adapter):
         def look(_, given, output):
             (v,) = given
             each = torch.ones(len(v))
-            observer(Reading(v, v, each, each, (self.surrogate,) * len(v)))
+            observer(Reading(v, v, each, each, shapes=(self.surrogate,) * len(v)))
 
         return self.module.register_forward_hook(look).remove
 """
@@ -152,3 +153,34 @@ print(json.dumps([table[c].tolist() for c in ("count", "available_ratio", "firin
     assert counts == [3, 3]
     assert available == pytest.approx([1 / 3, 1 / 3])
     assert firing == pytest.approx([1 / 3, 1])
+
+
+def test_training_tells_them_where_it_stands_and_a_resumed_run_is_the_same(guest, tmp_path):
+    code = f"""
+import torch, mpdviz
+from mpdviz.errors import Interrupted
+from mpdviz.training.run import Run
+from mpdviz.config import validate
+from pathlib import Path
+import signal
+settings = dict(strategy="narrowing", epochs=2, timesteps=2, encode_channels=4, planes="4,4", batch_size=400)
+out = Path({str(tmp_path)!r})
+whole = mpdviz.train(**settings, out=out / "whole")
+try:
+    def stop(now):
+        if (now.epoch, now.step) == (1, 2):
+            signal.raise_signal(signal.SIGTERM)
+    Run(validate(settings), out / "parts").fit(on_step=stop)
+except Interrupted:
+    parts = mpdviz.train(**settings, out=out / "parts", resume=True)
+widths = [(out / name / "widths.csv").read_text() for name in ("whole", "parts")]
+states = [mpdviz.load_checkpoint(out / name / "checkpoints" / "last.pt") for name in ("whole", "parts")]
+same = all(torch.equal(a, b) for a, b in zip(*(s.network.state_dict().values() for s in states)))
+kappas = sorted({{line.split(",")[4] for line in widths[0].splitlines()[1:]}})
+print(json.dumps([widths[0] == widths[1], same, kappas, [s.network.stage for s in states]]))
+"""
+    tables, weights, kappas, stages = guest(code)
+    assert tables
+    assert weights
+    assert kappas == ["1.0", "1.5"]  # after the first of two epochs, and the second
+    assert stages == [[2, 1.0], [2, 1.0]]

@@ -42,6 +42,9 @@ class LayerInfo:
     """Widths for which the potentials inside were counted besides."""
     thresholds: tuple[float, ...] = ()
     """Thresholds in force, one per timestep; empty where they are `v_th` throughout."""
+    steady: bool = False
+    """Whether widths and thresholds are known to be the network's: the same at every recorded forward, and
+    set by nothing that learns from these very data."""
 
     @property
     def timesteps(self) -> int:
@@ -49,9 +52,14 @@ class LayerInfo:
         return len(self.kappa)
 
     @property
+    def thresholds_in_force(self) -> tuple[float, ...]:
+        """One per timestep."""
+        return self.thresholds or (self.v_th,) * self.timesteps
+
+    @property
     def shifts(self) -> Floats:
         """How far the thresholds in force `[T]` lie above `v_th`."""
-        return np.array(self.thresholds) - self.v_th if self.thresholds else np.zeros(self.timesteps)
+        return np.array(self.thresholds_in_force) - self.v_th
 
     @property
     def gamma_mean(self) -> float:
@@ -78,7 +86,7 @@ class LayerStatistics:
     min: Floats
     max: Floats
     cells: Counts
-    """Histogram `[T, CELLS]` of the finite potentials, see `recording.histogram`."""
+    """Histogram `[T, CELLS]` of the finite potentials, see `accumulations.histogram`."""
     what_if: Counts
     """Potentials inside the interval of each what-if width `[T, W]`."""
 
@@ -146,10 +154,10 @@ class LayerAccumulation:
         for name in ("kappa", "lower", "upper", "thresholds"):
             if name == "thresholds" and not self.info.thresholds:
                 continue
-            own = getattr(self.info, name)
-            base = list(getattr(around, name) if around is not None else own)
-            base += [own[-1]] * (timesteps - len(base))
-            base[first : first + len(own)] = own
+            covered = getattr(self.info, name)
+            base = list(getattr(around, name) if around is not None else covered)
+            base += [covered[-1]] * (timesteps - len(base))
+            base[first : first + len(covered)] = covered
             spans[name] = tuple(base)
         return replace(
             self, info=replace(self.info, **spans), statistics=self.statistics.at(first, timesteps)
@@ -171,9 +179,25 @@ class LayerAccumulation:
         flow = (
             self.flow if other.flow is None else other.flow if self.flow is None else self.flow + other.flow
         )
+        steady = self.info.steady and other.info.steady and not self.moved(other)
         return LayerAccumulation(
-            other.info, self.statistics + other.statistics, self.census + other.census, flow
+            replace(other.info, steady=steady),
+            self.statistics + other.statistics,
+            self.census + other.census,
+            flow,
         )
+
+    def moved(self, other: "LayerAccumulation") -> str:
+        """What of the surrogate's place differs at a timestep that both have; empty where nothing does."""
+        both = (self.statistics.count > 0) & (other.statistics.count > 0)
+        for what, here, there in (
+            ("widths", self.info.kappa, other.info.kappa),
+            ("thresholds", self.info.thresholds_in_force, other.info.thresholds_in_force),
+        ):
+            pairs = zip(here, there, both, strict=True)
+            if any(one != two for one, two, known in pairs if known):
+                return f"{what} of layer {self.info.name}: {_listed(here)} and {_listed(there)}"
+        return ""
 
 
 def merge(
@@ -190,3 +214,7 @@ def merge(
             "merge recordings of one network",
         )
     return {number: layer + other[number] for number, layer in one.items()}
+
+
+def _listed(values: tuple[float, ...]) -> str:
+    return ", ".join(f"{value:.6g}" for value in values)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mpdviz.accumulations.census import Census
+from mpdviz.accumulations.contents import Contents
 from mpdviz.accumulations.gradients import GradientFlow
 from mpdviz.accumulations.histogram import PER_UNIT, REACH
 from mpdviz.accumulations.layer import LayerAccumulation, LayerInfo, LayerStatistics
@@ -18,15 +19,23 @@ from mpdviz.system.files import write_atomically
 FORMAT, VERSION = "mpdviz recording", 1
 
 
-def save(path: Path, layers: Mapping[int, LayerAccumulation]) -> None:
+def save(path: Path, contents: Contents) -> None:
     """Write a recording, atomically.
 
     Raises:
         BadInput: the file cannot be written; an older one stays as it was.
     """
-    header: dict[str, Any] = {"format": FORMAT, "version": VERSION, "edges": [REACH, PER_UNIT], "layers": {}}
+    header: dict[str, Any] = {
+        "format": FORMAT,
+        "version": VERSION,
+        "edges": [REACH, PER_UNIT],
+        "left_out": dict(contents.left_out),
+        "network": dict(contents.network),
+        "parts": sorted(contents.parts),
+        "layers": {},
+    }
     arrays: dict[str, Any] = {}
-    for number, layer in layers.items():
+    for number, layer in contents.layers.items():
         header["layers"][number] = {"info": asdict(layer.info), "flow": layer.flow is not None}
         parts = {"statistics": layer.statistics, "census": layer.census, "flow": layer.flow}
         for part, sums in parts.items():
@@ -36,8 +45,8 @@ def save(path: Path, layers: Mapping[int, LayerAccumulation]) -> None:
     write_atomically(path, lambda file: np.savez_compressed(file, header=json.dumps(header), **arrays))
 
 
-def load(path: Path) -> dict[int, LayerAccumulation]:
-    """A recording written by `save`, by layer number.
+def load(path: Path) -> Contents:
+    """A recording written by `save`; older files do not know what was left out, nor of which network.
 
     Raises:
         BadInput: missing, damaged, or not a recording.
@@ -50,23 +59,18 @@ def load(path: Path) -> dict[int, LayerAccumulation]:
                 raise BadInput(f"{path} has another format version", "make the recording again")
             if header["edges"] != [REACH, PER_UNIT]:
                 raise BadInput(f"{path} has other histogram edges", "make the recording again")
-            return {
+            layers = {
                 int(number): _layer(number, described, archive)
                 for number, described in header["layers"].items()
             }
+            left_out, network = (dict(header.get(name, {})) for name in ("left_out", "network"))
+            return Contents(layers, left_out, network, frozenset(header.get("parts", ())))
     except OSError as error:
         raise BadInput(f"recording {path}: {error.strerror or error}", "check the path") from None
     except BadInput:
         raise
     except Exception:  # numpy, zipfile and json answer damage with a dozen unrelated exceptions
-        raise BadInput(
-            f"{path} is no recording, or damaged", "make it again with `mpdviz inspect --save`"
-        ) from None
-
-
-def is_recording(path: Path) -> bool:
-    """Whether a file's name is that of a recording rather than of a checkpoint."""
-    return path.suffix == ".npz"
+        raise BadInput(f"{path} is no recording, or damaged", "record again and `save` it") from None
 
 
 def _layer(number: str, described: dict[str, Any], archive: Mapping[str, Any]) -> LayerAccumulation:

@@ -67,6 +67,12 @@ BOUNDS: tuple[Column, ...] = (
 """Follow the main table, then its predicted columns and these again for each other prediction, suffixed
 `_mixture` (a normal per channel), `_time` (decay over the actual t) and `_reset` (the reset included)."""
 
+
+def of_prediction(name: str, prediction: str) -> str:
+    """The column `name` of one prediction: the paper's has no suffix."""
+    return name if prediction == "paper" else f"{name}_{prediction}"
+
+
 BEST = Column("best_prediction", "str", "", "prediction with the smallest Wasserstein distance")
 
 FLOW: tuple[Column, ...] = (

@@ -29,7 +29,7 @@ class Distances:
     """At least its distance from the Wasserstein-1 distance of the potentials themselves."""
 
 
-def measure(
+def between(
     cells: Counts, v_th: float, minimum: Floats, maximum: Floats, std: Floats, prediction: Prediction
 ) -> Distances:
     """Distances of the recorded potentials to a prediction.
@@ -54,7 +54,7 @@ def measure(
     and error are divided by the observed standard deviation.
 
     Args:
-        cells: histogram `[T, CELLS]`, see `recording.histogram`.
+        cells: histogram `[T, CELLS]`, as `accumulations.histogram` counts.
         v_th: threshold, the unit of the histogram's edges.
         minimum: smallest potential `[T]`.
         maximum: largest potential `[T]`.

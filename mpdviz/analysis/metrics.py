@@ -1,6 +1,7 @@
 """Accumulations as tidy tables (no torch); `columns` says what each column means."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,10 @@ def main_columns(layers: Layers) -> pd.DataFrame:
 
 
 def table(layers: Layers) -> pd.DataFrame:
-    """The main table: one row a neuron layer and timestep, both from 1; see `columns.MAIN` and below it."""
+    """The main table: one row a neuron layer and timestep, both from 1.
+
+    Its columns are `columns.MAIN`, then those of the other predictions, of what-if widths and of gradients.
+    """
     blocks = [
         _observed(number, layer) | _predicted(layer, tuple(PREDICTIONS))
         for number, layer in sorted(layers.items())
@@ -33,7 +37,10 @@ def table(layers: Layers) -> pd.DataFrame:
     wanted = list(columns.MAIN) + list(columns.BOUNDS)
     for name in OTHERS:
         five = [column for column in columns.MAIN if column.name in _PREDICTED]
-        wanted += [_suffixed(column, name) for column in (*five, *columns.BOUNDS)]
+        wanted += [
+            replace(column, name=columns.of_prediction(column.name, name))
+            for column in (*five, *columns.BOUNDS)
+        ]
     wanted.append(columns.BEST)
     for width in {width: None for layer in layers.values() for width in layer.info.what_if}:
         ratio, gain = what_if_names(width)
@@ -52,10 +59,6 @@ _PREDICTED = ("predicted_mean", "predicted_std", "predicted_ratio", "ks", "wasse
 def what_if_names(width: float) -> tuple[str, str]:
     """Columns of the main table for a what-if width: available ratio, mean gain."""
     return f"available_ratio_kappa{width:g}", f"mean_gain_kappa{width:g}"
-
-
-def _suffixed(column: Column, name: str) -> Column:
-    return Column(f"{column.name}_{name}", column.dtype, column.unit, column.meaning)
 
 
 def _frame(blocks: Sequence[Mapping[str, Any]], wanted: Sequence[Column]) -> pd.DataFrame:
@@ -133,7 +136,7 @@ def _predicted(layer: LayerAccumulation, predictions: Sequence[str]) -> dict[str
             thresholds=info.thresholds or None,
         )
         # As seen from edges that follow the threshold.
-        measured = distances.measure(
+        apart = distances.between(
             statistics.cells,
             info.v_th,
             statistics.min - info.shifts,
@@ -141,24 +144,21 @@ def _predicted(layer: LayerAccumulation, predictions: Sequence[str]) -> dict[str
             std,
             prediction.shifted(-info.shifts),
         )
-        suffix = "" if name == PAPER else f"_{name}"
-        values |= {
-            f"predicted_mean{suffix}": prediction.mean,
-            f"predicted_std{suffix}": prediction.std,
-            f"predicted_ratio{suffix}": prediction.ratio(np.array(info.lower), np.array(info.upper)),
-            f"ks{suffix}": measured.ks,
-            f"ks_bound{suffix}": measured.ks_bound,
-            f"wasserstein{suffix}": measured.wasserstein,
-            f"wasserstein_error{suffix}": measured.wasserstein_error,
+        found = {
+            "predicted_mean": prediction.mean,
+            "predicted_std": prediction.std,
+            "predicted_ratio": prediction.ratio(np.array(info.lower), np.array(info.upper)),
+            **vars(apart),
         }
-    apart = np.array([values["wasserstein" + ("" if name == PAPER else f"_{name}")] for name in predictions])
-    known = np.isfinite(apart).all(0)
-    best = np.array(predictions)[np.where(known, apart, 0).argmin(0)]
+        values |= {columns.of_prediction(column, name): value for column, value in found.items()}
+    distance = np.array([values[columns.of_prediction("wasserstein", name)] for name in predictions])
+    known = np.isfinite(distance).all(0)
+    best = np.array(predictions)[np.where(known, distance, 0).argmin(0)]
     return values | {columns.BEST.name: np.where(known, best, "")}
 
 
 def layer_table(layers: Layers) -> pd.DataFrame:
-    """The table of layers: what single neurons did over the data; see `columns.LAYER`."""
+    """The table of layers: what single neurons did over the data, in `columns.LAYER`."""
     blocks = []
     for number, layer in sorted(layers.items()):
         gamma = np.array(layer.info.gamma)

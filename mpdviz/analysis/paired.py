@@ -1,25 +1,14 @@
 """Paired statistics over seeds: means, Student-t intervals, and a sentence that claims no more (no torch)."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-from scipy import stats
+from mpdviz.analysis.seeds import summarise
 
 CONFIDENCE = 0.95
 NEGLIGIBLE = 1e-12
 """Spread of differences under which they are the same but for rounding."""
-
-
-@dataclass(frozen=True)
-class Summary:
-    """Accuracies of one strategy over seeds."""
-
-    n: int
-    mean: float
-    std: float
-    """Sample standard deviation (n - 1); NaN for fewer than two seeds."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +29,6 @@ class Difference:
         return len(self.seeds)
 
 
-def summarise(values: Sequence[float]) -> Summary:
-    """Mean and sample standard deviation; NaN of what too few values do not have."""
-    n = len(values)
-    return Summary(n, float(np.mean(values)) if n else math.nan, _std(values))
-
-
 def compare(accuracy: Mapping[int, float], reference: Mapping[int, float]) -> Difference:
     """Mean of the differences at the seeds that both have, with its confidence interval.
 
@@ -58,12 +41,13 @@ def compare(accuracy: Mapping[int, float], reference: Mapping[int, float]) -> Di
         reference: the same of the strategy to compare with.
     """
     seeds = tuple(sorted(accuracy.keys() & reference.keys()))
-    values = [accuracy[seed] - reference[seed] for seed in seeds]
-    summary = summarise(values)
+    summary = summarise(accuracy[seed] - reference[seed] for seed in seeds)
     low = high = math.nan
     if summary.std > NEGLIGIBLE:
-        half = float(stats.t.ppf((1 + CONFIDENCE) / 2, summary.n - 1)) * summary.std / math.sqrt(summary.n)
-        low, high = summary.mean - half, summary.mean + half
+        from scipy import stats  # half a second that a summary without an interval need not wait for
+
+        first, second = ([values[seed] for seed in seeds] for values in (accuracy, reference))
+        low, high = map(float, stats.ttest_rel(first, second).confidence_interval(CONFIDENCE))
     return Difference(seeds, summary.mean, summary.std, low, high)
 
 
@@ -98,7 +82,3 @@ def _distance(name: str, reference: str, mean: float, digits: int = 1) -> str:
 
 def _all_visible(difference: Difference, digits: int) -> bool:
     return all(round(100 * end, digits) != 0 for end in (difference.low, difference.high))
-
-
-def _std(values: Sequence[float]) -> float:
-    return float(np.std(values, ddof=1)) if len(values) > 1 else math.nan

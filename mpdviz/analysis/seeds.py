@@ -1,8 +1,28 @@
-"""From rows of single seeds to what a figure shows of them."""
+"""From values of single seeds to what is said and shown of them together."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import pandas as pd
+
+STATISTICS = ("mean", "std", "min", "max", "count")
+"""What pandas computes over seeds; its std is that of a sample (ddof = 1; NaN for one seed)."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Values of one strategy over seeds."""
+
+    n: int
+    mean: float
+    std: float
+    """Sample standard deviation (n - 1); NaN for fewer than two seeds."""
+
+
+def summarise(values: Iterable[float]) -> Summary:
+    """Mean and sample standard deviation; NaN of what too few values do not have."""
+    summary = pd.Series(list(values), dtype=float).agg([*STATISTICS])
+    return Summary(int(summary["count"]), float(summary["mean"]), float(summary["std"]))
 
 
 def over_seeds(frame: pd.DataFrame, keys: Sequence[str], value: str) -> pd.DataFrame:
@@ -16,7 +36,7 @@ def over_seeds(frame: pd.DataFrame, keys: Sequence[str], value: str) -> pd.DataF
     Returns:
         Columns `*keys, mean, std, min, max, n` in the order in which the keys' combinations first appear.
     """
-    summary = frame.groupby(list(keys), sort=False)[value].agg(["mean", "std", "min", "max", "count"])
+    summary = frame.groupby(list(keys), sort=False)[value].agg([*STATISTICS])
     return summary.rename(columns={"count": "n"}).reset_index()
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 
 from mpdviz.accumulations.layer import LayerAccumulation
 from mpdviz.analysis import metrics, whatif
+from mpdviz.analysis.columns import of_prediction
 from mpdviz.analysis.predict import PREDICTIONS
 from mpdviz.errors import BadInput
 
@@ -126,15 +127,13 @@ def _layers(label: str, layers: Layers) -> pd.DataFrame:
 
 
 def _best_prediction(table: pd.DataFrame) -> str:
-    paper, *others = PREDICTIONS
-    columns = {paper: "wasserstein"} | {name: f"wasserstein_{name}" for name in others}
-    apart = {name: table[column].mean(skipna=False) for name, column in columns.items()}
+    apart = {name: table[of_prediction("wasserstein", name)].mean(skipna=False) for name in PREDICTIONS}
     return "" if any(np.isnan(list(apart.values()))) else min(apart, key=lambda name: apart[name])
 
 
 def _under(label: str, layers: Layers, other: str, others: Layers) -> pd.DataFrame:
     """One network's potentials under its own or another's widths."""
-    own = metrics.table(layers)
+    recorded = metrics.table(layers)
     blocks = []
     for number, layer in sorted(layers.items()):
         kappa = np.array(others[number].info.kappa)
@@ -147,7 +146,7 @@ def _under(label: str, layers: Layers, other: str, others: Layers) -> pd.DataFra
                 "kappa": kappa,
             }
         )
-        source = own[own["layer"] == number] if label == other else whatif.counted(number, layer)
+        source = recorded[recorded["layer"] == number] if label == other else whatif.counted(number, layer)
         found = source[["timestep", "kappa", "available_ratio", "mean_gain"]]
         block = wanted.merge(found, on=["timestep", "kappa"], how="left")
         if label != other and layer.info.surrogate != "rectangular":

@@ -23,7 +23,7 @@ WIDEST = (REACH - 1) * PER_UNIT
 def curve(number: int, layer: LayerAccumulation) -> pd.DataFrame:
     """Available ratio and mean gain of a rectangular surrogate as functions of its width.
 
-    Widths run in steps of v_th / 32 up to 14 v_th; see `columns.WHAT_IF`.
+    Widths run in steps of v_th / 32 up to 14 v_th; the columns are `columns.WHAT_IF`.
     """
     info, cells, finite = layer.info, layer.statistics.cells, layer.statistics.finite
     bins = np.arange(1, WIDEST + 1)

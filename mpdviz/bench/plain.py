@@ -38,8 +38,14 @@ class PlainLIF(nn.Module):
         super().__init__()
         self.decay, self.v_th = decay, v_th
 
-    def forward(self, current: Tensor, kappa: Tensor | None = None, v_th: Tensor | None = None) -> Tensor:
-        """Spikes `[T, ...]` of the current `[T, ...]`; `kappa` `[T]` or 1; `v_th` `[T]` or its own."""
+    def forward(
+        self,
+        current: Tensor,
+        kappa: Tensor | None = None,
+        v_th: Tensor | None = None,
+        shape: object = None,
+    ) -> Tensor:
+        """Spikes `[T, ...]` of the current; `kappa` `[T]` or 1; `v_th` `[T]` or its own."""
         widths = current.new_ones(len(current)) if kappa is None else kappa
         thresholds = current.new_full((len(current),), self.v_th) if v_th is None else v_th
         spikes = torch.empty_like(current)

@@ -8,8 +8,6 @@ logs/STRATEGY-seed-N.log   what the run said
 runs.csv, accuracy.csv, differences.csv    what came out, see `results`
 """
 
-import re
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +19,8 @@ from mpdviz import data
 from mpdviz import strategies as registry
 from mpdviz.config import RunConfig, differences, validate
 from mpdviz.errors import BadInput
-from mpdviz.runs.folder import RunFolder
+from mpdviz.runs.folder import COMPARISON, RunFolder, run_of_comparison, slug
+from mpdviz.runs.reading import read_comparison
 from mpdviz.system.devices import pick_device
 from mpdviz.system.files import exists, make_folder, write_text
 from mpdviz.training.fresh import architecture
@@ -29,8 +28,6 @@ from mpdviz.training.sinks import SINKS
 
 VARIED = ("strategy", "seed")
 """Settings in which the runs of a comparison differ; those of role `machine` and `log` may too."""
-FILE = "comparison.toml"
-"""What makes a folder one of a comparison."""
 
 Item = TypeVar("Item")
 
@@ -66,15 +63,14 @@ class Comparison:
 
     def _run(self, strategy: str, seed: int) -> Planned:
         config = validate(self.settings | {"strategy": strategy, "seed": seed})
-        name = slug(strategy)
-        folder = RunFolder(self.folder / "runs" / name / f"seed-{seed}")
-        return Planned(config, folder, self.folder / "logs" / f"{name}-seed-{seed}.log")
+        folder = RunFolder(run_of_comparison(self.folder, strategy, seed))
+        return Planned(config, folder, self.folder / "logs" / f"{slug(strategy)}-seed-{seed}.log")
 
     def write(self) -> None:
         """Keep the comparison in its folder."""
         make_folder(self.folder)
         content = {"strategies": list(self.strategies), "seeds": list(self.seeds)}
-        write_text(self.folder / FILE, tomli_w.dumps({**content, "settings": self.settings}))
+        write_text(self.folder / COMPARISON, tomli_w.dumps({**content, "settings": self.settings}))
 
 
 def plan(
@@ -104,7 +100,7 @@ def plan(
     made = Comparison(out, tuple(strategies), tuple(seeds), _shared(config))
     if not exists(out):
         return made
-    if not exists(out / FILE):
+    if not exists(out / COMPARISON):
         if not out.is_dir() or any(out.iterdir()):
             raise BadInput(f"{out} holds something that is no comparison", "choose another `out`")
         return made
@@ -127,18 +123,8 @@ def read(folder: Path) -> Comparison:
     Raises:
         BadInput: it holds none, or its file is damaged.
     """
-    path = folder / FILE
-    remedy = "give the `out` of a comparison of `strategies`"
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-        settings = dict(content["settings"])
-        strategies = tuple(str(name) for name in content["strategies"])
-        seeds = tuple(int(seed) for seed in content["seeds"])
-    except OSError as error:
-        raise BadInput(f"{folder} holds no comparison ({path.name}: {error.strerror})", remedy) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
-        raise BadInput(f"{path} is damaged ({error})", remedy) from None
-    return Comparison(folder, strategies, seeds, settings)
+    content = read_comparison(folder)
+    return Comparison(folder, tuple(content["strategies"]), tuple(content["seeds"]), content["settings"])
 
 
 def told(changed: Mapping[str, tuple[Any, Any]]) -> str:
@@ -161,11 +147,6 @@ def check(comparison: Comparison) -> None:
     dataset.check_trainable(first.batch_size, first.timesteps)
     for config in configs:
         architecture(config, dataset).build()
-
-
-def slug(strategy: str) -> str:
-    """A strategy as the name of a folder."""
-    return re.sub(r"[^\w.=-]+", "-", strategy)
 
 
 def shard(runs: Sequence[Planned], number: int, shards: int) -> list[Planned]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from mpdviz.analysis import paired
+from mpdviz.analysis import paired, seeds
 from mpdviz.compare.executors import Failure
 from mpdviz.compare.plan import VARIED, Comparison, Planned, told
 from mpdviz.config import differences
@@ -121,7 +121,7 @@ def _by_seed(runs: pd.DataFrame) -> dict[int, float]:
 def _accuracy(accuracies: Mapping[str, Mapping[int, float]]) -> pd.DataFrame:
     rows = []
     for name, by_seed in accuracies.items():
-        summary = paired.summarise(list(by_seed.values()))
+        summary = seeds.summarise(by_seed.values())
         rows.append({"strategy": name, "n": summary.n, "mean": summary.mean, "std": summary.std})
     return pd.DataFrame(rows)
 
@@ -133,7 +133,7 @@ def _differences(accuracies: Mapping[str, Mapping[int, float]]) -> pd.DataFrame:
     for name in others:
         difference = paired.compare(accuracies[name], accuracies[reference])
         values = (difference.mean, difference.std, difference.low, difference.high)
-        seeds = " ".join(map(str, difference.seeds))
+        pairs = " ".join(map(str, difference.seeds))
         told = paired.sentence(name, reference, difference)
-        rows.append((name, reference, difference.n, seeds, *values, told))
+        rows.append((name, reference, difference.n, pairs, *values, told))
     return pd.DataFrame(rows, columns=columns)

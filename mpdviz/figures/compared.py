@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from mpdviz.figures.style import COLOURS, MARKERS, PAGE_WIDTH, layer_ticks, style
+from mpdviz.figures.style import COLOURS, DEPTH, GRID, MARKERS, PAGE_WIDTH, layer_ticks, style
 
 PANELS = {
     "available_ratio": "available\nratio",
@@ -22,23 +22,22 @@ def numbers(sides: pd.DataFrame, cross: pd.DataFrame) -> pd.DataFrame:
     """The points that the figure shows, one row a layer, network and network whose widths they are.
 
     Args:
-        sides: `compare.checkpoints.sides`.
-        cross: `compare.checkpoints.cross` of the same networks.
+        sides: `analysis.sides.sides`.
+        cross: `analysis.sides.cross` of the same networks.
 
     Returns:
         Columns `layer, potentials, widths, available_ratio, mean_gain, firing_rate, grad_norm`; rates and
         norms do not change with another's widths and are NaN there. Foreign widths are means over timesteps.
     """
-    own = sides.rename(columns={"checkpoint": "potentials"}).assign(widths=sides["checkpoint"])
     keys = ["layer", "potentials", "widths"]
-    own = own[[*keys, *PANELS]]
+    as_recorded = sides.assign(potentials=sides["checkpoint"], widths=sides["checkpoint"])[[*keys, *PANELS]]
     if sides["checkpoint"].nunique() > MOST_CROSSED:
-        return own.reset_index(drop=True)
+        return as_recorded.reset_index(drop=True)
     foreign = cross[cross["potentials"] != cross["widths"]]
     values = ["available_ratio", "mean_gain"]
     groups = foreign.groupby(keys, sort=False)[values]
     means = groups.mean().where(groups.count() == groups.size().to_frame().to_numpy())
-    points = pd.concat([own, means.reset_index()])
+    points = pd.concat([as_recorded, means.reset_index()])
     return points.sort_values("layer", kind="stable", ignore_index=True)
 
 
@@ -46,8 +45,8 @@ def compared(sides: pd.DataFrame, cross: pd.DataFrame) -> Figure:
     """Draw a line a network over depth; dashed, its potentials under another's widths (up to three networks).
 
     Args:
-        sides: `compare.checkpoints.sides`.
-        cross: `compare.checkpoints.cross` of the same networks.
+        sides: `analysis.sides.sides`.
+        cross: `analysis.sides.cross` of the same networks.
 
     Returns:
         The figure, not drawn yet, 7 inches wide.
@@ -61,7 +60,7 @@ def compared(sides: pd.DataFrame, cross: pd.DataFrame) -> Figure:
         for axis, column in zip(axes, panels, strict=True):
             _panel(axis, points, column, labels)
         layer_ticks(axes[-1], points["layer"], 30)
-        axes[-1].set_xlabel("layer, from input to output")
+        axes[-1].set_xlabel(DEPTH)
         handles, texts = axes[0].get_legend_handles_labels()
         figure.legend(handles, texts, loc="outside upper center", ncols=3)
         figure.align_ylabels()
@@ -74,18 +73,18 @@ def _panel(axis: Axes, points: pd.DataFrame, column: str, labels: list[str]) -> 
         potentials, widths = map(str, keys)
         if line[column].isna().all():
             continue
-        own = potentials == widths
+        as_recorded = potentials == widths
         place = labels.index(potentials)
         axis.plot(
             line["layer"],
             line[column],
-            "-" if own else "--",
+            "-" if as_recorded else "--",
             color=COLOURS[place % len(COLOURS)],
             marker=MARKERS[labels.index(widths) % len(MARKERS)],
             ms=4,
-            mfc=None if own else "white",
-            lw=1.0 if own else 0.7,
-            label=potentials if own else f"{potentials} under widths of {widths}",
+            mfc=None if as_recorded else "white",
+            lw=1.0 if as_recorded else 0.7,
+            label=potentials if as_recorded else f"{potentials} under widths of {widths}",
         )
     if column == "grad_norm" and (points[column].dropna() > 0).all():
         axis.set_yscale("log")
@@ -93,4 +92,4 @@ def _panel(axis: Axes, points: pd.DataFrame, column: str, labels: list[str]) -> 
         axis.set_ylim(0, 1 if column == "available_ratio" else None)
         axis.yaxis.set_major_formatter(PercentFormatter(1))
     axis.set_ylabel(PANELS[column])
-    axis.grid(axis="y", lw=0.3, color="#CCCCCC")
+    axis.grid(**GRID)

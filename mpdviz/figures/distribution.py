@@ -5,6 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mpdviz.figures.density import edges, rebinned, visible_range
+from mpdviz.figures.kinds import RecordingFigure
 from mpdviz.figures.style import INTERVAL, NARROW, OUTLINE, PAGE_WIDTH, POTENTIAL, THRESHOLD, style
 
 COLUMNS = 5
@@ -65,3 +66,8 @@ def _panel(axis: Axes, row: pd.Series, bars: pd.DataFrame) -> None:
     ratio = row["available_ratio"]
     available = "no finite potentials" if pd.isna(ratio) else f"{ratio:.1%} available"
     axis.set_title(rf"$t={row['timestep']}$   $\kappa={row['kappa']:.3g}$" + "\n" + available)
+
+
+FIGURE = RecordingFigure(
+    "potential distribution of one layer", distribution, numbers, ("table", "histograms"), each_layer=True
+)

@@ -5,7 +5,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from mpdviz.figures.style import PAGE_WIDTH, layer_ticks, shown_timesteps, style, timestep_colours
+from mpdviz.figures.kinds import RecordingFigure
+from mpdviz.figures.style import (
+    DEPTH,
+    GRID,
+    PAGE_WIDTH,
+    layer_ticks,
+    shown_timesteps,
+    style,
+    timestep_colours,
+)
 
 PANELS = {
     "grad_norm": r"norm of $\partial L/\partial v(t)$" + "\n(loss/potential)",
@@ -17,8 +26,8 @@ PANELS = {
 
 def numbers(table: pd.DataFrame) -> pd.DataFrame:
     """The gradient columns of the main table at the timesteps shown, at most ten of them."""
-    shown = table[table["timestep"].isin(shown_timesteps(table))]
-    return shown[["layer", "name", "timestep", *PANELS]].reset_index(drop=True)
+    rows = table[table["timestep"].isin(shown_timesteps(table))]
+    return rows[["layer", "name", "timestep", *PANELS]].reset_index(drop=True)
 
 
 def gradient_norm(table: pd.DataFrame) -> Figure:
@@ -46,7 +55,7 @@ def gradient_norm(table: pd.DataFrame) -> Figure:
         axes[1].set_ylim(0, 1)
         axes[1].yaxis.set_major_formatter(PercentFormatter(1))
         layer_ticks(axes[-1], values["layer"], 30)
-        axes[-1].set_xlabel("layer, from input to output")
+        axes[-1].set_xlabel(DEPTH)
         handles, labels = norm.get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside right center")
         figure.align_ylabels()
@@ -66,4 +75,9 @@ def _panel(axis: Axes, values: pd.DataFrame, column: str, timesteps: list[int]) 
                 layers["layer"][zero], zero[zero] * 0, "v", color=colour, ms=4, transform=edge, clip_on=False
             )
     axis.set_ylabel(PANELS[column])
-    axis.grid(axis="y", lw=0.3, color="#CCCCCC")
+    axis.grid(**GRID)
+
+
+FIGURE = RecordingFigure(
+    "gradient norm, zeros and direction over depth and time", gradient_norm, numbers, needs="grad_norm"
+)

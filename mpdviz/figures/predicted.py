@@ -6,7 +6,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from mpdviz.figures.style import OBSERVED, PAGE_WIDTH, PREDICTIONS, layer_ticks, style
+from mpdviz.analysis.columns import of_prediction
+from mpdviz.figures.kinds import RecordingFigure
+from mpdviz.figures.style import GRID, OBSERVED, PAGE_WIDTH, PREDICTIONS, layer_ticks, style
 
 QUANTITIES = {"mean": "mean\n(potential)", "std": "spread: std\n(potential)", "ratio": "available\nratio"}
 """Rows of panels and their labels."""
@@ -26,19 +28,18 @@ def numbers(table: pd.DataFrame) -> pd.DataFrame:
         source is `observed` or the name of a prediction, whose values are NaN where there is no batch norm.
     """
     timesteps = np.unique(table["timestep"])
-    shown = table[table["timestep"].isin([*timesteps[:2], timesteps[-1]])]
+    rows = table[table["timestep"].isin([*timesteps[:2], timesteps[-1]])]
     sources = {"observed": ["mean", "std", "available_ratio"]}
     for name in PREDICTIONS:
-        suffix = "" if name == "paper" else f"_{name}"
-        sources[name] = [f"predicted_{value}{suffix}" for value in QUANTITIES]
-    rows = [
-        shown[["layer", "name", "timestep"]].assign(
+        sources[name] = [of_prediction(f"predicted_{value}", name) for value in QUANTITIES]
+    by_source = [
+        rows[["layer", "name", "timestep"]].assign(
             source=source,
-            **{value: shown[column] for value, column in zip(QUANTITIES, columns, strict=True)},
+            **{value: rows[column] for value, column in zip(QUANTITIES, columns, strict=True)},
         )
         for source, columns in sources.items()
     ]
-    return pd.concat(rows, ignore_index=True)
+    return pd.concat(by_source, ignore_index=True)
 
 
 def predicted(table: pd.DataFrame) -> Figure:
@@ -91,4 +92,7 @@ def _panel(axis: Axes, values: pd.DataFrame, quantity: str) -> None:
             mew=0.8,
             label=f"predicted: {source}",
         )
-    axis.grid(axis="y", lw=0.3, color="#CCCCCC")
+    axis.grid(**GRID)
+
+
+FIGURE = RecordingFigure("predicted against observed mean, spread and available ratio", predicted, numbers)

@@ -11,13 +11,13 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
-from mpdviz.figures.style import NARROW, PAGE_WIDTH, THRESHOLD, layer_labels, style
+from mpdviz.figures.kinds import RecordingFigure
+from mpdviz.figures.style import NARROW, PAGE_WIDTH, THRESHOLD, UNKNOWN, layer_labels, style
 
 ROOM = 15
 """Most timesteps whose cells hold a number."""
 LEAST_SPAN = 0.05
 """Least range of the colours, so that equal layers look equal."""
-UNKNOWN = "#DDDDDD"
 
 
 def numbers(table: pd.DataFrame) -> pd.DataFrame:
@@ -50,8 +50,8 @@ def ratio_map(table: pd.DataFrame) -> Figure:
         axis.set_yticks(np.arange(layers) + 0.5, list(layer_labels(table).values()))
         locator = MaxNLocator(ROOM, integer=True, steps=[1, 2, 5, 10])
         marks = np.asarray(locator.tick_values(1, timesteps))
-        shown = marks[(marks >= 1) & (marks <= timesteps)]
-        axis.set_xticks(shown - 0.5, [f"{t:.0f}" for t in shown])
+        ticks = marks[(marks >= 1) & (marks <= timesteps)]
+        axis.set_xticks(ticks - 0.5, [f"{t:.0f}" for t in ticks])
         axis.tick_params(length=0)
         axis.spines[:].set_visible(False)
         axis.set_xlabel("timestep $t$")
@@ -99,3 +99,6 @@ def _explain(figure: Figure, axis: Axes, ratio: NDArray[np.float64]) -> None:
     if not np.isfinite(ratio).all():
         entries.append(Patch(color=UNKNOWN, label="no finite potentials"))
     figure.legend(handles=entries, loc="outside upper center", ncols=3)
+
+
+FIGURE = RecordingFigure("available ratio, layers by timesteps", ratio_map, numbers)

@@ -10,6 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from scipy.stats import norm
 
 from mpdviz.figures.density import edges, rebinned, visible_range
+from mpdviz.figures.kinds import RecordingFigure
 from mpdviz.figures.style import (
     INTERVAL,
     NOTE,
@@ -39,12 +40,12 @@ def numbers(table: pd.DataFrame, histograms: pd.DataFrame) -> pd.DataFrame:
         ends, the observed density, the available interval and threshold of the layer and timestep, and the
         density at the bar's middle of the normal law of Theorems 1 and 2 (NaN without a batch norm).
     """
-    shown = table[table["timestep"].isin(shown_timesteps(table))]
+    rows = table[table["timestep"].isin(shown_timesteps(table))]
     bars = rebinned(
-        histograms[histograms["timestep"].isin(shown["timestep"])], *visible_range(shown, histograms)
+        histograms[histograms["timestep"].isin(rows["timestep"])], *visible_range(rows, histograms)
     )
     of_layer = ["lower", "upper", "v_th", "predicted_mean", "predicted_std"]
-    bars = bars.merge(shown[["layer", "timestep", *of_layer]], on=["layer", "timestep"])
+    bars = bars.merge(rows[["layer", "timestep", *of_layer]], on=["layer", "timestep"])
     middle = (bars["left"] + bars["right"]) / 2
     bars["predicted_density"] = norm.pdf(middle, bars["predicted_mean"], bars["predicted_std"])
     return bars.drop(columns=["predicted_mean", "predicted_std"])
@@ -112,3 +113,8 @@ def _ridge(axis: Axes, bars: pd.DataFrame, base: float, scale: float) -> None:
     middles = (bars["left"] + bars["right"]) / 2
     axis.plot(middles, predicted, color=OBSERVED, lw=0.6, label="predicted by Theorems 1 and 2")
     axis.vlines(first["v_th"], base, base + 1, color=THRESHOLD, ls="--", lw=0.6, label="threshold $v_{th}$")
+
+
+FIGURE = RecordingFigure(
+    "potential distributions of all layers and timesteps", ridge, numbers, ("table", "histograms")
+)

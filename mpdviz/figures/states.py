@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MultipleLocator, PercentFormatter
 
+from mpdviz.figures.kinds import RecordingFigure
 from mpdviz.figures.style import ABOVE, INTERVAL, NARROW, NOTE, OUTLINE, PAGE_WIDTH, layer_labels, style
 
 STATES = {
@@ -80,3 +81,6 @@ def _panel(axis: Axes, shares: pd.DataFrame) -> None:
     for row in rows[shares["available_ratio"].isna()]:
         axis.text(0.02, row, "no finite potentials", **NOTE)
     axis.tick_params(axis="y", length=0)
+
+
+FIGURE = RecordingFigure("shares below, inside and above the available interval", states, numbers)

@@ -14,25 +14,29 @@ from matplotlib.figure import Figure
 from mpdviz.errors import BadInput
 from mpdviz.system.files import write_atomically
 
-# Okabe & Ito's palette.
-POTENTIAL = "#56B4E9"
-OUTLINE = "#0072B2"
-INTERVAL = "#E69F00"
-THRESHOLD = "#D55E00"
-ABOVE = "#F2CBE1"  # a tint of the palette's purple: in grey it must differ from the orange beside it
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F4F24")
 """Okabe & Ito's palette for networks and strategies, brown in place of yellow, which vanishes on white."""
+BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, _ = COLOURS
+OF_STRATEGY = {"mpd-agl": BLUE, "fixed": VERMILION}
+"""The two strategies that nearly every comparison has keep their colours whatever else is shown."""
+POTENTIAL, OUTLINE, INTERVAL, THRESHOLD = SKY, BLUE, ORANGE, VERMILION
+ABOVE = "#F2CBE1"  # a tint of the palette's purple: in grey it must differ from the orange beside it
+UNKNOWN = "#DDDDDD"
+"""Where there is nothing finite to colour by."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 """One for each colour, so that grey prints tell them apart too."""
 OBSERVED = "#222222"
 PREDICTIONS = {
-    "paper": ("o", 3.8, "#0072B2"),
-    "mixture": ("s", 5.6, "#D55E00"),
-    "time": ("x", 2.2, "#009E73"),
-    "reset": ("+", 4.6, "#CC79A7"),
+    "paper": ("o", 3.8, BLUE),
+    "mixture": ("s", 5.6, VERMILION),
+    "time": ("x", 2.2, GREEN),
+    "reset": ("+", 4.6, PURPLE),
 }
 """Marker, size in points and colour of each prediction; markers that lie upon each other stay visible."""
 
+GRID: dict[str, Any] = {"axis": "y", "lw": 0.3, "color": "#CCCCCC"}
+DEPTH = "layer, from input to output"
+"""Label of an axis of layers."""
 NOTE: dict[str, Any] = {"fontsize": 6, "style": "italic", "va": "center"}
 """Text where there is nothing to draw."""
 PAGE_WIDTH = 7.0
@@ -79,8 +83,8 @@ def timestep_colours(timesteps: int) -> list[str]:
 def shown_timesteps(table: pd.DataFrame, most: int = MOST_TIMESTEPS) -> list[int]:
     """The timesteps of a table, or `most` of them evenly spread from the first to the last."""
     timesteps = np.unique(table["timestep"])
-    chosen = np.linspace(0, len(timesteps) - 1, min(most, len(timesteps)))
-    return [int(timestep) for timestep in timesteps[chosen.round().astype(int)]]
+    places = np.linspace(0, len(timesteps) - 1, min(most, len(timesteps)))
+    return [int(timestep) for timestep in timesteps[places.round().astype(int)]]
 
 
 def layer_labels(table: pd.DataFrame, most: int = 20) -> dict[int, str]:

@@ -16,7 +16,7 @@ class Tables:
     """Everything a figure may need of one recording."""
 
     table: pd.DataFrame
-    """The main table, see `columns.MAIN`."""
+    """The main table."""
     histograms: pd.DataFrame
     """`metrics.histogram` of its layers, one after the other."""
     curves: pd.DataFrame
@@ -36,9 +36,9 @@ class Tables:
         table = metrics.table(layers) if table is None else table
         if table.empty:
             raise BadInput("nothing was recorded to draw", "run the model inside `with mpdviz.record(...)`")
-        shown = [(number, layers[number]) for number in sorted(table["layer"].unique())]
-        histograms = pd.concat([metrics.histogram(*layer) for layer in shown], ignore_index=True)
-        curves = pd.concat([whatif.curve(*layer) for layer in shown], ignore_index=True)
+        wanted = [(number, layers[number]) for number in sorted(table["layer"].unique())]
+        histograms = pd.concat([metrics.histogram(*layer) for layer in wanted], ignore_index=True)
+        curves = pd.concat([whatif.curve(*layer) for layer in wanted], ignore_index=True)
         rows = table[["layer", "timestep"]]
         return cls(table, histograms.merge(rows), curves.merge(rows))
 

@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, PercentFormatter
 
+from mpdviz.figures.kinds import RecordingFigure
 from mpdviz.figures.style import (
     NARROW,
     NOTE,
@@ -37,20 +38,20 @@ def numbers(table: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
         layer and timestep, which holds what was recorded; its kappa is the width of its available interval.
         A layer without finite potentials has NaN throughout.
     """
-    shown = table[table["timestep"].isin(shown_timesteps(table))]
-    own = shown[["layer", "name", "timestep"]].assign(
-        kappa=shown["upper"] - shown["lower"],
-        available_ratio=shown["available_ratio"],
-        mean_gain=shown["mean_gain"],
+    rows = table[table["timestep"].isin(shown_timesteps(table))]
+    recorded = rows[["layer", "name", "timestep"]].assign(
+        kappa=rows["upper"] - rows["lower"],
+        available_ratio=rows["available_ratio"],
+        mean_gain=rows["mean_gain"],
         own=True,
     )
-    points = curves[curves["timestep"].isin(shown["timestep"])]
+    points = curves[curves["timestep"].isin(rows["timestep"])]
     nth = points.groupby(["layer", "timestep"]).cumcount()
     wanted = np.unique(np.geomspace(1, nth.max() + 1, WIDTHS).round().astype(int)) - 1
-    points = points.loc[nth.isin(wanted), list(own.columns[:-1])].assign(own=False)
-    known = points.merge(own, on=["layer", "timestep"], how="left")["available_ratio_y"].notna().to_numpy()
-    points.loc[~known, ["available_ratio", "mean_gain"]] = np.nan
-    return pd.concat([points, own]).sort_values(["layer", "timestep", "own", "kappa"], ignore_index=True)
+    points = points.loc[nth.isin(wanted), list(recorded.columns[:-1])].assign(own=False)
+    at_own = points.merge(recorded, on=["layer", "timestep"], how="left")["available_ratio_y"]
+    points.loc[at_own.isna().to_numpy(), ["available_ratio", "mean_gain"]] = np.nan
+    return pd.concat([points, recorded]).sort_values(["layer", "timestep", "own", "kappa"], ignore_index=True)
 
 
 def what_if(table: pd.DataFrame, curves: pd.DataFrame) -> Figure:
@@ -102,9 +103,14 @@ def _panel(axis: Axes, layer: pd.DataFrame, value: str, timesteps: list[int]) ->
     axis.set_axis_on()
     for timestep, colour in zip(timesteps, timestep_colours(len(timesteps)), strict=True):
         points = layer[layer["timestep"] == timestep]
-        curve, own = points[~points["own"]], points[points["own"]]
+        curve, recorded = points[~points["own"]], points[points["own"]]
         axis.plot(curve["kappa"], curve[value], color=colour, lw=0.8, label=f"$t={timestep}$")
-        axis.plot(own["kappa"], own[value], "o", color=colour, ms=3, mec="white", mew=0.4, zorder=3)
+        axis.plot(recorded["kappa"], recorded[value], "o", color=colour, ms=3, mec="white", mew=0.4, zorder=3)
     if layer[value].isna().all():
         axis.text(0.5, 0.5, "no finite potentials", transform=axis.transAxes, ha="center", **NOTE)
     axis.plot([], [], "o", color=OBSERVED, ms=3, label="own width, as recorded")
+
+
+FIGURE = RecordingFigure(
+    "available ratio and mean gain under other widths", what_if, numbers, ("table", "curves")
+)

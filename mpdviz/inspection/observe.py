@@ -1,6 +1,7 @@
 """Recording a network over a split of a data set, batch by batch, by one process or several."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import reduce
 
 import torch
@@ -8,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mpdviz import data
+from mpdviz.accumulations.contents import Contents
 from mpdviz.accumulations.layer import merge
 from mpdviz.api import Recording, observing
 from mpdviz.data import Dataset
@@ -62,8 +64,9 @@ class Observation:
         """
         keep_large_buffers()
         options, network = self._options, self._network
-        network.to(self._device).train(options.mode == "train")
+        network.to(self._device)
         with (
+            _mode(network, training=options.mode == "train"),
             team() as ranks,
             backends.using(self._backend),
             torch.set_grad_enabled(options.gradients),
@@ -71,14 +74,16 @@ class Observation:
             observing(self._recorder) as recording,
         ):
             counts = self._batches(ranks)
-            gathered = ranks.gather((dict(recording.layers), counts))
+            gathered = ranks.gather((dict(recording.layers), dict(recording.left_out), counts))
         if not ranks.leads:
             return None, ""
-        layers = reduce(merge, (part for part, _ in gathered if part))
-        samples, judged, correct = (sum(numbers) for numbers in zip(*(c for _, c in gathered), strict=True))
+        layers = reduce(merge, (part for part, *_ in gathered if part))
+        left_out = {name: why for _, part, _ in gathered for name, why in part.items()}
+        samples, judged, correct = (sum(numbers) for numbers in zip(*(c for *_, c in gathered), strict=True))
         accuracy = f", accuracy {correct / judged:.2%}" if judged else ""
         mode = ", batch statistics" if options.mode == "train" else ""
-        return Recording(layers), f"{self._dataset.name} {self.split}{mode}, {samples} samples{accuracy}"
+        contents = Contents(layers, left_out, recording.contents.network)
+        return Recording(contents), f"{self._dataset.name} {self.split}{mode}, {samples} samples{accuracy}"
 
     def _batches(self, ranks: Team) -> tuple[int, int, int]:
         """Samples, those with class scores, and those classified right, of this process's batches."""
@@ -102,3 +107,15 @@ class Observation:
                 judged += len(y)
                 correct += int((logits.argmax(1).cpu() == y).sum())
         return samples, judged, correct
+
+
+@contextmanager
+def _mode(network: nn.Module, *, training: bool) -> Iterator[None]:
+    """Training or evaluation mode inside the block; each module's own afterwards."""
+    before = {module: module.training for module in network.modules()}
+    network.train(training)
+    try:
+        yield
+    finally:
+        for module, mode in before.items():
+            module.training = mode

@@ -27,6 +27,7 @@ class SpikingNetwork(nn.Module):
         if timesteps < 1:
             raise BadInput(f"`timesteps` {timesteps}", "give at least 1")
         self.timesteps, self.in_channels, self.image_size = timesteps, in_channels, image_size
+        self._stage = (0, 0.0)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits `[T, N, classes]` of static images `[N, C, H, W]` or frames `[T, N, C, H, W]`.
@@ -101,13 +102,16 @@ class SpikingNetwork(nn.Module):
 
     @property
     def stage(self) -> tuple[int, float]:
-        """Where the training stands: epochs finished, share of all steps done; strategies are told."""
-        return next(((layer.epoch, layer.progress) for _, layer in self.spiking_layers()), (0, 0.0))
+        """Where the training stands: epochs finished, share of all steps done; strategies may ask."""
+        return self._stage
 
     @stage.setter
     def stage(self, stage: tuple[int, float]) -> None:
+        self._stage = stage
         for _, layer in self.spiking_layers():
-            layer.epoch, layer.progress = stage
+            # A number that a compiled forward has read and that changes would have it compiled anew.
+            if layer.strategy.follows_training:
+                layer.epoch, layer.progress = stage
 
     def widths(self) -> list[dict[str, Any]]:
         """The surrogate's width at each layer and timestep (both from 1), and what it is made from."""

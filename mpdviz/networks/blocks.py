@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import torch.nn.functional as F
@@ -39,7 +38,7 @@ class SpikingLayer(nn.Module):
         shape = self.strategy.shape or spec.surrogate
         self.neuron = neurons.get(spec.kind, decay=spec.decay, v_th=spec.v_th, surrogate=shape)
         self.epoch, self.progress = 0, 0.0
-        """Where the training stands: epochs finished, share of all steps done."""
+        """Where the training stands, kept up to date for strategies that follow it."""
 
     def situation(self, timesteps: int, *, learns: bool = False) -> Situation:
         """What the strategy is told before a forward of so many timesteps."""
@@ -65,7 +64,7 @@ class SpikingLayer(nn.Module):
         learns = self.training and not self.norm.frozen
         response = self.strategy.respond(
             self.situation(len(current), learns=learns),
-            partial(self.neuron.dynamics.follow, current.detach()),
+            lambda rule: self.neuron.dynamics.follow(current.detach(), rule),
         )
         watches = learns and self.strategy.observes
         if watches:

@@ -10,24 +10,31 @@ class Complaints:
 
     def __init__(self) -> None:
         """None yet."""
-        self.unreadable: dict[str, str] = {}
+        self.left_out: dict[str, str] = {}
         """Why a layer is not recorded."""
-        self._carried: set[str] = set()
+        self._said: set[str] = set()
 
     def cannot_read(self, name: str, why: str) -> None:
         """Layer `name` is not recorded."""
-        if name not in self.unreadable:
+        if name not in self.left_out:
             self._warn(f"layer {name} is not recorded: {why}")
-        self.unreadable[name] = why
+        self.left_out[name] = why
 
     def not_reset(self, name: str) -> None:
         """Layer `name` did not start from rest."""
-        if name not in self._carried:
-            self._carried.add(name)
-            self._warn(
-                f"layer {name} began a sequence with the potentials that the one before had left; "
-                "reset the network's state between batches"
-            )
+        self._warn(
+            f"layer {name} began a sequence with the potentials that the one before had left; "
+            "reset the network's state between batches"
+        )
+
+    def no_sequences(self, name: str) -> None:
+        """Nothing tells where the sequences of the stepped layer `name` begin."""
+        self._warn(
+            f"layer {name} is called once a timestep, and nothing tells where a sequence begins: each call "
+            "counts as one; call new_sequence() before each"
+        )
 
     def _warn(self, text: str) -> None:
-        warnings.warn(text, MpdvizWarning, stacklevel=3)
+        if text not in self._said:
+            self._said.add(text)
+            warnings.warn(text, MpdvizWarning, stacklevel=3)

@@ -1,14 +1,27 @@
 """What a recording says about a neuron layer besides counts: constants, widths, intervals, its batch norm."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
 from mpdviz.accumulations.layer import LayerInfo
-from mpdviz.norm import TDBatchNorm1d, TDBatchNorm2d
 from mpdviz.recording.adapters import Adapter, Reading
-from mpdviz.recording.measure.statistics import shift
+from mpdviz.recording.measure.spec import shifts
+from mpdviz.recording.norms import Norm
 
-Norm = TDBatchNorm1d | TDBatchNorm2d
+
+def named(adapters: Mapping[str, Adapter]) -> dict[str, Adapter]:
+    """Adapters by the name that tables show, from those by path.
+
+    A neuron module called `neuron` goes by the name of the layer it belongs to, a bare one by its class.
+    """
+    names = {}
+    for path, adapter in adapters.items():
+        layer = path.removesuffix(".neuron")
+        name = path if layer != path and layer in adapters else layer
+        names[name or type(adapter.module).__name__] = adapter
+    return names
 
 
 def describe(
@@ -18,6 +31,8 @@ def describe(
     norm: Norm | None,
     epsilon: float,
     what_if: tuple[float, ...],
+    *,
+    follows_data: bool,
 ) -> LayerInfo:
     """The description of layer `name` as of this reading.
 
@@ -28,29 +43,31 @@ def describe(
         norm: the batch norm that made its input, None where there is none.
         epsilon: share of max h that bounds the interval of an infinite support.
         what_if: widths counted besides.
+        follows_data: whether its widths and thresholds may be of these very data.
     """
     widths: tuple[float, ...] = tuple(reading.kappa.tolist())
-    shifts = shift(reading.v_th, adapter.v_th).tolist()
-    thresholds = tuple(adapter.v_th + above for above in shifts)
-    surrogate = adapter.surrogate
+    above = shifts(reading.v_th, adapter.v_th).tolist()
+    thresholds = tuple(adapter.v_th + shift for shift in above)
+    shapes = reading.shapes_of(adapter)
     ends = [
-        surrogate.interval(threshold, width, epsilon)
-        for threshold, width in zip(thresholds, widths, strict=True)
+        shape.interval(threshold, width, epsilon)
+        for shape, threshold, width in zip(shapes, thresholds, widths, strict=True)
     ]
     gamma, beta = _weights(norm) if adapter.predictable else ((), ())
     return LayerInfo(
-        name=name or type(adapter.module).__name__,
+        name=name,
         v_th=adapter.v_th,
-        thresholds=thresholds if any(shifts) else (),
+        thresholds=thresholds if any(above) else (),
         decay=adapter.decay,
-        surrogate=surrogate.name,
-        epsilon=None if surrogate.compact else epsilon,
+        surrogate="/".join(dict.fromkeys(shape.name for shape in shapes)),
+        epsilon=None if all(shape.compact for shape in shapes) else epsilon,
         kappa=widths,
         lower=tuple(lower for lower, _ in ends),
         upper=tuple(upper for _, upper in ends),
         gamma=gamma,
         beta=beta,
         what_if=what_if,
+        steady=not follows_data,
     )
 
 

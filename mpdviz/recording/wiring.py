@@ -9,12 +9,12 @@ it and is counted. A layer's fan-out is the mean over its spikes' targets,
 where a convolution's connections leave out the taps that fall into its zero padding.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager
 from typing import Any, Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
@@ -82,6 +82,48 @@ class FanOutTracer(TorchDispatchMode):
             for leaf in _tensors(result):
                 self._origins[leaf] = origins | self._origins.get(leaf, frozenset())
         return result
+
+
+class Wiring:
+    """Reads the fan-out off the first whole forward pass; in every later one it is the same."""
+
+    def __init__(self, stepped: Collection[str]) -> None:
+        """Know nothing yet; the layers of `stepped` are called once a timestep."""
+        self.fan_out: dict[str, float] = {}
+        """By layer; empty until a forward was whole."""
+        self._stepped = stepped
+        self._tracer: FanOutTracer | None = None
+        self._known = False
+
+    def begin_forward(self) -> None:
+        """The model is called."""
+        if not self._known:
+            self.stop()
+            self._tracer = FanOutTracer()
+            self._tracer.__enter__()
+
+    def mark(self, layer: str, _: nn.Module, __: Any, output: Tensor | tuple[Tensor, ...]) -> None:
+        """A neuron layer gave this output."""
+        if self._tracer is not None:
+            self._tracer.mark(layer, output[0] if isinstance(output, tuple) else output)
+
+    def end_forward(self, output: Any) -> bool:
+        """The model gave `output`, None where it failed; whether the fan-out has become known by this."""
+        tracer = self._tracer
+        self.stop()
+        if tracer is None or output is None:  # after a failure it is read off the next forward
+            return False
+        self._known = True
+        for name, targets in tracer.fan_out.items():
+            # A stepped layer runs once a timestep, on other spikes each time.
+            self.fan_out[name] = targets / (tracer.calls[name] if name in self._stepped else 1)
+        return True
+
+    def stop(self) -> None:
+        """Watch no longer; an interrupted forward never reaches `end_forward`."""
+        if self._tracer is not None:
+            self._tracer.__exit__(None, None, None)
+            self._tracer = None
 
 
 def _tensors(tree: Any) -> Iterator[Tensor]:

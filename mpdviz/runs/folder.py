@@ -13,6 +13,7 @@ checkpoints/best.pt   the epoch that was best on validation
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,19 @@ from filelock import FileLock
 
 from mpdviz.errors import BadInput
 from mpdviz.system.files import exists, lock, make_folder, write_text
+
+COMPARISON = "comparison.toml"
+"""What makes a folder one of a comparison: its settings, strategies and seeds."""
+
+
+def slug(strategy: str) -> str:
+    """A strategy as the name of a folder."""
+    return re.sub(r"[^\w.=-]+", "-", strategy)
+
+
+def run_of_comparison(folder: Path, strategy: str, seed: int) -> Path:
+    """Where the run of a strategy and seed lies in the folder of its comparison."""
+    return folder / "runs" / slug(strategy) / f"seed-{seed}"
 
 
 class RunFolder:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from mpdviz.config import RunConfig, validate
 from mpdviz.errors import BadInput
-from mpdviz.runs.folder import RunFolder
+from mpdviz.runs.folder import COMPARISON, RunFolder, run_of_comparison
 from mpdviz.system.files import exists
 
 if TYPE_CHECKING:
@@ -90,6 +90,46 @@ def read_result(folder: RunFolder) -> dict[str, Any]:
     if not isinstance(result, dict):
         raise BadInput(f"{path} holds no result", remedy)
     return result
+
+
+def read_comparison(folder: Path) -> dict[str, Any]:
+    """What `comparison.toml` says: `strategies` and `seeds` (lists), `settings` (those of every run).
+
+    Raises:
+        BadInput: there is none, or it is damaged.
+    """
+    path, remedy = folder / COMPARISON, "give the folder of a comparison of strategies"
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        return {
+            "strategies": [str(name) for name in content["strategies"]],
+            "seeds": [int(seed) for seed in content["seeds"]],
+            "settings": dict(content["settings"]),
+        }
+    except OSError as error:
+        raise BadInput(f"{folder} holds no comparison ({path.name}: {error.strerror})", remedy) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
+        raise BadInput(f"{path} is damaged ({error})", remedy) from None
+
+
+def run_folders(path: Path) -> list[Path]:
+    """The run folders of a comparison's folder that hold results; none where `path` is another kind of path.
+
+    Raises:
+        BadInput: a comparison without such runs, or a damaged one.
+    """
+    if not exists(path / COMPARISON):
+        return []
+    comparison = read_comparison(path)
+    planned = [
+        run_of_comparison(path, strategy, seed)
+        for seed in comparison["seeds"]
+        for strategy in comparison["strategies"]
+    ]
+    there = [folder for folder in planned if exists(RunFolder(folder).result)]
+    if not there:
+        raise BadInput(f"{path} holds no finished run", "finish its runs first")
+    return there
 
 
 def is_finished(folder: RunFolder) -> bool:

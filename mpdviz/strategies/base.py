@@ -64,6 +64,9 @@ class Strategy(nn.Module, ABC):
     observes: ClassVar[bool] = False
     """Whether it is shown the potentials of each training step, see `observe`."""
 
+    follows_training: ClassVar[bool] = False
+    """Whether it is told `epoch` and `progress` of the training; 0 for others."""
+
     shape: Surrogate | None = None
     """The shape it was asked to use (`NAME:shape=atan`); None: the neurons' own."""
 

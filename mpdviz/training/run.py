@@ -98,6 +98,7 @@ class Run:
             self.engine.restore(saved)
             self.position = Position(**saved["position"])
         self.saver.begin()
+        self._tell_stage()
         self.sinks = [kind(self.folder, self.position, self._steps_done()) for kind in kinds]
 
     def fit(self, *, on_step: Watcher | None = None, on_epoch: EpochWatcher | None = None) -> Result:
@@ -136,6 +137,7 @@ class Run:
             started = time.perf_counter()
             loss, correct = self._step(x, y)
             position.step += 1
+            self._tell_stage()
             position.loss += loss * len(y)
             position.correct += correct
             position.samples += len(y)
@@ -161,6 +163,11 @@ class Run:
             recorded = self.monitor.record(self.position.epoch + 1, self.position.step)
             for sink in self.sinks:
                 sink.recorded(recorded, self._steps_done())
+
+    def _tell_stage(self) -> None:
+        """Let strategies know where the training stands, from the position alone, so that a resume agrees."""
+        steps = self.config.epochs * steps_per_epoch(self.config, self.dataset)
+        self.network.stage = (self.position.epoch, self._steps_done() / steps)
 
     def _steps_done(self) -> int:
         """Training steps since the start of the run."""
@@ -205,6 +212,7 @@ class Run:
             metrics=[*position.metrics, row],
             widths=[*position.widths, *widths],
         )
+        self._tell_stage()
         self._save_last(metrics)
         return row
 
@@ -219,6 +227,7 @@ class Run:
         metrics = best.metrics
         if "test_accuracy" not in metrics:
             self.network.load_state_dict(best.network.state_dict())
+            self.network.stage = best.network.stage
             _, metrics["test_accuracy"] = self._evaluate("test")
             self.saver.best(metrics)
         result = Result(

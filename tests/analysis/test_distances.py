@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from mpdviz.accumulations.histogram import CELLS, EDGES
-from mpdviz.analysis.distances import measure
+from mpdviz.analysis.distances import between
 from mpdviz.analysis.predict import Prediction, predict
 
 V_TH = 0.5
@@ -26,7 +26,7 @@ def measured(samples, prediction, v_th=V_TH):
     """Distances of the samples, one array a timestep."""
     cells = np.stack([histogram(v, v_th) for v in samples])
     extremes = np.array([[v.min(), v.max(), v.std()] for v in samples]).T
-    return measure(cells, v_th, *extremes, prediction)
+    return between(cells, v_th, *extremes, prediction)
 
 
 def law(means, stds):
@@ -156,7 +156,7 @@ def test_the_distances_do_not_depend_on_the_unit_of_potential():
 @pytest.mark.parametrize("extremes", [(np.inf, -np.inf), (np.nan, np.nan)])
 def test_nothing_recorded_has_no_distance(extremes):
     minimum, maximum = (np.array([value]) for value in extremes)
-    distances = measure(np.zeros((1, CELLS), int), V_TH, minimum, maximum, np.array([np.nan]), law([0], [1]))
+    distances = between(np.zeros((1, CELLS), int), V_TH, minimum, maximum, np.array([np.nan]), law([0], [1]))
     assert np.isnan(
         [distances.ks, distances.ks_bound, distances.wasserstein, distances.wasserstein_error]
     ).all()

@@ -93,7 +93,6 @@ def large():
     """20 layers, 10 timesteps, 3 strategies, 2 seeds."""
     from mpdviz.config import RunConfig
 
-
     runs, recordings = [], {}
     for strategy in ("fixed", "mpd-agl", "fixed:kappa=0.5"):
         for seed in (0, 1):

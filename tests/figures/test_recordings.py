@@ -1,4 +1,5 @@
 import io
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -366,6 +367,53 @@ def test_tables_of_some_rows(small):
         figures.draw("gradient_norm", some)
     with pytest.raises(BadInput, match="nothing was recorded"):
         Tables.of(mpd.layers, table[:0])
+
+
+@pytest.mark.parametrize("layer", [None, 6])
+def test_a_figure_of_one_layer_refuses_none_and_several(small, layer):
+    several = small if layer is None else small.layer(layer)
+    with pytest.raises(BadInput, match=r"one layer, not (5|0); .*`layer`"):
+        figures.draw("distribution", several)
+
+
+def test_another_package_s_figures_are_drawn_like_ours(tmp_path):
+    (tmp_path / "theirs.py").write_text("""
+from matplotlib.figure import Figure
+from mpdviz.figures import RecordingFigure
+from mpdviz.figures.paper import StudyFigure
+
+FIGURE = RecordingFigure("nothing", lambda table: Figure(), lambda table: table.head(1))
+OF_STUDY = StudyFigure("runs", lambda s, look: Figure(), lambda s: s["runs"], lambda s: "Runs.", needs=())
+""")
+    info = tmp_path / "theirs-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        "[mpdviz.figures]\nmine = theirs:FIGURE\nwrong = theirs:OF_STUDY\n"
+        "[mpdviz.paper_figures]\nmine = theirs:OF_STUDY\n"
+    )
+    script = """
+import pandas as pd
+from mpdviz import figures
+from mpdviz.errors import BadInput
+from mpdviz.figures import paper
+from mpdviz.figures.tables import Tables
+
+frame = pd.DataFrame({"layer": [1, 2]})
+tables = Tables(frame, frame, frame)
+assert list(figures.FIGURES)[-2:] == ["mine", "wrong"] and list(paper.FIGURES)[-1] == "mine"
+assert type(figures.draw("mine", tables)).__name__ == "Figure"
+assert len(figures.numbers("mine", tables)) == 1
+assert paper.caption("mine", None) == "Runs."
+try:
+    figures.draw("wrong", tables)
+except BadInput as error:
+    assert "RecordingFigure" in str(error)
+else:
+    raise AssertionError
+"""
+    env = os.environ | {"PYTHONPATH": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", script], check=True, env=env)
 
 
 def test_unknown_names_are_refused(tmp_path, small):

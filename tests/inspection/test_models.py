@@ -15,7 +15,8 @@ from mpdviz.cli import main
 import mpdviz
 from mpdviz import checkpoint
 from mpdviz.errors import BadInput
-from mpdviz.inspection.models import OwnNetwork, build, load_weights
+from mpdviz.inspection import Options, prepare
+from mpdviz.inspection.models import build, load_weights
 
 T, N = 4, 10
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -271,7 +272,7 @@ def test_fresh_weights_are_the_same_at_every_call(nets, jelly):
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), again.parameters(), strict=True))
 
 
-def test_time_may_lie_on_the_second_axis():
+def test_time_may_lie_on_the_second_axis(tmp_path):
     class Second(torch.nn.Module):
         def __init__(self):
             super().__init__()
@@ -281,8 +282,14 @@ def test_time_may_lie_on_the_second_axis():
             assert x.shape[:2] == (N, T)
             return self.lif(x.movedim(1, 0)).flatten(2).movedim(0, 1)
 
-    logits = OwnNetwork(Second(), time_axis=1)(torch.randn(T, N, 2, 1, 1))
-    assert logits.shape == (N, 2)
+    x = np.random.default_rng(0).standard_normal((N, T, 2, 1, 1)).astype(np.float32)
+    np.savez(tmp_path / "frames.npz", x=x, y=np.arange(N) % 2)
+    model = Second().train()
+    inspection = prepare(model, Options(data=f"npz:{tmp_path / 'frames.npz'}", time_axis=1, batch_size=N))
+    assert inspection.timesteps == T
+    assert inspection.forward(torch.from_numpy(x).transpose(0, 1)).shape == (N, 2)
+    assert inspection.run().samples == N
+    assert model.training
 
 
 @pytest.mark.parametrize("name", ["resnet19_slim", "vggsnn_slim"])
@@ -294,7 +301,7 @@ def test_a_released_checkpoint_is_converted(tmp_path, name):
     assert "--strategy mpd-agl" in done.stderr
     ours, theirs = checkpoint.load(out), checkpoint.load(path)
     assert (ours.config, ours.metrics) == (None, theirs.metrics)
-    assert ours.build == theirs.build | {"planes": list(theirs.build["planes"])}
+    assert ours.architecture.to_dict() == theirs.architecture.to_dict()
     for key, value in theirs.network.state_dict().items():
         assert torch.equal(ours.network.state_dict()[key], value)
     before = out.read_bytes()

@@ -19,7 +19,8 @@ from mpdviz.errors import BadInput
 from mpdviz.neurons import LIF, PLIF
 from mpdviz.norm import TDBatchNorm1d
 from mpdviz.recording.measure import meter, statistics
-from mpdviz.recording.measure.scan import scan
+from mpdviz.recording.measure.scan import in_one_pass
+from mpdviz.recording.measure.spec import Spec
 
 PATHS = {"tensors": 1 << 60, "scan": 0}
 
@@ -237,28 +238,12 @@ def test_a_neuron_recorded_by_itself_is_named_by_its_class():
 def test_reach_follows_the_reset_and_spikes_the_comparison(way, carries, strict):
     v = torch.randint(-6, 9, (4, 50, 40), generator=rng()) / 4  # many lie on the threshold or the ends
     seen = torch.zeros(40, dtype=torch.uint8)
-    constants = torch.full((4,), 0.5), torch.full((4,), 0.25), torch.empty(0)
+    spec = Spec(0.5, torch.full((4,), 0.5), torch.full((4,), 0.25), torch.empty(4, 0), carries, strict)
     if way == "tensors":
-        v_th, halves, others = constants
-        found = statistics.measure(
-            v.flatten(1), 0.5, v_th, halves, others, seen, carries=carries, strict=strict
-        )
+        found = statistics.by_tensors(v.flatten(1), spec, seen)
     else:
-        v_th, halves, others = (values.numpy() for values in constants)
         with ThreadPoolExecutor(2) as pool:
-            found = scan(
-                v.flatten(1).numpy(),
-                0.5,
-                v_th,
-                np.zeros(4),
-                halves,
-                others,
-                seen.numpy(),
-                pool,
-                2,
-                carries,
-                strict,
-            )
+            found = in_one_pass(v.flatten(1).numpy(), spec, seen.numpy(), pool, 2)
     truth = v.double().numpy() - 0.5
     fired, inside = truth > 0 if strict else truth >= 0, np.abs(truth) < 0.25
     later, reach = np.zeros_like(inside[0]), []

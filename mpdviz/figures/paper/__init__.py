@@ -1,19 +1,17 @@
 """Figures and tables of a paper that compares strategies over seeds; one file a figure (no torch).
 
-The module of a figure holds `NAME(study, look)`, which draws it, `numbers(study)`, what it shows, and
-`caption(study)`, what that is. `FIGURES` lists them all:
+The module of a figure holds its `FIGURE`, a `StudyFigure`. `FIGURES` lists them all:
 
     study = Study([StoredRun.of_folder(path) for path in folders])
     for path in write(study, out, ("pdf", "svg"), "ijcai"): ...
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from mpdviz.errors import unknown_name
+from mpdviz.figures.kinds import StudyFigure
+from mpdviz.registry import Registry
 from mpdviz.system.files import write_text
 
 if TYPE_CHECKING:
@@ -22,26 +20,24 @@ if TYPE_CHECKING:
 
     from mpdviz.figures.paper.study import Study
 
+__all__ = ["FIGURES", "StudyFigure", "caption", "draw", "numbers", "skipped", "write"]
 
-@dataclass(frozen=True)
-class Kind:
-    """One figure of the registry."""
-
-    meaning: str
-    needs: tuple[str, ...]
-    """Tables of the study without which there is nothing to show."""
-
-
-FIGURES: dict[str, Kind] = {
-    "potentials": Kind("potentials of a layer against the available interval", ("recorded", "histograms")),
-    "available_ratio": Kind("available ratio by layer", ("final",)),
-    "widths": Kind("surrogate width by layer and timestep over training", ("widths",)),
-    "curves": Kind("loss and accuracy over training", ("metrics",)),
-    "spread": Kind("predicted against observed spread by layer and timestep", ("final",)),
-    "gradient_by_depth": Kind("gradient norm by layer", ("gradients",)),
-    "ratio_over_training": Kind("available ratio by layer and timestep over training", ("mpd",)),
-}
-"""Figures by name, in the order in which they are written; modules are imported when drawn."""
+OURS = (
+    "potentials",
+    "available_ratio",
+    "widths",
+    "curves",
+    "spread",
+    "gradient_by_depth",
+    "ratio_over_training",
+)
+FIGURES: Registry[StudyFigure] = Registry(
+    "figure",
+    "mpdviz.paper_figures",
+    {name: f"mpdviz.figures.paper.{name}:FIGURE" for name in OURS},
+    StudyFigure,
+)
+"""Figures by name, in the order in which they are written."""
 
 
 def draw(name: str, study: "Study", look: str = "ijcai") -> "Figure":
@@ -52,20 +48,17 @@ def draw(name: str, study: "Study", look: str = "ijcai") -> "Figure":
     """
     from mpdviz.figures.paper.look import get
 
-    figure: Figure = getattr(_module(name), name)(study, get(look))
-    return figure
+    return FIGURES.find(name).draw(study, get(look))
 
 
 def numbers(name: str, study: "Study") -> "pd.DataFrame":
     """What the named figure shows, as a table; raises like `draw`."""
-    table: pd.DataFrame = _module(name).numbers(study)
-    return table
+    return FIGURES.find(name).numbers(study)
 
 
 def caption(name: str, study: "Study") -> str:
     """What the named figure shows, in words: data, strategies, seeds, n, error bars; raises like `draw`."""
-    text: str = _module(name).caption(study)
-    return text
+    return FIGURES.find(name).caption(study)
 
 
 def skipped(study: "Study") -> dict[str, str]:
@@ -73,7 +66,7 @@ def skipped(study: "Study") -> dict[str, str]:
     from mpdviz.figures.paper.latex import TABLES
     from mpdviz.figures.style import COLOURS
 
-    needs = {name: kind.needs for name, kind in FIGURES.items()}
+    needs = {name: figure.needs for name, figure in FIGURES.items()}
     needs |= {name: (table.needs,) for name, table in TABLES.items()}
     reasons = {}
     for name, tables in needs.items():
@@ -128,9 +121,3 @@ def _write_texts(folder: Path, name: str, texts: dict[str, str]) -> Iterator[Pat
     for suffix, text in texts.items():
         write_text(folder / f"{name}.{suffix}", text)
         yield folder / f"{name}.{suffix}"
-
-
-def _module(name: str) -> Any:
-    if name not in FIGURES:
-        raise unknown_name("figure", name, FIGURES)
-    return import_module(f"mpdviz.figures.paper.{name}")

@@ -7,9 +7,10 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import PercentFormatter
 
 from mpdviz.analysis.seeds import over_seeds
+from mpdviz.figures.kinds import StudyFigure
 from mpdviz.figures.paper.look import Look, colours, legend
 from mpdviz.figures.paper.study import Study
-from mpdviz.figures.style import layer_ticks
+from mpdviz.figures.style import DEPTH, layer_ticks
 
 MOST_BARS = 24
 """Bars that a column of two has room for."""
@@ -31,13 +32,13 @@ def available_ratio(study: Study, look: Look) -> Figure:
         axis = figure.subplots()
         bar = 0.8 / len(variants)
         for index, (variant, colour) in enumerate(colours(variants).items()):
-            own = values[values["variant"] == variant]
-            at = own["layer"] + (index - (len(variants) - 1) / 2) * bar
-            error = own["std"].to_numpy(np.float64) if own["std"].notna().any() else None
+            rows = values[values["variant"] == variant]
+            at = rows["layer"] + (index - (len(variants) - 1) / 2) * bar
+            error = rows["std"].to_numpy(np.float64) if rows["std"].notna().any() else None
             lines = {"elinewidth": 0.7 * look.scale}
             axis.bar(
                 at,
-                own["mean"],
+                rows["mean"],
                 bar,
                 yerr=error,
                 error_kw=lines,
@@ -49,7 +50,7 @@ def available_ratio(study: Study, look: Look) -> Figure:
         layer_ticks(axis, values["layer"], 20)
         axis.set_ylim(0, 1)
         axis.yaxis.set_major_formatter(PercentFormatter(1, symbol=""))
-        axis.set_xlabel("layer, from input to output")
+        axis.set_xlabel(DEPTH)
         axis.set_ylabel("available ratio (%)")
         look.finish(axis)
         legend(figure, [Patch(color=c, label=variant) for variant, c in colours(variants).items()], look)
@@ -63,3 +64,6 @@ def caption(study: Study) -> str:
         f"timesteps: means over seeds. {study.sources['final']} "
         f"{study.spread('Error bars', 'sample standard deviation')} {study.describe()}"
     )
+
+
+FIGURE = StudyFigure("available ratio by layer", available_ratio, numbers, caption, needs=("final",))

@@ -6,6 +6,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from mpdviz.analysis.seeds import common_epochs, over_seeds
+from mpdviz.figures.kinds import StudyFigure
 from mpdviz.figures.paper.look import Look, colours, legend, line_handles
 from mpdviz.figures.paper.study import Study
 from mpdviz.figures.style import OBSERVED
@@ -63,3 +64,6 @@ def caption(study: Study) -> str:
         "validation data (dashed, after each epoch): means over seeds. "
         f"{study.spread('Bands', 'least to greatest value')} {study.describe()}"
     )
+
+
+FIGURE = StudyFigure("loss and accuracy over training", curves, numbers, caption, needs=("metrics",))

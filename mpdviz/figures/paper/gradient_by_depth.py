@@ -5,9 +5,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from mpdviz.analysis.seeds import over_seeds
+from mpdviz.figures.kinds import StudyFigure
 from mpdviz.figures.paper.look import Look, colours, legend, line_handles, markers
 from mpdviz.figures.paper.study import Study
-from mpdviz.figures.style import layer_ticks
+from mpdviz.figures.style import DEPTH, layer_ticks
 
 
 def numbers(study: Study) -> pd.DataFrame:
@@ -26,14 +27,14 @@ def gradient_by_depth(study: Study, look: Look) -> Figure:
         figure = Figure(figsize=look.size(look.column, 2.1), layout="constrained")
         axis = figure.subplots()
         for variant, colour in colours(variants).items():
-            own = values[values["variant"] == variant]
-            axis.plot(own["layer"], own["mean"], "-", marker=markers(variants)[variant], color=colour)
-            if (own["n"] > 1).any():
-                axis.fill_between(own["layer"], own["min"], own["max"], color=colour, alpha=0.2, lw=0)
+            rows = values[values["variant"] == variant]
+            axis.plot(rows["layer"], rows["mean"], "-", marker=markers(variants)[variant], color=colour)
+            if (rows["n"] > 1).any():
+                axis.fill_between(rows["layer"], rows["min"], rows["max"], color=colour, alpha=0.2, lw=0)
         if (values["mean"] > 0).any():
             axis.set_yscale("log", nonpositive="mask")
         layer_ticks(axis, values["layer"], 20 if look.column > 5 else 10)
-        axis.set_xlabel("layer, from input to output")
+        axis.set_xlabel(DEPTH)
         axis.set_ylabel(r"norm of $\partial L/\partial v$ (loss/potential)")
         look.finish(axis)
         handles = line_handles(variants)
@@ -50,3 +51,6 @@ def caption(study: Study) -> str:
         f"root mean square over batches, means over seeds. {study.sources['gradients']} "
         f"{study.spread('Bands', 'least to greatest value')} {study.describe()}"
     )
+
+
+FIGURE = StudyFigure("gradient norm by layer", gradient_by_depth, numbers, caption, needs=("gradients",))

@@ -31,7 +31,7 @@ class Table:
 
 
 def escape(text: object) -> str:
-    """`text` as LaTeX that prints it."""
+    """`text` as LaTeX that prints it; by hand, as pandas escapes cells alone and captions need it too."""
     return "".join(ESCAPES.get(character, character) for character in str(text))
 
 
@@ -43,24 +43,15 @@ def tabular(cells: pd.DataFrame, caption: str, label: str) -> str:
         caption: LaTeX.
         label: what `\ref` takes.
     """
-    rows = [" & ".join(row) + r" \\" for row in cells.to_numpy().tolist()]
-    heading = " & ".join(map(escape, cells.columns)) + r" \\"
-    lines = [
-        r"% needs \usepackage{booktabs}",
-        r"\begin{table}[t]",
-        r"\centering",
-        rf"\caption{{{caption}}}",
-        rf"\label{{tab:{label}}}",
-        rf"\begin{{tabular}}{{l{'r' * (cells.shape[1] - 1)}}}",
-        r"\toprule",
-        heading,
-        r"\midrule",
-        *rows,
-        r"\bottomrule",
-        r"\end{tabular}",
-        r"\end{table}",
-    ]
-    return "\n".join(lines) + "\n"
+    table = cells.style.hide(axis="index").format_index(escape, axis="columns")
+    return "% needs \\usepackage{booktabs}\n" + table.to_latex(
+        hrules=True,
+        position="t",
+        position_float="centering",
+        caption=caption,
+        label=f"tab:{label}",
+        column_format="l" + "r" * (cells.shape[1] - 1),
+    )
 
 
 def percent(mean: float, std: float) -> str:
@@ -74,7 +65,7 @@ def _accuracy(study: Study, keys: Sequence[str] = ("variant",)) -> pd.DataFrame:
     """Accuracy over seeds, a row a variant: columns `*keys, n, seeds, SPLIT_mean, SPLIT_std`."""
     table = study["accuracy"]
     seeds = table.groupby("variant", sort=False)["seed"]
-    listed = seeds.agg(n="count", seeds=lambda own: ", ".join(map(str, sorted(own)))).reset_index()
+    listed = seeds.agg(n="count", seeds=lambda column: ", ".join(map(str, sorted(column)))).reset_index()
     names = table.drop_duplicates("variant")[list(dict.fromkeys(("variant", *keys)))]
     frame = names.merge(listed, on="variant")
     for split in ("val", "test"):
@@ -114,8 +105,8 @@ def _ratio_cells(study: Study) -> pd.DataFrame:
     layers = values.drop_duplicates("layer").sort_values("layer")
     columns = {"layer": [escape(f"{row.layer} {row.name}") for row in layers.itertuples(index=False)]}
     for variant in study.variants:
-        own = values[values["variant"] == variant].sort_values("layer")
-        columns[variant] = list(map(percent, own["mean"], own["std"]))
+        rows = values[values["variant"] == variant].sort_values("layer")
+        columns[variant] = list(map(percent, rows["mean"], rows["std"]))
     return pd.DataFrame(columns)
 
 

@@ -11,10 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from mpdviz.errors import unknown_name
-from mpdviz.figures.style import COLOURS, MARKERS, style
-
-# The two strategies that nearly every comparison has keep their colours whatever else is shown.
-KNOWN = {"mpd-agl": "#0072B2", "fixed": "#D55E00"}
+from mpdviz.figures.style import COLOURS, GRID, MARKERS, OF_STRATEGY, style
 
 
 @dataclass(frozen=True)
@@ -57,7 +54,7 @@ class Look:
     def finish(self, axis: Axes) -> None:
         """Give ticks this style's size for good: a file is written under other settings."""
         axis.tick_params(which="both", labelsize=self.font - 1, width=0.6 * self.scale)
-        axis.grid(axis="y", lw=0.3 * self.scale, color="#CCCCCC")
+        axis.grid(**GRID | {"lw": GRID["lw"] * self.scale})
         axis.set_axisbelow(True)
 
 
@@ -81,10 +78,10 @@ def get(name: str) -> Look:
 
 
 def colours(variants: Sequence[str]) -> dict[str, str]:
-    """A colour for each of at most `len(COLOURS)` variants, in order; those of `KNOWN` have their own."""
-    taken = {KNOWN[variant] for variant in variants if variant in KNOWN}
-    free = iter(colour for colour in COLOURS if colour not in taken)
-    return {variant: KNOWN[variant] if variant in KNOWN else next(free) for variant in variants}
+    """A colour for each of at most `len(COLOURS)` variants, in order; known strategies keep theirs."""
+    known = {variant: OF_STRATEGY[variant] for variant in variants if variant in OF_STRATEGY}
+    free = iter(colour for colour in COLOURS if colour not in known.values())
+    return {variant: known[variant] if variant in known else next(free) for variant in variants}
 
 
 def markers(variants: Sequence[str]) -> dict[str, str]:

@@ -75,11 +75,11 @@ def over_epochs(study: Study, values: pd.DataFrame, look: Look, ylabel: str) -> 
         for variant, colour in colours(study.variants).items():
             timesteps = sorted(values["timestep"].unique())
             shades = dict(zip(timesteps, tints(colour, len(timesteps)), strict=True))
-            own = values[values["variant"] == variant]
+            rows = values[values["variant"] == variant]
             # The last timesteps first: t = 1, the darkest, stays on top.
             for timestep, layer in product(reversed(timesteps), axes):
                 axis, shade = axes[layer], shades[timestep]
-                line = own[(own["layer"] == layer) & (own["timestep"] == timestep)]
+                line = rows[(rows["layer"] == layer) & (rows["timestep"] == timestep)]
                 marker = "." if len(line) == 1 else ""
                 label = f"{variant} t={timestep}"
                 axis.plot(line["epoch"], line["mean"], color=shade, marker=marker, label=label)

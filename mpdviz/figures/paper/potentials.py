@@ -7,6 +7,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from mpdviz.figures.density import edges, rebinned, visible_range
+from mpdviz.figures.kinds import StudyFigure
 from mpdviz.figures.paper.look import Look, colours, legend
 from mpdviz.figures.paper.study import Study
 from mpdviz.figures.style import OBSERVED, THRESHOLD, shown_timesteps
@@ -30,9 +31,9 @@ def numbers(study: Study) -> pd.DataFrame:
     frames = []
     for variant in study.variants:
         rows, bins = _of_variant(variant, table, histograms)
-        shown = rebinned(bins, low, high).merge(rows, on="timestep")
-        shown.insert(0, "variant", variant)
-        frames.append(shown)
+        bars = rebinned(bins, low, high).merge(rows, on="timestep")
+        bars.insert(0, "variant", variant)
+        frames.append(bars)
     return pd.concat(frames, ignore_index=True)
 
 
@@ -112,3 +113,12 @@ def _panel(axis: Axes, bars: pd.DataFrame, colour: str, look: Look) -> None:
     axis.set_title(share, fontsize=look.font - 1)
     axis.yaxis.set_major_locator(MaxNLocator(3))
     look.finish(axis)
+
+
+FIGURE = StudyFigure(
+    "potentials of a layer against the available interval",
+    potentials,
+    numbers,
+    caption,
+    needs=("recorded", "histograms"),
+)

@@ -5,6 +5,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from mpdviz.analysis.seeds import common_epochs, over_seeds
+from mpdviz.figures.kinds import StudyFigure
 from mpdviz.figures.paper.look import Look
 from mpdviz.figures.paper.panels import over_epochs
 from mpdviz.figures.paper.study import Study
@@ -17,7 +18,7 @@ def numbers(study: Study) -> pd.DataFrame:
 
 
 def ratio_over_training(study: Study, look: Look) -> Figure:
-    """Draw the ratios, a panel a layer; see `panels.over_epochs`."""
+    """Draw the ratios, a panel a layer, a line a timestep."""
     figure = over_epochs(study, numbers(study), look, "available ratio (%)")
     for axis in figure.axes:
         axis.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g}"))
@@ -32,3 +33,12 @@ def caption(study: Study) -> str:
         "Lines: means over seeds, from dark (t = 1) to light (t = T). "
         f"{study.spread('Bands', 'mean +- sample standard deviation')} {study.describe()}"
     )
+
+
+FIGURE = StudyFigure(
+    "available ratio by layer and timestep over training",
+    ratio_over_training,
+    numbers,
+    caption,
+    needs=("mpd",),
+)

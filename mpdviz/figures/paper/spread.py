@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from mpdviz.analysis.seeds import over_seeds
+from mpdviz.figures.kinds import StudyFigure
 from mpdviz.figures.paper.look import Look, colours, legend, line_handles, markers
 from mpdviz.figures.paper.panels import layer_panels
 from mpdviz.figures.paper.study import Study
@@ -17,7 +18,7 @@ SOURCES = {"observed": "std", "predicted": "predicted_std"}
 
 
 def numbers(study: Study) -> pd.DataFrame:
-    """Standard deviation by source, variant, layer and timestep, summarised over seeds; see `over_seeds`."""
+    """Standard deviation by source, variant, layer and timestep, summarised over seeds."""
     keys = ["variant", "layer", "name", "timestep"]
     parts = [
         over_seeds(study["final"], keys, column).assign(source=source) for source, column in SOURCES.items()
@@ -34,9 +35,9 @@ def spread(study: Study, look: Look) -> Figure:
         for (variant, colour), marker in zip(
             colours(variants).items(), markers(variants).values(), strict=True
         ):
-            own = values[values["variant"] == variant]
+            rows = values[values["variant"] == variant]
             for layer, source in product(axes, SOURCES):
-                line = own[(own["layer"] == layer) & (own["source"] == source)]
+                line = rows[(rows["layer"] == layer) & (rows["source"] == source)]
                 style = "--" if source == "predicted" else "none"
                 shape = marker if source == "observed" else ("_" if len(line) == 1 else "")
                 axes[layer].errorbar(
@@ -68,3 +69,8 @@ def caption(study: Study) -> str:
         f"{study.sources['final']} "
         f"{study.spread('Error bars', 'sample standard deviation')} {study.describe()}"
     )
+
+
+FIGURE = StudyFigure(
+    "predicted against observed spread by layer and timestep", spread, numbers, caption, needs=("final",)
+)

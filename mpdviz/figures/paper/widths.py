@@ -4,6 +4,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from mpdviz.analysis.seeds import common_epochs, over_seeds
+from mpdviz.figures.kinds import StudyFigure
 from mpdviz.figures.paper.look import Look
 from mpdviz.figures.paper.panels import over_epochs
 from mpdviz.figures.paper.study import Study
@@ -16,7 +17,7 @@ def numbers(study: Study) -> pd.DataFrame:
 
 
 def widths(study: Study, look: Look) -> Figure:
-    """Draw the widths, a panel a layer; see `panels.over_epochs`."""
+    """Draw the widths, a panel a layer, a line a timestep."""
     return over_epochs(study, numbers(study), look, r"surrogate width $\kappa$ (potential)")
 
 
@@ -27,3 +28,8 @@ def caption(study: Study) -> str:
         "Lines: means over seeds, from dark (t = 1) to light (t = T). "
         f"{study.spread('Bands', 'mean +- sample standard deviation')} {study.describe()}"
     )
+
+
+FIGURE = StudyFigure(
+    "surrogate width by layer and timestep over training", widths, numbers, caption, needs=("widths",)
+)

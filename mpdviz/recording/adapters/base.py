@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -24,16 +25,22 @@ class Reading:
     """Thresholds in force `[T]`, of v's dtype."""
     fresh: bool = True
     """Whether the layer started from rest, not from where another call had left it."""
-    goes_on: bool = False
-    """Whether the layer started from where its call before had left it; false where that is not known."""
-    unlike: str = ""
+    goes_on: bool | None = False
+    """Whether the layer started from where its call before had left it; None where nothing tells."""
+    refutation: str = ""
     """Why the potentials are not to be believed; empty where they reproduce the emitted spikes."""
+    shapes: tuple[Surrogate, ...] = ()
+    """Shape of the surrogate at each timestep; empty where it is the adapter's throughout."""
+
+    def shapes_of(self, adapter: "Adapter") -> tuple[Surrogate, ...]:
+        """Shape of the surrogate at each timestep, `adapter` being the layer's."""
+        return self.shapes or (adapter.surrogate,) * len(self.v)
 
 
 Observer = Callable[[Reading], None]
 
 
-def proof(expected: Tensor, emitted: Tensor) -> str:
+def refutation(expected: Tensor, emitted: Tensor) -> str:
     """Why potentials are not to be believed that spike like `expected`; empty where all spikes are equal."""
     if torch.equal(expected.to(emitted.dtype), emitted):
         return ""
@@ -41,11 +48,27 @@ def proof(expected: Tensor, emitted: Tensor) -> str:
 
 
 class Adapter(ABC):
-    """Reads one neuron layer without changing anything about it."""
+    """Reads one neuron layer without changing anything about it.
+
+    A framework's is a class in a file here and a line in `adapters.REGISTRY`; anybody's is the same class and
+    an entry point of their package, named after the top-level package that their neurons are in:
+
+        [project.entry-points."mpdviz.adapters"]
+        their_neurons = "their_package:TheirAdapter"
+    """
 
     def __init__(self, module: nn.Module) -> None:
         """Read from `module`."""
         self.module = module
+
+    @classmethod
+    @abstractmethod
+    def adapt(cls, module: nn.Module) -> Self | None:
+        """How to read `module`; None where it is no spiking neuron layer.
+
+        Raises:
+            BadInput: a neuron that cannot be read faithfully.
+        """
 
     @property
     @abstractmethod

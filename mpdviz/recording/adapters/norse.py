@@ -5,7 +5,7 @@ decayed potential, which no state shows, is computed once more as Norse does. Th
 potentials is proved by the spikes.
 """
 
-from typing import Any
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
@@ -13,9 +13,9 @@ from norse.torch.functional.reset import reset_value
 from norse.torch.functional.threshold import threshold
 from norse.torch.module import lif, lif_box, snn
 from torch import Tensor, nn
+from typing_extensions import override
 
 from mpdviz.errors import BadInput
-from mpdviz.recording.adapters.base import Adapter
 from mpdviz.recording.adapters.stepfunction import StepFunction
 from mpdviz.surrogates.probed import Probed
 
@@ -23,28 +23,26 @@ CELLS = (lif.LIFCell, lif.LIFRecurrentCell, lif_box.LIFBoxCell)
 LAYERS = (lif.LIF, lif.LIFRecurrent)
 
 
-def adapt(module: nn.Module) -> Adapter | None:
-    """How to read `module`; None where it is no spiking neuron layer.
+class Norse(StepFunction):
+    """Reads a neuron layer through its function of one timestep."""
 
-    Raises:
-        BadInput: a neuron that cannot be read faithfully.
-    """
-    if not isinstance(module, snn.SNNCell | snn.SNNRecurrentCell | snn.SNN | snn.SNNRecurrent):
-        return None
-    kind = type(module)
-    if kind not in (*CELLS, *LAYERS):
-        known = ", ".join(known.__name__ for known in (*CELLS, *LAYERS))
-        raise BadInput(f"Norse's {kind.__name__} cannot be read", f"readable are {known}")
-    parameters: Any = module.p
-    if parameters.method == "adjoint":
-        raise BadInput(f"a {kind.__name__} of method adjoint has no surrogate", "choose another method")
-    if any(torch.as_tensor(value).numel() > 1 for value in (parameters.v_th, parameters.tau_mem_inv)):
-        raise BadInput(f"a {kind.__name__} has v_th or tau_mem_inv for each neuron", "give all the same")
-    return _Neuron(module)
-
-
-class _Neuron(StepFunction):
     function = "activation"
+
+    @classmethod
+    @override
+    def adapt(cls, module: nn.Module) -> Self | None:
+        if not isinstance(module, snn.SNNCell | snn.SNNRecurrentCell | snn.SNN | snn.SNNRecurrent):
+            return None
+        kind = type(module)
+        if kind not in (*CELLS, *LAYERS):
+            known = ", ".join(known.__name__ for known in (*CELLS, *LAYERS))
+            raise BadInput(f"Norse's {kind.__name__} cannot be read", f"readable are {known}")
+        parameters: Any = module.p
+        if parameters.method == "adjoint":
+            raise BadInput(f"a {kind.__name__} of method adjoint has no surrogate", "choose another method")
+        if any(torch.as_tensor(value).numel() > 1 for value in (parameters.v_th, parameters.tau_mem_inv)):
+            raise BadInput(f"a {kind.__name__} has v_th or tau_mem_inv for each neuron", "give all the same")
+        return cls(module)
 
     def __init__(self, module: nn.Module) -> None:
         neuron: Any = module
@@ -54,37 +52,46 @@ class _Neuron(StepFunction):
         self._neuron = neuron
 
     @property
+    @override
     def decay(self) -> float:
         return float(1 - self._neuron.dt * self._neuron.p.tau_mem_inv)
 
     @property
+    @override
     def stepped(self) -> bool:
         return type(self.module) in CELLS
 
     @property
+    @override
     def carries(self) -> tuple[bool, bool]:
         return True, getattr(self._neuron.p, "reset_method", reset_value) is not reset_value
 
     @property
+    @override
     def predictable(self) -> bool:
         return False
 
     @property
+    @override
     def threshold(self) -> Tensor:
         v_th: Tensor = self._neuron.p.v_th
         return v_th
 
+    @override
     def potential(self, *arguments: Any) -> Tensor:
         return _decayed(*arguments)
 
+    @override
     def given(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor | None:
         state = kwargs.get("state", args[1] if len(args) > 1 else None)
         return None if state is None else state.v
 
+    @override
     def left(self, output: Any) -> Tensor:
         v: Tensor = output[1].v
         return v
 
+    @override
     def at_rest(self, start: Tensor, v: Tensor) -> bool:
         return bool((start == self._neuron.p.v_leak).all())
 

@@ -6,14 +6,15 @@ proved by the spikes: they are those of the recomputed potentials, or the layer 
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import torch
 from spikingjelly.activation_based import neuron, surrogate
 from torch import Tensor, nn
+from typing_extensions import override
 
 from mpdviz.errors import BadInput
-from mpdviz.recording.adapters.base import Adapter, Observer, Reading, proof
+from mpdviz.recording.adapters.base import Adapter, Observer, Reading, refutation
 from mpdviz.surrogates import ATan, Rectangular, Sigmoid, Surrogate, Triangular
 from mpdviz.surrogates.probed import Probed
 
@@ -34,27 +35,27 @@ _STEPS = (
 )
 
 
-def adapt(module: nn.Module) -> Adapter | None:
-    """How to read `module`; None where it is no spiking neuron layer.
+class SpikingJelly(Adapter):
+    """Reads a neuron layer from its input and output."""
 
-    Raises:
-        BadInput: a neuron that cannot be read faithfully.
-    """
-    kind = type(module)
-    if isinstance(module, neuron.NonSpikingBaseNode) or not any(
-        base.__module__.startswith(neuron.__name__) for base in kind.__mro__
-    ):
-        return None
-    for known in READABLE:
-        if isinstance(module, known) and all(getattr(kind, step) is getattr(known, step) for step in _STEPS):
-            return _Node(module)
-    raise BadInput(
-        f"SpikingJelly's {kind.__name__} cannot be read",
-        "readable are " + ", ".join(known.__name__ for known in READABLE),
-    )
+    @classmethod
+    @override
+    def adapt(cls, module: nn.Module) -> Self | None:
+        kind = type(module)
+        if isinstance(module, neuron.NonSpikingBaseNode) or not any(
+            base.__module__.startswith(neuron.__name__) for base in kind.__mro__
+        ):
+            return None
+        for known in READABLE:
+            if isinstance(module, known) and all(
+                getattr(kind, step) is getattr(known, step) for step in _STEPS
+            ):
+                return cls(module)
+        raise BadInput(
+            f"SpikingJelly's {kind.__name__} cannot be read",
+            "readable are " + ", ".join(known.__name__ for known in READABLE),
+        )
 
-
-class _Node(Adapter):
     def __init__(self, module: nn.Module) -> None:
         super().__init__(module)
         self._node: Any = module
@@ -63,10 +64,12 @@ class _Node(Adapter):
         self._start: Tensor | None = None
 
     @property
+    @override
     def v_th(self) -> float:
         return float(self._node.v_threshold)
 
     @property
+    @override
     def decay(self) -> float:
         if isinstance(self._node, neuron.IFNode):
             return 1.0
@@ -75,6 +78,7 @@ class _Node(Adapter):
         return 1 - float(self._node.w.detach().double().sigmoid())
 
     @property
+    @override
     def surrogate(self) -> Surrogate:
         return self._known[1]
 
@@ -87,20 +91,25 @@ class _Node(Adapter):
         return self._known[2]
 
     @property
+    @override
     def stepped(self) -> bool:
         return bool(self._node.step_mode == "s")
 
     @property
+    @override
     def carries(self) -> tuple[bool, bool]:
         return True, self._node.v_reset is None
 
     @property
+    @override
     def predictable(self) -> bool:
         return self._node.v_reset == 0 and not getattr(self._node, "decay_input", False)
 
+    @override
     def reset(self) -> None:
         self._node.reset()
 
+    @override
     def watch(self, observer: Observer) -> Callable[[], None]:
         def before(node: nn.Module, _: Any) -> None:
             self._start = node.v.detach() if isinstance(node.v, Tensor) else None
@@ -141,7 +150,7 @@ class _Node(Adapter):
             potential.new_full((len(x),), node.v_threshold),
             fresh,
             not fresh,
-            proof(potential >= node.v_threshold, spikes),
+            refutation(potential >= node.v_threshold, spikes),
         )
 
     def _charged(self, x: Tensor, v: Tensor, rest: float) -> Tensor:

@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
-from mpdviz.recording.adapters.base import Adapter, Observer, Reading, proof
+from mpdviz.recording.adapters.base import Adapter, Observer, Reading, refutation
 from mpdviz.surrogates import Surrogate
 
 
@@ -26,18 +27,19 @@ class StepFunction(Adapter):
         self._potentials: list[Tensor] = []  # of the call under way
 
     @property
+    @override
     def v_th(self) -> float:
-        """See the base."""
         return self._v_th
 
     @property
+    @override
     def strict(self) -> bool:
         """Both frameworks that are read so compare with `>`."""
         return True
 
     @property
+    @override
     def surrogate(self) -> Surrogate:
-        """See the base."""
         return self._surrogate
 
     @abstractmethod
@@ -66,11 +68,11 @@ class StepFunction(Adapter):
         """What a spike counts in the layer's output."""
         return 1.0
 
+    @override
     def watch(self, observer: Observer) -> Callable[[], None]:
-        """See the base."""
         module, name = self.module, self.function
         # An instance's own attribute, or None where its class's shows.
-        before_us, function = vars(module).get(name), getattr(module, name)
+        of_instance, function = vars(module).get(name), getattr(module, name)
         start: Tensor | None = None
 
         @wraps(function)
@@ -101,8 +103,8 @@ class StepFunction(Adapter):
             for hook in hooks:
                 hook.remove()
             delattr(module, name)
-            if before_us is not None:
-                setattr(module, name, before_us)
+            if of_instance is not None:
+                setattr(module, name, of_instance)
 
         return stop
 
@@ -124,5 +126,5 @@ class StepFunction(Adapter):
             v_th.expand(len(v)),
             fresh=not same and (start is None or self.at_rest(start, v[0])),
             goes_on=same and self.stepped,
-            unlike=proof((v > v_th) * self.factor, emitted),
+            refutation=refutation((v > v_th) * self.factor, emitted),
         )

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from mpdviz.accumulations.layer import LayerStatistics
-from mpdviz.recording.adapters import Adapter
-from mpdviz.recording.measure.statistics import measure, shift
+from mpdviz.recording.adapters import Adapter, Reading
+from mpdviz.recording.measure.spec import Spec
+from mpdviz.recording.measure.statistics import by_tensors
 
 COMPILE_AFTER = 50_000_000
 """Potentials after which compiling the scan (about a second) has been outweighed by what it saves."""
@@ -22,64 +23,39 @@ class Meter:
         self._measured = 0
         self._pool: ThreadPoolExecutor | None = None
 
-    def measure(
-        self, v: Tensor, kappa: Tensor, v_th: Tensor, adapter: Adapter, seen: Tensor
-    ) -> LayerStatistics:
+    def measure(self, reading: Reading, adapter: Adapter, seen: Tensor) -> LayerStatistics:
         """Statistics of one sequence of one layer.
 
         Args:
-            v: pre-reset potentials `[T, N, ...]`.
-            kappa: widths `[T]`, of v's dtype.
-            v_th: thresholds in force `[T]`, of v's dtype.
+            reading: a whole sequence `[T, N, ...]`.
             adapter: the layer's constants, and the shape of the derivative, which says where it is available.
-            seen: the layer's census, flat uint8 `[neurons]` on v's device, updated in place.
+            seen: the layer's census, flat uint8 `[neurons]` on the potentials' device, updated in place.
         """
-        flat, unit, surrogate = v.reshape(len(v), -1), adapter.v_th, adapter.surrogate
-        half = surrogate.half_width(self.epsilon)
-        halves = kappa * half
-        others = torch.tensor(self.what_if, dtype=v.dtype, device=v.device) * half
-        self._measured += v.numel()
-        if v.device.type == "cpu" and self._measured > COMPILE_AFTER:
-            statistics = self._scan(flat, unit, v_th, halves, others, seen, adapter)
+        flat, v_th, kappa = reading.v.reshape(len(reading.v), -1), reading.v_th, reading.kappa
+        shapes = reading.shapes_of(adapter)
+        half = flat.new_tensor([shape.half_width(self.epsilon) for shape in shapes])
+        others = torch.outer(half, flat.new_tensor(self.what_if))
+        spec = Spec(adapter.v_th, v_th, kappa * half, others, adapter.carries, adapter.strict)
+        self._measured += flat.numel()
+        if flat.device.type == "cpu" and self._measured > COMPILE_AFTER:
+            statistics = self._scan(flat, spec, seen)
         else:
-            carries, strict = adapter.carries, adapter.strict
-            statistics = measure(flat, unit, v_th, halves, others, seen, carries=carries, strict=strict)
-        if surrogate.name == "rectangular":
-            statistics.gain += statistics.available / kappa.double().cpu().numpy()
-        else:
-            for t in range(len(flat)):
-                h = surrogate.h(flat[t] - v_th[t], kappa[t])
+            statistics = by_tensors(flat, spec, seen)
+        for t, shape in enumerate(shapes):
+            if shape.name == "rectangular":
+                statistics.gain[t] = statistics.available[t] / float(kappa[t])
+            else:
+                h = shape.h(flat[t] - v_th[t], kappa[t])
                 statistics.gain[t] = torch.where(flat[t].isfinite(), h, 0).sum(dtype=torch.float64)
         return statistics
 
-    def _scan(
-        self,
-        flat: Tensor,
-        unit: float,
-        v_th: Tensor,
-        halves: Tensor,
-        others: Tensor,
-        seen: Tensor,
-        adapter: Adapter,
-    ) -> LayerStatistics:
-        from mpdviz.recording.measure.scan import scan  # numba takes a while to import
+    def _scan(self, flat: Tensor, spec: Spec, seen: Tensor) -> LayerStatistics:
+        from mpdviz.recording.measure.scan import in_one_pass  # numba takes a while to import
 
         threads = torch.get_num_threads()
         if self._pool is None:
             self._pool = ThreadPoolExecutor(threads)
-        return scan(
-            flat.contiguous().numpy(),
-            unit,
-            v_th.numpy(),
-            shift(v_th, unit).numpy(),
-            halves.numpy(),
-            others.numpy(),
-            seen.numpy(),
-            self._pool,
-            threads,
-            adapter.carries,
-            adapter.strict,
-        )
+        return in_one_pass(flat.contiguous().numpy(), spec, seen.numpy(), self._pool, threads)
 
     def close(self) -> None:
         """Let the threads go."""

@@ -1,6 +1,6 @@
 """The statistics in one pass over the potentials, compiled for the CPU by numba.
 
-The same integers as `statistics.measure`, at a tenth of its time: potentials are read once, in blocks that
+The same integers as `statistics.by_tensors`, at a tenth of its time: potentials are read once, in blocks that
 stay in the cache, by as many threads as torch uses. Every thread counts on its own and the counts are
 added, so the number of threads cannot change them.
 """
@@ -14,46 +14,38 @@ from numpy.typing import NDArray
 from mpdviz.accumulations.census import AVAILABLE, PAUSED, SPIKED
 from mpdviz.accumulations.histogram import EDGES, PER_UNIT, REACH, Floats
 from mpdviz.accumulations.layer import LayerStatistics
+from mpdviz.recording.measure.spec import Spec
 
 BLOCK = 1024
 """Neurons handled at a time, through all timesteps."""
 BINS = len(EDGES) - 1
 
 
-def scan(
+def in_one_pass(
     v: NDArray[np.float32] | Floats,
-    unit: float,
-    v_th: NDArray[np.float32] | Floats,
-    shifts: Floats,
-    halves: NDArray[np.float32] | Floats,
-    others: NDArray[np.float32] | Floats,
+    spec: Spec,
     seen: NDArray[np.uint8],
     pool: ThreadPoolExecutor,
     threads: int,
-    carries: tuple[bool, bool],
-    strict: bool,
 ) -> LayerStatistics:
     """Statistics of one forward; the gain is left at zero.
 
     Args:
         v: pre-reset potentials of whole samples, contiguous `[T, M]`, M = samples x neurons.
-        unit: threshold that the neurons were made with, the histogram's unit.
-        v_th: thresholds in force `[T]`, of v's dtype.
-        shifts: how far they lie above `unit` `[T]`.
-        halves: half the available interval's width at each timestep `[T]`, of v's dtype.
-        others: half of each what-if width `[W]`, of v's dtype.
+        spec: what they are measured against, on the CPU.
         seen: the layer's census, flat `[neurons]`, updated in place.
         pool: where the threads come from.
         threads: how many parts the work is divided into.
-        carries: whether the next potential's gradient comes back without a spike, and with one.
-        strict: whether neurons spike at v > v_th, not at v >= v_th.
     """
-    timesteps, size = v.shape
+    v_th, shifts, halves, others = (
+        values.numpy() for values in (spec.v_th, spec.shifts, spec.halves, spec.what_if)
+    )
+    size = v.shape[1]
 
     def part(start: int, stop: int) -> tuple[LayerStatistics, NDArray[np.uint8]]:
-        mine, census = LayerStatistics.empty(timesteps, len(others)), np.zeros_like(seen)
+        mine, census = LayerStatistics.empty(*others.shape), np.zeros_like(seen)
         mine.count += stop - start
-        constants = v_th, shifts, halves, others, PER_UNIT / unit
+        constants = v_th, shifts, halves, others, PER_UNIT / spec.unit
         counted = mine.available, mine.above, mine.reach, mine.spikes, mine.what_if, mine.cells
         _scan(
             v,
@@ -67,14 +59,14 @@ def scan(
             mine.min,
             mine.max,
             census,
-            *carries,
-            strict,
+            *spec.carries,
+            spec.strict,
         )
         mine.below += mine.finite - mine.available - mine.above
         return mine, census
 
     ends = [size * i // threads for i in range(threads + 1)]
-    total = LayerStatistics.empty(timesteps, len(others))
+    total = LayerStatistics.empty(*others.shape)
     for mine, census in pool.map(part, ends[:-1], ends[1:]):
         total += mine
         seen |= census
@@ -117,9 +109,9 @@ def _scan(
                 spikes[t] += fired[j]
                 above[t] += fired[j] & ~inside[j]
                 reach[t] += reached[j]
-            for w in range(len(others)):
+            for w in range(others.shape[1]):
                 for j in range(size):
-                    what_if[t, w] += abs(row[j] - threshold) < others[w]
+                    what_if[t, w] += abs(row[j] - threshold) < others[t, w]
             whole = _add_moments(row, t, finite, nonfinite, above, mean, m2, low, high)
             for j in range(size):
                 # Clamped half a bin beyond the outer edges, so that every position has a cell.

@@ -10,22 +10,13 @@ from torch import Tensor
 from mpdviz.accumulations.census import AVAILABLE, PAUSED, SPIKED
 from mpdviz.accumulations.histogram import CELLS, EDGES, PER_UNIT, REACH, Counts
 from mpdviz.accumulations.layer import LayerStatistics
+from mpdviz.recording.measure.spec import Spec
 
 PART = 1 << 18
 """Neurons handled at a time, through all timesteps: bounds the memory of what is computed on the way."""
 
 
-def measure(
-    v: Tensor,
-    unit: float,
-    v_th: Tensor,
-    halves: Tensor,
-    others: Tensor,
-    seen: Tensor,
-    *,
-    carries: tuple[bool, bool] = (True, False),
-    strict: bool = False,
-) -> LayerStatistics:
+def by_tensors(v: Tensor, spec: Spec, seen: Tensor) -> LayerStatistics:
     """Statistics of one forward; the gain is left at zero.
 
     The reach of the gradient needs no backward pass: with T > 1 a potential outside the interval still gets
@@ -33,19 +24,14 @@ def measure(
 
         reach(t) = available(t) or (reach(t+1) and not s(t)),  reach(T) = available(T),
 
-    where a spike resets the potential to a constant; `carries` tells of other resets.
+    where a spike resets the potential to a constant; `spec.carries` tells of other resets.
 
     Args:
         v: pre-reset potentials of whole samples `[T, M]`, M = samples x neurons.
-        unit: threshold that the neurons were made with, the histogram's unit.
-        v_th: thresholds in force `[T]`, of v's dtype.
-        halves: half the available interval's width at each timestep `[T]`, of v's dtype.
-        others: half of each what-if width `[W]`, of v's dtype.
+        spec: what they are measured against.
         seen: the layer's census, uint8, flat `[neurons]`, updated in place.
-        carries: whether reach(t+1) counts without a spike at t, and with one.
-        strict: whether neurons spike at v > v_th, not at v >= v_th.
     """
-    total = LayerStatistics.empty(len(v), len(others))
+    total = LayerStatistics.empty(*spec.what_if.shape)
     samples = v.reshape(len(v), -1, len(seen))
     for first in range(0, len(seen), PART):
         neurons = slice(first, first + PART)
@@ -53,33 +39,19 @@ def measure(
         step = max(PART // max(len(seen), 1), 1)
         for sample in range(0, samples.shape[1], step):
             part = samples[:, sample : sample + step, neurons]
-            total += _part(part, unit, v_th, halves, others, seen[neurons], carries, strict)
+            total += _part(part, spec, seen[neurons])
     return total
 
 
-def shift(v_th: Tensor, unit: float) -> Tensor:
-    """How far the thresholds in force `[T]` lie above `unit`, float64: exactly 0 where they are the same."""
-    return v_th.double() - torch.tensor(unit, dtype=v_th.dtype, device=v_th.device).double()
-
-
-def _part(
-    v: Tensor,
-    unit: float,
-    v_th: Tensor,
-    halves: Tensor,
-    others: Tensor,
-    seen: Tensor,
-    carries: tuple[bool, bool],
-    strict: bool,
-) -> LayerStatistics:
-    shifts = shift(v_th, unit)
-    statistics = LayerStatistics.empty(len(v), len(others))
+def _part(v: Tensor, spec: Spec, seen: Tensor) -> LayerStatistics:
+    shifts = spec.shifts
+    statistics = LayerStatistics.empty(*spec.what_if.shape)
     later: Tensor | None = None  # reach(t+1)
     for t in range(len(v) - 1, -1, -1):
-        x = v[t] - v_th[t]
-        available = x.abs() < halves[t]
-        fired = x > 0 if strict else x >= 0
-        carried = (fired & carries[1]) | (~fired & carries[0])
+        x = v[t] - spec.v_th[t]
+        available = x.abs() < spec.halves[t]
+        fired = x > 0 if spec.strict else x >= 0
+        carried = (fired & spec.carries[1]) | (~fired & spec.carries[0])
         later = available if later is None else available | (later & carried)
         finite = v[t].isfinite()
         outside = finite & ~available
@@ -98,8 +70,10 @@ def _part(
             statistics.mean[t] = potentials.mean()
             statistics.m2[t] = (potentials - potentials.mean()).square().sum()
             statistics.min[t], statistics.max[t] = potentials.aminmax()
-        statistics.cells[t] = _cells(potentials, shifts[t], unit)
-        statistics.what_if[t] = np.array([int((x.abs() < other).sum()) for other in others], np.int64)
+        statistics.cells[t] = _cells(potentials, shifts[t], spec.unit)
+        statistics.what_if[t] = np.array(
+            [int((x.abs() < other).sum()) for other in spec.what_if[t]], np.int64
+        )
     return statistics
 
 

@@ -1,6 +1,7 @@
 """Recording SpikingJelly's own neurons, against NumPy in float64 and against the same run unobserved."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ from torch import nn
 from unobserved import check_potentials, check_table, observed
 
 import mpdviz
-from mpdviz import checkpoint, networks, neurons, surrogates
+from mpdviz import checkpoint, neurons, surrogates
 from mpdviz.errors import BadInput, MpdvizWarning
 from mpdviz.recording.adapters import find
 from mpdviz.surrogates.probed import Probed
@@ -180,7 +181,7 @@ def test_a_layer_whose_potentials_do_not_give_its_spikes_is_left_out():
     made[1].surrogate_function = surrogate.Sigmoid(spiking=False)
     with pytest.warns(MpdvizWarning, match="layer 1 is not recorded"), mpdviz.record(made) as mpd:
         run(made, data())
-    assert list(mpd.unreadable) == ["1"]
+    assert list(mpd.left_out) == ["1"]
     assert mpd.table()["name"].unique().tolist() == ["3"]
 
 
@@ -256,7 +257,7 @@ class Shim(nn.Module):
         else:
             self.node = neuron.LIFNode(1 / (1 - ours.decay), False, ours.v_th, **options)
 
-    def forward(self, current, kappa, v_th):
+    def forward(self, current, kappa, v_th, shape):
         return self.node(current)
 
 
@@ -264,11 +265,11 @@ class Shim(nn.Module):
 def test_released_weights_give_one_table_natively_and_in_spikingjelly_s_neurons(golden, name, kind):
     """In float64, where no potential comes so near the threshold that the order of operations decides."""
     loaded = checkpoint.load(golden / f"{name}_best_model.pth", strategy="fixed:kappa=1")
-    ours, build = loaded.network.double(), loaded.build | {"neuron": kind}
+    ours, architecture = loaded.network.double(), replace(loaded.architecture, neuron=kind)
     state = {
         key: value for key, value in ours.state_dict().items() if kind == "plif" or ".neuron." not in key
     }
-    pair = [networks.build(**build).double().eval() for _ in range(2)]
+    pair = [architecture.build().double().eval() for _ in range(2)]
     for made in pair:
         made.load_state_dict(state)
     for _, block in pair[1].spiking_layers():
