@@ -6,7 +6,6 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 import torch
 from torch import nn
@@ -16,7 +15,7 @@ from mpdviz import figures, surrogates
 from mpdviz.accumulations import storage
 from mpdviz.accumulations.contents import Contents
 from mpdviz.accumulations.layer import LayerAccumulation
-from mpdviz.analysis import metrics, whatif
+from mpdviz.analysis import metrics, summary, whatif
 from mpdviz.analysis.limits import Limits
 from mpdviz.analysis.verdicts import Verdict, judge
 from mpdviz.errors import BadInput
@@ -53,42 +52,15 @@ class Recording:
     @property
     def samples(self) -> int:
         """How many samples were recorded: most at any timestep, of the layer that saw fewest."""
-        seen = (layer.statistics.count.max() // layer.census.seen.size for layer in self.layers.values())
-        return int(min(seen, default=0))
+        return summary.samples(self.layers)
 
     def __repr__(self) -> str:
-        layers = self.layers
-        if not layers:
-            return "Recording(nothing recorded)"
-        many = f"{len(layers)} layer{'s' * (len(layers) != 1)}"
-        timesteps = max(layer.info.timesteps for layer in layers.values())
-        samples = self.samples
-        lowest = self._summary().dropna().nsmallest(1, "lowest available ratio")
-        where = "".join(
-            f"; lowest available share {share:.1%} in layer {number} ({name}) at t={t}".replace("%", " %")
-            for number, name, share, t in lowest.iloc[:, :4].itertuples(index=False)
-        )
-        plural = "s" * (samples != 1)
-        return f"Recording({many}, T={timesteps}, {samples} sample{plural}{where})"
+        return f"Recording({summary.one_line(self.layers)})"
 
     def _repr_html_(self) -> str:
-        shown = self._summary().to_html(index=False, border=0, na_rep="", float_format="{:.1%}".format)
-        return f"<p>{escape(repr(self))}</p>{shown if self.layers else ''}"
-
-    def _summary(self) -> pd.DataFrame:
-        """A row a layer: where its available ratio is lowest, and how often it spikes."""
-        rows = []
-        for number, layer in sorted(self.layers.items()):
-            sums, t = layer.statistics, None
-            with np.errstate(invalid="ignore"):
-                shares = sums.available / sums.finite
-            if np.isfinite(shares).any():
-                t = int(np.nanargmin(shares))
-            share = np.nan if t is None else shares[t]
-            rate = sums.spikes.sum() / max(sums.count.sum(), 1)
-            rows.append((number, layer.info.name, share, "" if t is None else t + 1, rate))
-        names = ["layer", "name", "lowest available ratio", "at timestep", "firing rate"]
-        return pd.DataFrame(rows, columns=names)
+        rows = summary.by_layer(self.layers)
+        shown = rows.to_html(index=False, border=0, na_rep="", float_format="{:.1%}".format)
+        return f"<p>{escape(repr(self))}</p>{shown if len(rows) else ''}"
 
     def plot(self, name: str, layer: int | None = None) -> "Figure":
         """A figure of the recording, as `mpdviz inspect` draws it.
@@ -104,7 +76,7 @@ class Recording:
         if layer is not None:
             check_layer(layer, self.layers)
         elif name in figures.FIGURES and figures.FIGURES[name].each_layer and self.layers:
-            layer = int(self._summary().sort_values("lowest available ratio")["layer"].iloc[0])
+            layer = int(summary.by_layer(self.layers)["layer"].iloc[0])
         tables = Tables.of(self.layers)
         return figures.draw(name, tables if layer is None else tables.layer(layer))
 

@@ -5,6 +5,7 @@ merging cannot change it; means and variances are merged in float64 by the pairw
 & LeVeque (1979).
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -195,7 +196,8 @@ class LayerAccumulation:
             ("thresholds", self.info.thresholds_in_force, other.info.thresholds_in_force),
         ):
             pairs = zip(here, there, both, strict=True)
-            if any(one != two for one, two, known in pairs if known):
+            # To what devices may differ by: a strategy's widths are computed where the network is.
+            if any(not math.isclose(one, two, rel_tol=1e-5) for one, two, known in pairs if known):
                 return f"{what} of layer {self.info.name}: {_listed(here)} and {_listed(there)}"
         return ""
 

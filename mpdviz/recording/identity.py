@@ -31,8 +31,8 @@ def identity(model: nn.Module, adapters: Mapping[str, Adapter]) -> dict[str, str
     known = {"mode": "training" if model.training else "evaluation"}
     for name, adapter in adapters.items():
         known |= {
-            f"v_th of layer {name}": f"{adapter.v_th:.9g}",
-            f"decay of layer {name}": f"{adapter.decay:.9g}",
+            f"v_th of layer {name}": f"{adapter.v_th:.6g}",
+            f"decay of layer {name}": f"{adapter.decay:.6g}",
             f"surrogate of layer {name}": _shape(adapter.surrogate),
             f"comparison of layer {name}": "v > v_th" if adapter.strict else "v >= v_th",
             f"reset of layer {name}": RESETS[adapter.carries],
