@@ -254,3 +254,5 @@ class Run:
         for sink in self.sinks:
             sink.flush()
         self.saver.last(metrics, self.engine.state(), self.position)
+        for sink in self.sinks:
+            sink.saved()

@@ -62,7 +62,11 @@ class Sink(ABC):
 
     @abstractmethod
     def flush(self) -> None:
-        """Write what is not written yet; the run is saved right after."""
+        """Write what must not be missing should the run end in the middle of being saved: that comes now."""
+
+    def saved(self) -> None:
+        """Write what must not be ahead of the save, which is done; most have nothing of the kind."""
+        return
 
     @abstractmethod
     def close(self) -> None:

@@ -15,26 +15,24 @@ from mpdviz.training.sinks.base import Recorded, Sink
 class Tables(Sink):
     """CSV files, each written whole.
 
-    The rows of metrics and widths are saved with the run, in its position. Those of mpd.csv are not: of them
-    a resumed run drops what lies beyond its position, and could not make up what were missing. So they are
-    written before each save.
+    The rows of metrics and widths are saved with the run, in its position, and written after that. Those of
+    mpd.csv are not: of them a resumed run drops what lies beyond its position, and could not make up what
+    were missing. So they are written before each save.
     """
 
     def __init__(self, folder: RunFolder, position: Position, done: int) -> None:
         """Take back the rows up to where a resumed run goes on."""
         self._folder = folder
         self._metrics, self._widths = [*position.metrics], [*position.widths]
-        self._header, self._mpd = "", list[str]()
+        self._header, self._mpd, self._written = "", list[str](), 0
         if done:
             self._restore_mpd(position.epoch + 1, position.step)
-        if self._metrics:
-            self._write()
+        self.saved()
 
     @override
     def epoch(self, row: Mapping[str, Any], widths: Sequence[Mapping[str, Any]], step: int) -> None:
         self._metrics.append(dict(row))
         self._widths += map(dict, widths)
-        self._write()
 
     @override
     def recorded(self, recorded: Recorded, step: int) -> None:
@@ -49,12 +47,15 @@ class Tables(Sink):
             write_text(self._folder.mpd, self._header + "".join(self._mpd))
 
     @override
-    def close(self) -> None:
-        """Do nothing: everything that counts was written before the last save."""
+    def saved(self) -> None:
+        if len(self._metrics) > self._written:
+            self._folder.write_table(self._folder.metrics, self._metrics)
+            self._folder.write_table(self._folder.widths, self._widths)
+            self._written = len(self._metrics)
 
-    def _write(self) -> None:
-        self._folder.write_table(self._folder.metrics, self._metrics)
-        self._folder.write_table(self._folder.widths, self._widths)
+    @override
+    def close(self) -> None:
+        """Do nothing: everything that counts was written with the last save."""
 
     def _restore_mpd(self, epoch: int, step: int) -> None:
         if self._folder.mpd.exists():
