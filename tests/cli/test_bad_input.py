@@ -138,7 +138,7 @@ def test_the_unharmed_inputs_do_work(mpdviz, place):
         (("--batch-size", 0), ["batch_size='0'", "(--batch-size)"]),
         (("--seed", -1), ["seed='-1'", "(--seed)"]),
         (("--planes", "4,x"), ["planes.1='x'", "(--planes)"]),
-        (("--planes", "4"), ["planes=[4]", "give 2 channel counts"]),
+        (("--planes", "4"), ["--planes [4]", "give 2 channel counts"]),
         (("--batch-size", 49), ["batch size 49", "48 training samples", "lower --batch-size"]),
         (("--batch-size", 1, "--timesteps", 1), ["one single value per channel", "timesteps"]),
         (("--model", "convsn"), ["model 'convsn'", "did you mean 'convsnn'?", "resnet19"]),
@@ -148,7 +148,7 @@ def test_the_unharmed_inputs_do_work(mpdviz, place):
         (("--strategy", "fixed:key:x"), ["'fixed:key:x'", "fixed:kappa=2.5"]),
         (("--data", "digit"), ["data set 'digit'", "did you mean 'digits'?", "npz:FILE"]),
         (("--neuron", "pliff"), ["neuron 'pliff'", "did you mean 'plif'?"]),
-        (("--neuron", "plif", "--decay", 1), ["decay=1.0", "between 0 and 1"]),
+        (("--neuron", "plif", "--decay", 1), ["--decay 1.0", "between 0 and 1"]),
         (("--surrogate", "rectangle"), ["surrogate 'rectangle'", "did you mean 'rectangular'?"]),
         (("--device", "toaster"), ["device 'toaster'", "choose cpu, cuda"]),
         (("--device", "meta"), ["device 'meta'", "choose cpu, cuda"]),
@@ -237,8 +237,8 @@ def test_a_layer_out_of_range(refused, layer):
         (("--batch-size", 0), ["batch size 0", "at least 1"]),
         (("--batch-size", -4), ["batch size -4", "at least 1"]),
         (("--split", "tset"), ["split 'tset'", "did you mean 'test'?"]),
-        (("--epsilon", 0), ["epsilon=0", "between 0 and 1"]),
-        (("--epsilon", "nan"), ["epsilon=nan", "between 0 and 1"]),
+        (("--epsilon", 0), ["--epsilon 0", "between 0 and 1"]),
+        (("--epsilon", "nan"), ["--epsilon nan", "between 0 and 1"]),
         (("--strategy", "fixed"), ["knows its own --strategy", "leave --strategy out"]),
         (("--data", "npz:none.npz"), ["none.npz", "check the path"]),
         (("--data", "digits"), ["digits", "up to 9", "3 classes", "data it was trained on"]),
@@ -258,7 +258,7 @@ def test_inspect(refused, args, words):
 
 def test_a_missing_checkpoint(refused):
     refused("inspect", "none.pt", words=["none.pt", "No such file", "check the path"])
-    refused("inspect", "run", words=["run", "Is a directory", "check the path"])
+    refused("inspect", "run/checkpoints", words=["run/checkpoints has no checkpoints/best.pt", "run folder"])
     refused("inspect", "data.npz", words=["data.npz"])
     refused("inspect", "a" * 300, words=["File name too long"])
 
