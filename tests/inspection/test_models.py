@@ -279,7 +279,7 @@ def test_time_may_lie_on_the_second_axis(tmp_path):
             self.lif = mpdviz.neurons.LIF()
 
         def forward(self, x):
-            assert x.shape[:2] == (N, T)
+            assert x.shape[1] == T
             return self.lif(x.movedim(1, 0)).flatten(2).movedim(0, 1)
 
     x = np.random.default_rng(0).standard_normal((N, T, 2, 1, 1)).astype(np.float32)
