@@ -541,14 +541,14 @@ def test_resume_from_another_architecture_or_data_set_names_it(run, config, chan
     [
         (60, {"batch_size": 49}, "batch size 49 is larger than the 48 training samples of npz:"),
         (5, {"batch_size": 2}, "too small to keep a val split"),
-        (60, {"model": "vggsnn"}, "planes=.* give 3 channel counts"),
+        (60, {"model": "vggsnn"}, "`planes` .* give 3 channel counts"),
         (60, {"model": "vggsnn", "planes": None}, "halves the image 4 times"),
         (60, {"batch_size": 1, "timesteps": 1}, "one single value per channel"),
         (60, {"device": "meta"}, "'meta' is not usable here"),
         (60, {"device": "cuda:99"}, "'cuda:99' is not usable here"),
         (60, {"device": "toaster"}, "'toaster' is not usable here"),
         (60, {"device": ""}, "is not usable here"),
-        (60, {"neuron": "plif", "decay": 0.0}, "init_decay=0.0; "),
+        (60, {"neuron": "plif", "decay": 0.0}, "`decay` 0.0 to start from"),
     ],
 )
 def test_settings_that_contradict_the_data_leave_no_folder(tmp_path, samples, settings, message):
