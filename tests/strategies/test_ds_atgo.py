@@ -95,7 +95,9 @@ def test_training_is_the_plain_loop(neuron):
     layer = net.encode
     averages = [layer.neuron.v_th] * 3
     seen = []
-    layer.neuron.observers.append(lambda current, v, s, kappa, v_th: seen.append((current, kappa, v_th, s)))
+    layer.neuron.observers.append(
+        lambda current, v, s, kappa, v_th, _: seen.append((current, kappa, v_th, s))
+    )
     generator = torch.Generator().manual_seed(2)
     for _ in range(3):
         net.zero_grad()
@@ -123,7 +125,7 @@ def test_evaluation_uses_the_averages_and_changes_nothing():
     net = trained()
     before = copy.deepcopy(net.state_dict())
     seen = []
-    net.encode.neuron.observers.append(lambda current, v, s, kappa, v_th: seen.append((v, s, kappa, v_th)))
+    net.encode.neuron.observers.append(lambda current, v, s, kappa, v_th, _: seen.append((v, s, kappa, v_th)))
     net(torch.randn(2, 1, 8, 8))
     v, spikes, kappa, v_th = seen.pop()
     assert torch.equal(v_th, net.encode.strategy.thresholds)
@@ -138,7 +140,7 @@ def test_frozen_statistics_keep_the_averages_though_the_batch_s_own_are_used():
     net = trained()
     before = net.encode.strategy.thresholds.clone()
     seen = []
-    net.encode.neuron.observers.append(lambda current, v, s, kappa, v_th: seen.append((v, v_th)))
+    net.encode.neuron.observers.append(lambda current, v, s, kappa, v_th, _: seen.append((v, v_th)))
     with frozen_statistics(net.train()):
         net(torch.randn(4, 1, 8, 8))
     v, v_th = seen.pop()
@@ -162,7 +164,7 @@ def test_recorded_counts_are_those_of_the_thresholds_in_force(shape, compiled, m
         monkeypatch.setattr(meter, "COMPILE_AFTER", 0)
     net = trained(surrogate=shape)
     seen = []
-    net.features[0].neuron.observers.append(lambda c, v, s, kappa, v_th: seen.append((v, v_th, kappa)))
+    net.features[0].neuron.observers.append(lambda c, v, s, kappa, v_th, _: seen.append((v, v_th, kappa)))
     with torch.no_grad(), mpdviz.record(net, what_if=[0.8]) as mpd:
         net(torch.randn(5, 1, 8, 8))
     v, v_th, kappa = (part.double().numpy() for part in seen.pop())
