@@ -32,7 +32,10 @@ class PLIF(Neuron):
         """
         super().__init__(v_th, surrogate)
         if not 0 < init_decay < 1:
-            raise BadInput(f"`decay` {init_decay} to start from (init_decay)", "give a number between 0 and 1, both excluded")
+            raise BadInput(
+                f"`decay` {init_decay} to start from (init_decay)",
+                "give a number between 0 and 1, both excluded",
+            )
         self.w = nn.Parameter(torch.tensor(-math.log(1 / init_decay - 1)))
         self.reset = reset
 
