@@ -170,9 +170,8 @@ class LiveRecording(Recording):
         """Say that the next call of each layer is timestep 1, for a network stepped by a loop over time."""
         self._recorder.new_sequence()
 
-    def _end(self) -> None:
-        """Take the observers off; the network goes on living, so what it was is kept."""
-        self._recorder.detach()
+    def _keep_network(self) -> None:
+        """Note which network it is of; that goes on living, and may change."""
         self._network = self._recorder.network()
 
 
@@ -227,7 +226,9 @@ def observing(recorder: Recorder) -> Iterator[LiveRecording]:
     try:
         yield recording
     finally:
-        recording._end()
+        recorder.detach()
+    # Not where the block failed: an error of ours must never take the place of the user's.
+    recording._keep_network()
 
 
 def _joined(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:

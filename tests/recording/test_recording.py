@@ -124,3 +124,25 @@ def test_samples_are_those_of_a_layer_however_often_it_runs():
         model(torch.rand(2, 3, 4))
     assert np.unique(mpd.table()["count"]).tolist() == [12, 24]
     assert mpd.samples == 3
+
+
+def test_a_failing_block_raises_its_own_error_even_where_the_network_cannot_be_read_any_more():
+    class Gone(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.neuron, self.gone = LIF(), False
+
+        def forward(self, x):
+            return self.neuron(x)
+
+        def state_dict(self, *args, **kwargs):
+            if self.gone:
+                raise RuntimeError("the device is lost")
+            return super().state_dict(*args, **kwargs)
+
+    model = Gone()
+    with pytest.raises(ValueError, match="own error"), mpdviz.record(model):  # noqa: PT012 - it fails late
+        model(torch.zeros(2, 1, 3))
+        model.gone = True
+        raise ValueError("own error")
+    assert not model.neuron.observers
