@@ -49,10 +49,13 @@ def describe(
     above = shifts(reading.v_th, adapter.v_th).tolist()
     thresholds = tuple(adapter.v_th + shift for shift in above)
     shapes = reading.shapes_of(adapter)
-    ends = [
-        shape.interval(threshold, width, epsilon)
-        for shape, threshold, width in zip(shapes, thresholds, widths, strict=True)
-    ]
+    kinds = list(zip(shapes, thresholds, widths, strict=True))
+    # Once a kind: a shape that is only known by what it does takes a hundred derivatives.
+    intervals = {
+        (shape, threshold, width): shape.interval(threshold, width, epsilon)
+        for shape, threshold, width in dict.fromkeys(kinds)
+    }
+    ends = [intervals[kind] for kind in kinds]
     gamma, beta = _weights(norm) if adapter.predictable else ((), ())
     return LayerInfo(
         name=name,

@@ -6,10 +6,11 @@ import torch
 from matplotlib.figure import Figure
 
 import mpdviz
-from mpdviz import figures, networks
+from mpdviz import figures, networks, surrogates
 from mpdviz.api import load_recording
 from mpdviz.errors import BadInput
 from mpdviz.neurons import LIF
+from mpdviz.surrogates.probed import Probed
 
 
 @pytest.fixture(scope="module")
@@ -146,3 +147,28 @@ def test_a_failing_block_raises_its_own_error_even_where_the_network_cannot_be_r
         model.gone = True
         raise ValueError("own error")
     assert not model.neuron.observers
+
+
+def test_an_interval_is_looked_for_once_however_many_timesteps_have_it():
+    asked = []
+
+    class Slow(surrogates.ATan):
+        def half_width(self, epsilon=surrogates.EPSILON):
+            asked.append(epsilon)
+            return super().half_width(epsilon)
+
+    counts = []
+    for timesteps in (3, 30):
+        asked.clear()
+        model = torch.nn.Sequential(LIF(surrogate=Slow()))
+        with mpdviz.record(model):
+            model(torch.zeros(timesteps, 2, 3))
+        counts.append(len(asked))
+    assert counts[0] == counts[1]
+
+
+def test_functions_that_are_only_probed_are_told_apart():
+    one, other = (Probed(lambda x, a=a: torch.sigmoid(a * x), "mine") for a in (1.0, 4.0))
+    assert one != other
+    assert len({one: 1, other: 2}) == 2
+    assert one.half_width() == pytest.approx(4 * other.half_width())
