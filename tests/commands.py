@@ -38,7 +38,8 @@ def _run(words, cwd, environment, out, err):
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(cwd)
-    sys.argv = ["mpdviz", *words]
+    # The script itself: runs of several processes start it anew.
+    sys.argv = [str(Path(sys.executable).with_name("mpdviz")), *words]
     for number, path in ((1, out), (2, err)):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), number)
     for name, number in (("stdout", 1), ("stderr", 2)):

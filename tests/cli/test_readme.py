@@ -114,7 +114,11 @@ def test_plain_install(tmp_path):
     target = tmp_path / "site"
     install = ["install", "--quiet", "--no-deps", "--no-build-isolation", "--target", str(target), "."]
     copy = tmp_path / "copy"
-    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*", "build", "*.egg-info", "demo", "runs"))
+    copy.mkdir()
+    for name in ("mpdviz", "cli"):
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, copy)
     subprocess.run([sys.executable, "-m", "pip", *install], cwd=copy, check=True)
     environment = {**os.environ, "PYTHONPATH": str(target)}
     script = "import mpdviz.cli, mpdviz.networks, sys; print(mpdviz.cli.__file__)"
