@@ -5,10 +5,11 @@ import json
 import numpy as np
 import pytest
 import torch
+from networks import small
 from torch import nn
 
 import mpdviz
-from mpdviz import networks, surrogates
+from mpdviz import surrogates
 from mpdviz.api import load_recording
 from mpdviz.errors import BadInput, MpdvizWarning
 from mpdviz.neurons import LIF, PLIF
@@ -16,9 +17,7 @@ from mpdviz.recording.adapters import register
 
 
 def network(**options):
-    torch.manual_seed(3)
-    sizes = {"encode_channels": 4, "planes": (4, 6), "hidden": 8, "num_classes": 3, "timesteps": 2}
-    return networks.build("convsnn", **(sizes | options))
+    return small(seed=3, **({"timesteps": 2} | options))
 
 
 def recording(made, seed=0, batches=2, **options):

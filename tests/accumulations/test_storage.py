@@ -11,27 +11,25 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from networks import small
 from recording_twin import INTEGERS, rng
 from torch import nn
 
 import mpdviz
-from mpdviz import networks
 from mpdviz.api import load_recording
 from mpdviz.errors import BadInput
 from mpdviz.neurons import LIF
 
 
-def small(**options):
-    torch.manual_seed(3)
-    sizes = {"encode_channels": 4, "planes": (4, 6), "hidden": 8, "num_classes": 3, "timesteps": 2}
-    return networks.build("convsnn", **(sizes | options))
+def seeded(**options):
+    return small(seed=3, **({"timesteps": 2} | options))
 
 
-def recording(network=None, sizes=(3, 2), **options):
-    network = network if network is not None else small()
-    with mpdviz.record(network, **options) as mpd:
+def recording(made=None, sizes=(3, 2), **options):
+    made = seeded() if made is None else made
+    with mpdviz.record(made, **options) as mpd:
         for size in sizes:
-            logits = network(torch.randn(size, 1, 8, 8, generator=rng()))
+            logits = made(torch.randn(size, 1, 8, 8, generator=rng()))
             if options.get("gradients"):
                 logits.square().sum().backward()
     return mpd
@@ -50,7 +48,7 @@ def saved(tmp_path_factory):
     ids=["plain", "all", "some"],
 )
 def test_round_trip_is_exact(tmp_path, options):
-    network = small(surrogate="sigmoid", neuron="plif") if options else small()
+    network = seeded(surrogate="sigmoid", neuron="plif") if options else seeded()
     before = recording(network, **options)
     before.save(tmp_path / "run.npz")
     after = load_recording(str(tmp_path / "run.npz"))
@@ -79,7 +77,7 @@ def test_a_loaded_recording_merges_with_a_fresh_one(saved):
 
 
 def test_two_halves_are_the_whole(tmp_path):
-    network = small().eval()
+    network = seeded().eval()
     x = torch.randn(12, 1, 8, 8, generator=rng()).split(3)
 
     def run(parts):
@@ -255,12 +253,12 @@ def test_paths_that_cannot_be_read_or_written(tmp_path):
 @pytest.mark.parametrize(
     ("other", "said"),
     [
-        (lambda: recording(small(v_th=0.7)), "v_th"),
-        (lambda: recording(small(timesteps=3)), "timesteps"),
-        (lambda: recording(small(surrogate="atan")), "surrogate"),
+        (lambda: recording(seeded(v_th=0.7)), "v_th"),
+        (lambda: recording(seeded(timesteps=3)), "timesteps"),
+        (lambda: recording(seeded(surrogate="atan")), "surrogate"),
         (lambda: recording(what_if=(1.0,)), "what_if"),
         (lambda: recording(layers=[1]), "layers"),
-        (lambda: recording(small(planes=(5, 6))), "map|shape|size"),
+        (lambda: recording(seeded(planes=(5, 6))), "map|shape|size"),
         (lambda: bare_recording(), "layer"),
     ],
 )

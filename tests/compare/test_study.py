@@ -17,6 +17,7 @@ import pytest
 import torch
 from mpdviz.cli.compare import parse_seeds, parse_shard
 from mpdviz.cli.main import run as command_line
+from networks import TRAINING
 
 import mpdviz.compare
 from mpdviz import checkpoint, data
@@ -29,7 +30,7 @@ from mpdviz.runs.reading import is_finished
 
 SAMPLES = Path(__file__).parents[2] / "sample_checkpoints"
 FIXED, ADAPTIVE = SAMPLES / "fixed.pt", SAMPLES / "mpd_agl.pt"
-TINY = {"encode_channels": 4, "planes": "4,4", "timesteps": 2, "batch_size": 16, "device": "cpu", "epochs": 2}
+TINY = TRAINING | {"planes": "4,4", "epochs": 2}
 OPTIONS = [f"--{name.replace('_', '-')}={value}" for name, value in TINY.items()]
 
 

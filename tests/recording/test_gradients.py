@@ -3,20 +3,18 @@
 import numpy as np
 import pytest
 import torch
+from networks import small
 from recording_twin import rng
 from torch import nn
 
 import mpdviz
-from mpdviz import networks
 from mpdviz.neurons import LIF
 
 COLUMNS = ["grad_norm", "grad_zero_ratio", "grad_cosine", "weight_grad_norm"]
 
 
-def small(**options):
-    torch.manual_seed(3)
-    sizes = {"encode_channels": 4, "planes": (4, 6), "hidden": 8, "num_classes": 3, "timesteps": 4}
-    return networks.build("convsnn", **(sizes | options))
+def seeded(**options):
+    return small(seed=3, **({"timesteps": 4} | options))
 
 
 class Kept:
@@ -58,7 +56,7 @@ class Kept:
     "options", [{}, {"strategy": "fixed:kappa=0.2"}, {"neuron": "plif", "surrogate": "atan"}]
 )
 def test_against_gradients_kept_by_hand(options):
-    network = small(**options)
+    network = seeded(**options)
     kept = Kept(network)
     with mpdviz.record(network, gradients=True) as mpd:
         for size in (5, 3, 3):
@@ -75,7 +73,7 @@ def test_against_gradients_kept_by_hand(options):
 
 
 def test_every_second_forward_only():
-    network = small()
+    network = seeded()
     kept = Kept(network)
     with mpdviz.record(network, gradients=True, every=2) as mpd:
         for step in range(4):
@@ -87,7 +85,7 @@ def test_every_second_forward_only():
 
 
 def test_several_backward_passes_over_one_graph_count_each():
-    network = small()
+    network = seeded()
     with mpdviz.record(network, gradients=True) as once:
         network(torch.randn(4, 1, 8, 8, generator=rng())).sum().backward()
     with mpdviz.record(network, gradients=True) as twice:
@@ -100,7 +98,7 @@ def test_several_backward_passes_over_one_graph_count_each():
 
 
 def test_without_a_backward_pass_there_are_no_columns():
-    network = small()
+    network = seeded()
     with mpdviz.record(network, gradients=True) as mpd, torch.no_grad():
         network(torch.randn(4, 1, 8, 8, generator=rng()))
     assert not set(COLUMNS) & set(mpd.table().columns)
@@ -110,7 +108,7 @@ def test_without_a_backward_pass_there_are_no_columns():
 
 
 def test_a_frozen_layer_has_a_flow_but_no_weight_gradient():
-    network = small()
+    network = seeded()
     network.hidden.linear.weight.requires_grad_(False)
     with mpdviz.record(network, gradients=True) as mpd:
         network(torch.randn(4, 1, 8, 8, generator=rng())).sum().backward()

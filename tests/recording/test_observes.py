@@ -8,12 +8,12 @@ import sys
 import numpy as np
 import pytest
 import torch
+from networks import small
 from recording_twin import rng
 from torch import nn
 from torch.utils._python_dispatch import _get_current_dispatch_mode_stack as dispatch_modes
 
 import mpdviz
-from mpdviz import networks
 from mpdviz.errors import BadInput
 from mpdviz.kernels import backends
 from mpdviz.neurons import LIF, Neuron
@@ -22,9 +22,7 @@ from mpdviz.recording.measure import meter
 
 
 def network(**options):
-    torch.manual_seed(3)
-    sizes = {"encode_channels": 4, "planes": (4, 6), "hidden": 8, "num_classes": 3, "timesteps": 3}
-    return networks.build("convsnn", **(sizes | options))
+    return small(seed=3, **options)
 
 
 class Noisy(nn.Module):

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.figure import Figure
+from networks import small
 
 import mpdviz
-from mpdviz import figures, networks, surrogates
+from mpdviz import figures, surrogates
 from mpdviz.api import load_recording
 from mpdviz.errors import BadInput
 from mpdviz.neurons import LIF
@@ -15,10 +16,7 @@ from mpdviz.surrogates.probed import Probed
 
 @pytest.fixture(scope="module")
 def mpd():
-    torch.manual_seed(0)
-    network = networks.build(
-        "convsnn", timesteps=4, num_classes=3, encode_channels=4, planes=(4, 6), hidden=8
-    )
+    network = small(seed=0, timesteps=4)
     with mpdviz.record(network, gradients=True) as recording:
         for size in (5, 2):
             network(torch.randn(size, 1, 8, 8)).square().sum().backward()

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import scipy.stats
 import torch
+from networks import small
 from reference import DERIVATIVES, lif_backward
 
 import mpdviz
@@ -126,9 +127,8 @@ def test_every_strategy_says_what_it_is(name):
 @pytest.mark.parametrize("shape", sorted(DERIVATIVES))
 @pytest.mark.parametrize("name", sorted(strategies.STRATEGIES))
 def test_every_strategy_s_gradient_is_that_of_its_widths(name, shape, neuron):
-    torch.manual_seed(8)
-    sizes = {"encode_channels": 4, "planes": (4, 6), "hidden": 8, "num_classes": 3, "timesteps": 3}
-    network = networks.build("convsnn", strategy=name, neuron=neuron, surrogate=shape, decay=0.4, **sizes)
+    options = {"strategy": name, "neuron": neuron, "surrogate": shape, "decay": 0.4}
+    network = small(seed=8, **options)
     layer = network.double().train().encode
     seen = []
     layer.neuron.observers.append(lambda *parts: seen.append(parts))
@@ -150,7 +150,7 @@ def test_every_strategy_s_gradient_is_that_of_its_widths(name, shape, neuron):
         assert -math.inf < lower < v_th[0] < upper < math.inf
         if neuron == "plif":
             assert layer.neuron.w.grad.item() == pytest.approx(grad_decay * decay * (1 - decay), rel=1e-9)
-    fresh = networks.build("convsnn", strategy=name, neuron=neuron, surrogate=shape, decay=0.4, **sizes)
+    fresh = small(**options)
     fresh.double().load_state_dict(network.state_dict())
     x = torch.randn(2, 1, 8, 8, dtype=F64)
     assert torch.equal(fresh.eval()(x), network.eval()(x))
@@ -260,9 +260,7 @@ def test_observed_leaves_out_what_is_not_finite():
 
 
 def observing(**options):
-    torch.manual_seed(4)
-    sizes = {"encode_channels": 4, "planes": (4, 6), "hidden": 8, "num_classes": 3, "timesteps": 3}
-    return networks.build("convsnn", strategy="observed", **(sizes | options))
+    return small(seed=4, strategy="observed", **options)
 
 
 @pytest.mark.parametrize("neuron", ["lif", "plif"])

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import pandas as pd
 import pytest
+from networks import TRAINING
 
 from mpdviz import checkpoint
 from mpdviz.config import validate
@@ -18,15 +19,7 @@ from mpdviz.runs.state import Position
 from mpdviz.training import command, prepare, train
 from mpdviz.training.sinks import SINKS, Recorded, Sink
 
-TINY = {
-    "encode_channels": 4,
-    "planes": (4, 4),
-    "timesteps": 2,
-    "batch_size": 256,
-    "epochs": 2,
-    "device": "cpu",
-    "backend": "eager",
-}
+TINY = TRAINING | {"batch_size": 256, "epochs": 2, "backend": "eager"}
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from networks import TRAINING
 
 from mpdviz import checkpoint
 from mpdviz.config import validate
@@ -17,7 +18,6 @@ from mpdviz.runs.folder import RunFolder
 from mpdviz.training.run import Run, fit
 
 EPOCHS, STEPS = 6, 3
-SETTINGS = {"encode_channels": 4, "planes": (4, 4), "timesteps": 2, "batch_size": 16, "device": "cpu"}
 # Steps in all after which the process is gone: 0 is before the first, one more than there are is at the end.
 FEW = (0, 1, 7, EPOCHS * STEPS + 1)
 OTHERS = [step for step in range(EPOCHS * STEPS + 1) if step not in FEW]
@@ -51,7 +51,7 @@ def config(tmp_path_factory):
     x = (random.normal(size=(60, 1, 8, 8)) + y[:, None, None, None]).astype(np.float32)
     path = tmp_path_factory.mktemp("data") / "sample.npz"
     np.savez(path, x=x, y=y)
-    return validate(SETTINGS | {"data": f"npz:{path}", "epochs": EPOCHS, "save_every": 2})
+    return validate(TRAINING | {"data": f"npz:{path}", "epochs": EPOCHS, "save_every": 2})
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
+from networks import TRAINING
 
 import mpdviz
 from mpdviz import checkpoint, data, networks
@@ -26,7 +27,6 @@ from mpdviz.training.diagnose import first_nonfinite
 from mpdviz.training.run import Run, fit
 from mpdviz.training.schedule import epoch_generator, learning_rate
 
-TINY = {"encode_channels": 4, "planes": (4, 4), "timesteps": 2, "batch_size": 16, "device": "cpu"}
 EPOCHS, STEPS, LAYERS = 3, 3, 5
 
 
@@ -49,7 +49,7 @@ def sample(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def config(sample):
-    return validate({"data": sample, "epochs": EPOCHS, **TINY})
+    return validate({"data": sample, "epochs": EPOCHS, **TRAINING})
 
 
 @pytest.fixture(scope="module")
@@ -272,7 +272,7 @@ def test_event_frames_train_too(tmp_path):
     random = np.random.default_rng(1)
     x = random.integers(0, 3, (40, 3, 2, 8, 8), dtype=np.uint8)
     frames = write_npz(tmp_path / "frames.npz", x, np.arange(40) % 2)
-    result = fit(validate({**TINY, "data": frames, "timesteps": 3, "epochs": 1}), tmp_path / "run")
+    result = fit(validate({**TRAINING, "data": frames, "timesteps": 3, "epochs": 1}), tmp_path / "run")
     assert 0 <= result.test_accuracy <= 1
     assert plain(result.folder / "checkpoints" / "best.pt")["network"]["in_channels"] == 2
 
@@ -432,7 +432,7 @@ def command(config, folder):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_a_real_process_stopped_in_the_middle(sample, tmp_path, number):
     """Ctrl-C exits 130 with its state saved; a kill loses no more than the epoch under way."""
-    config = validate({**TINY, "data": sample, "epochs": 15, "batch_size": 4})
+    config = validate({**TRAINING, "data": sample, "epochs": 15, "batch_size": 4})
     folder, whole = RunFolder(tmp_path / "run"), RunFolder(tmp_path / "whole")
     process = subprocess.Popen(
         command(config, folder.path),
@@ -554,7 +554,7 @@ def test_resume_from_another_architecture_or_data_set_names_it(run, config, chan
 def test_settings_that_contradict_the_data_leave_no_folder(tmp_path, samples, settings, message):
     tiny = write_npz(tmp_path / "tiny.npz", *images(samples))
     with pytest.raises(BadInput, match=message):
-        fit(validate({**TINY, "data": tiny, "epochs": 1, **settings}), tmp_path / "run")
+        fit(validate({**TRAINING, "data": tiny, "epochs": 1, **settings}), tmp_path / "run")
     assert files(tmp_path) == ["tiny.npz"]
 
 
@@ -573,7 +573,7 @@ def all_finite(path):
 @unusual_widths
 def test_a_learning_rate_far_too_high(sample, tmp_path):
     folder = RunFolder(tmp_path / "run")
-    config = validate({**TINY, "data": sample, "epochs": 5, "lr": 1e12})
+    config = validate({**TRAINING, "data": sample, "epochs": 5, "lr": 1e12})
     with pytest.raises(Diverged, match=r"diverged in epoch \d.*first non-finite: .*; lower `lr`") as e:
         fit(config, folder.path)
     assert e.value.exit_code == 2
@@ -600,7 +600,7 @@ def test_a_huge_sample_met_late_keeps_the_last_good_epoch(tmp_path):
     x[original] = 3e38
     write_npz(tmp_path / "late.npz", x, y)
     folder = RunFolder(tmp_path / "run")
-    config = validate({**TINY, "data": place, "epochs": 3})
+    config = validate({**TRAINING, "data": place, "epochs": 3})
     with pytest.raises(Diverged) as caught:
         fit(config, folder.path)
     message = str(caught.value)
@@ -636,7 +636,7 @@ def test_a_huge_sample_met_late_keeps_the_last_good_epoch(tmp_path):
 )
 def test_the_ends_of_the_number_line_give_a_run_or_a_plain_refusal(sample, tmp_path, settings):
     try:
-        config = validate({**TINY, "data": sample, "epochs": 1, "batch_size": 24, **settings})
+        config = validate({**TRAINING, "data": sample, "epochs": 1, "batch_size": 24, **settings})
         ended = fit(config, tmp_path / "run").test_accuracy
     except MpdvizError as error:
         ended = error.exit_code
@@ -658,7 +658,7 @@ def test_no_checkpoint_is_ever_written_with_numbers_that_are_not_finite(tmp_path
     place = write_npz(tmp_path / "x.npz", x * np.float32(scale), y)
     folder = RunFolder(tmp_path / "run")
     with pytest.raises(Diverged, match="diverged in epoch"):
-        fit(validate({**TINY, "data": place, "epochs": 4, **settings}), folder.path)
+        fit(validate({**TRAINING, "data": place, "epochs": 4, **settings}), folder.path)
     for path in (folder.last, folder.best):
         if path.exists():
             all_finite(path)
