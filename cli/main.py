@@ -11,16 +11,9 @@ from mpdviz.errors import BadInput, MpdvizError, MpdvizWarning
 from mpdviz.system.rank import rank
 
 from . import bench, check, compare, convert, figures, inspect, listing, train
+from .app import app
 from .output import say, tell
 
-app = typer.Typer(
-    name="mpdviz",
-    help="Do my spiking neurons still get a gradient, and if not, where, when and why?",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
 app.command("train", help=train.HELP)(train.train)
 app.command("inspect", help=inspect.HELP)(inspect.inspect)
 app.command("figures", help=figures.HELP)(figures.figures)

@@ -13,6 +13,8 @@ from rich.table import Table
 
 from mpdviz.errors import BadInput
 
+from .app import app
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -78,8 +80,6 @@ def spelled(text: str) -> str:
 
     What stands in backticks and is no option loses them.
     """
-    from .main import app  # which imports this module
-
     commands: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     names: dict[str, str] = {
         parameter.name: parameter.opts[0]
