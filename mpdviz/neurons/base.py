@@ -3,7 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -67,6 +67,10 @@ class Neuron(nn.Module):
         self.surrogate = surrogate if surrogate is not None else Rectangular()
         self.observers: list[Observer] = []
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Who is watching stays behind: nobody watches a copy."""
+        return {**vars(self), "observers": []}
+
     @property
     def decay(self) -> Tensor | float:
         """Share of the potential kept from one timestep to the next, in [0, 1]."""
@@ -123,7 +127,7 @@ class Neuron(nn.Module):
                 .expand(len(current))
                 for values in (width, threshold)
             )
-            for observer in self.observers:
+            for observer in tuple(self.observers):
                 observer(current, potentials, spikes, widths, thresholds, shapes)
         return spikes
 

@@ -1,8 +1,14 @@
 """What a recording has to say about layers that it cannot take as they are; each of them once."""
 
 import warnings
+from collections.abc import Collection, Iterable, Mapping
 
 from mpdviz.errors import MpdvizWarning
+from mpdviz.recording.adapters import Adapter
+
+NEVER_RAN = "it never ran"
+UNSEEN = "it ran, but no spikes were seen in it; if it spikes, say how with mpdviz.register"
+NOT_WANTED = "it is not among `layers`"
 
 
 class Complaints:
@@ -20,6 +26,10 @@ class Complaints:
             self._warn(f"layer {name} is not recorded: {why}")
         self.left_out[name] = why
 
+    def failed(self, path: str, error: Exception) -> None:
+        """Something went wrong in reading what runs at `path`."""
+        self.cannot_read(path or "network", f"reading it failed ({type(error).__name__}: {error})")
+
     def not_reset(self, name: str) -> None:
         """Layer `name` did not start from rest."""
         self._warn(
@@ -30,11 +40,48 @@ class Complaints:
     def no_sequences(self, name: str) -> None:
         """Nothing tells where the sequences of the stepped layer `name` begin."""
         self._warn(
-            f"layer {name} is called once a timestep, and nothing tells where a sequence begins: each call "
-            "counts as one; call new_sequence() before each"
+            f"layer {name} is called once a forward, and nothing tells where a sequence begins: each call "
+            "counts as one; if you step the network yourself, call new_sequence() before each"
         )
+
+    def conclude(
+        self,
+        adapters: Mapping[str, Adapter],
+        recorded: Collection[str],
+        ran: Collection[int],
+    ) -> None:
+        """The recording has ended: what of the network is not in it?
+
+        Args:
+            adapters: the neurons that are known, by path.
+            recorded: paths of the modules that spiked.
+            ran: modules that ran, by identity.
+        """
+        for path, adapter in adapters.items():
+            name = path or type(adapter.module).__name__
+            if name in recorded or name in self.left_out:
+                continue
+            if id(adapter.module) not in ran:
+                self.left_out[name] = NEVER_RAN
+            else:
+                self.cannot_read(name, adapter.silent or UNSEEN)
+
+    def mixed_lengths(self, timesteps: Mapping[str, int]) -> None:
+        """The layers ran for so many timesteps each."""
+        lengths = sorted(set(timesteps.values()))
+        if len(lengths) > 1:
+            parts = [
+                f"T={length}: {', '.join(_few([name for name, t in timesteps.items() if t == length]))}"
+                for length in lengths
+            ]
+            self._warn(f"the layers ran for different numbers of timesteps ({'; '.join(parts)})")
 
     def _warn(self, text: str) -> None:
         if text not in self._said:
             self._said.add(text)
             warnings.warn(text, MpdvizWarning, stacklevel=3)
+
+
+def _few(names: Iterable[str]) -> list[str]:
+    known = list(names)
+    return known if len(known) <= 3 else [*known[:3], f"{len(known) - 3} more"]

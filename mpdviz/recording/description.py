@@ -1,85 +1,86 @@
 """What a recording says about a neuron layer besides counts: constants, widths, intervals, its batch norm."""
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 
-import torch
-from torch import Tensor
+from mpdviz.accumulations.census import Census
+from mpdviz.accumulations.gradients import GradientFlow
+from mpdviz.accumulations.layer import LayerAccumulation, LayerInfo
+from mpdviz.recording.adapters.base import NAN
+from mpdviz.recording.inputs import Inputs
+from mpdviz.recording.layers import Layer
+from mpdviz.recording.measure.meter import Meter
+from mpdviz.recording.norms import weights
 
-from mpdviz.accumulations.layer import LayerInfo
-from mpdviz.recording.adapters import Adapter, Reading
-from mpdviz.recording.measure.spec import shifts
-from mpdviz.recording.norms import Norm
-
-
-def named(adapters: Mapping[str, Adapter]) -> dict[str, Adapter]:
-    """Adapters by the name that tables show, from those by path.
-
-    A neuron module called `neuron` goes by the name of the layer it belongs to, a bare one by its class.
-    """
-    names = {}
-    for path, adapter in adapters.items():
-        layer = path.removesuffix(".neuron")
-        name = path if layer != path and layer in adapters else layer
-        names[name or type(adapter.module).__name__] = adapter
-    return names
+UNKNOWN = "the code that spikes does not say"
 
 
-def describe(
-    name: str,
-    adapter: Adapter,
-    reading: Reading,
-    norm: Norm | None,
-    epsilon: float,
-    what_if: tuple[float, ...],
-    *,
-    follows_data: bool,
-) -> LayerInfo:
-    """The description of layer `name` as of this reading.
+@dataclass(frozen=True, eq=False)
+class Description:
+    """One layer as of now."""
 
-    Args:
-        name: as tables show it.
-        adapter: how the layer is read.
-        reading: a whole sequence of it.
-        norm: the batch norm that made its input, None where there is none.
-        epsilon: share of max h that bounds the interval of an infinite support.
-        what_if: widths counted besides.
-        follows_data: whether its widths and thresholds may be of these very data.
-    """
-    widths: tuple[float, ...] = tuple(reading.kappa.tolist())
-    above = shifts(reading.v_th, adapter.v_th).tolist()
-    thresholds = tuple(adapter.v_th + shift for shift in above)
-    shapes = reading.shapes_of(adapter)
-    kinds = list(zip(shapes, thresholds, widths, strict=True))
-    # Once a kind: a shape that is only known by what it does takes a hundred derivatives.
-    intervals = {
-        (shape, threshold, width): shape.interval(threshold, width, epsilon)
-        for shape, threshold, width in dict.fromkeys(kinds)
-    }
-    ends = [intervals[kind] for kind in kinds]
-    gamma, beta = _weights(norm) if adapter.predictable else ((), ())
-    return LayerInfo(
-        name=name,
-        v_th=adapter.v_th,
-        thresholds=thresholds if any(above) else (),
-        decay=adapter.decay,
-        surrogate="/".join(dict.fromkeys(shape.name for shape in shapes)),
-        epsilon=None if all(shape.compact for shape in shapes) else epsilon,
-        kappa=widths,
-        lower=tuple(lower for lower, _ in ends),
-        upper=tuple(upper for _, upper in ends),
-        gamma=gamma,
-        beta=beta,
-        what_if=what_if,
-        steady=not follows_data,
-    )
+    layer: Layer
+    name: str
+    meter: Meter
+    flow: GradientFlow | None
+    fan_out: float
+    inputs: Inputs
+    follows_data: bool
+    """Whether its widths and thresholds may be of these very data."""
 
+    @property
+    def decay(self) -> float:
+        """NaN where it is not known."""
+        return NAN if self.layer.adapter is None else self.layer.adapter.decay
 
-def repeated(current: Tensor) -> bool:
-    """Whether the input `[T, ...]` is the same at every timestep, as with a static image."""
-    return len(current) > 1 and all(torch.equal(current[0], step) for step in current[1:])
+    def info(self) -> LayerInfo:
+        """What describes it."""
+        sums, adapter = self.layer.sums, self.layer.adapter
+        rows, known = sums.rows, self.inputs.of(self.layer)
+        carries = None if adapter is None else adapter.carries
+        reach_known = carries is not None and not self.layer.lost_reach
+        predictable = adapter is not None and adapter.predictable
+        gamma, beta = weights(known.norm) if predictable else ((), ())
+        thresholds = tuple(row.threshold for row in rows)
+        first = sums.unit if sums.unit in thresholds else thresholds[0]
+        return LayerInfo(
+            name=self.name,
+            v_th=first,
+            unit=sums.unit,
+            thresholds=thresholds if any(threshold != first for threshold in thresholds) else (),
+            decay=self.decay,
+            surrogate="/".join(dict.fromkeys(row.surrogate for row in rows)),
+            epsilon=None if all(row.compact for row in rows) else self.meter.epsilon,
+            kappa=tuple(row.kappa for row in rows),
+            lower=tuple(row.lower for row in rows),
+            upper=tuple(row.upper for row in rows),
+            gamma=gamma,
+            beta=beta,
+            fan_out=self.fan_out,
+            repeated_input=bool(known.repeated),
+            what_if=self.meter.what_if,
+            steady=sums.steady and not self.follows_data,
+            strict=rows[0].strict,
+            reach_known=reach_known,
+            nan_below=rows[0].nan_below,
+            not_measured=self._not_measured(reach_known=reach_known, driven=known.driven),
+        )
 
+    def _not_measured(self, *, reach_known: bool, driven: bool) -> dict[str, str]:
+        missing = {}
+        if self.decay != self.decay:
+            missing["decay"] = f"{UNKNOWN} which share of a potential is kept"
+        if not reach_known:
+            missing["reach_ratio"] = f"{UNKNOWN} how potentials are reset"
+        if not driven:
+            missing["silent_input"] = f"{UNKNOWN} what its input is"
+        return missing
 
-def _weights(norm: Norm | None) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    if norm is None:
-        return (), ()
-    return tuple(norm.weight.detach().tolist()), tuple(norm.bias.detach().tolist())
+    def accumulation(self) -> LayerAccumulation:
+        """All that was recorded of it."""
+        sums, flow = self.layer.sums, self.flow
+        census = None
+        if sums.comparable and sums.census is not None and sums.shape is not None:
+            census = Census(sums.census.reshape(sums.shape).cpu().numpy().copy())
+        if flow is not None:  # the gradients of its last timesteps may be still to come
+            flow = flow.at(0, sums.timesteps)
+        return LayerAccumulation(self.info(), sums.statistics(), census, flow)

@@ -1,13 +1,14 @@
 """Which network a recording is of: weights and the neurons' constants, so that no two merge in silence."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import nn
 
-from mpdviz.recording.adapters import Adapter
+from mpdviz.recording.adapters import Native
+from mpdviz.recording.description import Description
 from mpdviz.strategies import Strategy
 from mpdviz.surrogates import Surrogate
 
@@ -17,7 +18,7 @@ DIGITS = 16
 """Hexadecimal digits that are kept of each SHA-256."""
 
 
-def identity(model: nn.Module, adapters: Mapping[str, Adapter]) -> dict[str, str]:
+def identity(model: nn.Module, layers: Iterable[Description]) -> dict[str, str]:
     """What tells one network from another, by the words that an error names it with.
 
     The neurons' constants, then SHA-256 of each tensor of the state dict. Buffers of modules in training mode
@@ -26,17 +27,22 @@ def identity(model: nn.Module, adapters: Mapping[str, Adapter]) -> dict[str, str
 
     Args:
         model: the network as it is now.
-        adapters: how its neuron layers are read, by the name that tables show.
+        layers: what was recorded of it.
     """
     known = {"mode": "training" if model.training else "evaluation"}
-    for name, adapter in adapters.items():
+    for layer in layers:
+        name, adapter, info = layer.name, layer.layer.adapter, layer.info()
         known |= {
-            f"v_th of layer {name}": f"{adapter.v_th:.6g}",
-            f"decay of layer {name}": f"{adapter.decay:.6g}",
-            f"surrogate of layer {name}": _shape(adapter.surrogate),
-            f"comparison of layer {name}": "v > v_th" if adapter.strict else "v >= v_th",
-            f"reset of layer {name}": RESETS[adapter.carries],
+            f"v_th of layer {name}": f"{info.v_th:.6g}",
+            f"decay of layer {name}": f"{info.decay:.6g}",
+            f"comparison of layer {name}": "v > v_th" if info.strict else "v >= v_th",
         }
+        if isinstance(adapter, Native):
+            known[f"surrogate of layer {name}"] = _shape(adapter.module.surrogate)
+        elif info.steady:
+            known[f"surrogate of layer {name}"] = f"{info.surrogate}, {info.lower[0]:.6g} to {info.upper[0]:.6g}"
+        if adapter is not None and adapter.carries is not None:
+            known[f"reset of layer {name}"] = RESETS[adapter.carries]
     for owner, strategy in strategies(model).items():
         known[f"strategy of layer {owner}"] = _options(strategy)
     written = {

@@ -1,31 +1,43 @@
-"""Hooks over a model: every neuron layer's potentials, streamed into accumulations.
+"""A network observed: every spike site's potentials, streamed into accumulations.
 
-Reads top-down: `attach` puts an observer on every neuron layer, `_take` puts what it reads together to
-sequences, `_added` turns each into statistics and adds them up, `detach` takes everything off again.
-Nothing is changed on the way: outputs, random numbers and gradients stay bit for bit what they were.
+Reads top-down: `attach` begins to look, `_spiked` is told of every call of a spike function and `_read` of every
+call of our own neurons, `_add` finds out which layer and timestep that is and counts it, `detach` looks away.
+Nothing is put on the network and nothing is changed on the way: outputs, random numbers and gradients stay bit for
+bit what they were. Nothing is ever raised inside the network's forward or backward; what cannot be read is left
+out and listed.
 """
 
+import threading
 from collections.abc import Callable, Collection
-from dataclasses import replace
 from functools import partial
+from types import FrameType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from mpdviz.accumulations.census import DRIVEN, Census
-from mpdviz.accumulations.layer import LayerAccumulation
+from mpdviz.accumulations.layer import LayerAccumulation, LayerInfo
 from mpdviz.errors import BadInput
-from mpdviz.recording.adapters import Reading, find
-from mpdviz.recording.complaints import Complaints
-from mpdviz.recording.description import describe, named, repeated
-from mpdviz.recording.gradients import FlowMeter
+from mpdviz.recording import adapters
+from mpdviz.recording.adapters import Adapter, Native
+from mpdviz.recording.adapters.base import number
+from mpdviz.recording.complaints import NOT_WANTED, Complaints
+from mpdviz.recording.description import Description, describe
+from mpdviz.recording.gradients import FlowMeter, spike_path
 from mpdviz.recording.identity import identity, strategies
+from mpdviz.recording.inputs import Inputs
+from mpdviz.recording.layers import Layer, Layers
 from mpdviz.recording.measure.meter import Meter
-from mpdviz.recording.norms import LatestNorm, Norm
-from mpdviz.recording.sequences import Sequences, Steps
+from mpdviz.recording.measure.reading import Reading
+from mpdviz.recording.measure.step import Pending
+from mpdviz.recording.norms import LatestNorm
+from mpdviz.recording.sequences import Position, Sequences
+from mpdviz.recording.sites import functions
+from mpdviz.recording.sites.spikes import Spiked, Spikes
+from mpdviz.recording.trail import Call, Trail
 from mpdviz.recording.wiring import Wiring
 from mpdviz.surrogates import EPSILON
+from mpdviz.surrogates.probed import SpikeFunction
 
 
 class Recorder:
@@ -41,7 +53,7 @@ class Recorder:
         what_if: Collection[float] = (),
         epsilon: float = EPSILON,
     ) -> None:
-        """Look for neuron layers; nothing is attached yet. The arguments are those of `mpdviz.record`."""
+        """Look for what is known of the neurons; nothing is attached yet. Arguments are `mpdviz.record`'s."""
         # Compiled as a whole, inside, or in place by `Module.compile`.
         if any(hasattr(m, "_orig_mod") or m._compiled_call_impl is not None for m in model.modules()):
             raise BadInput("a compiled model cannot be observed", "record the module it was compiled from")
@@ -52,27 +64,39 @@ class Recorder:
         if not all(width > 0 for width in what_if):
             raise BadInput(f"`what_if` widths {list(what_if)}", "give positive numbers")
         self._model, self._selected = model, layers
-        self._adapters = named(find(model))
         self._check_selected()
-        stepped = {name for name, adapter in self._adapters.items() if adapter.stepped}
-        self._sequences = Sequences(every, stepped=bool(stepped))
+        self._adapters = adapters.find(model)
+        self._known: dict[int, Adapter] = {id(adapter.module): adapter for adapter in self._adapters.values()}
+        self._trail = Trail(model)
+        self._layers = Layers(self._trail)
+        self._sequences = Sequences(every)
+        self._spikes = Spikes(epsilon)
         self._norms = LatestNorm(lambda: self._sequences.recorded)
-        self._wiring = Wiring(stepped)
+        self._inputs = Inputs(self._norms)
+        self._wiring = Wiring()
         self._meter = Meter(epsilon, tuple(float(width) for width in what_if))
         self._flow = FlowMeter() if gradients else None
         self._complaints = Complaints()
         self._strategies = strategies(model)
-        self._layers: dict[str, LayerAccumulation] = {}
-        self._numbers: dict[str, int] = {}
+        self._ran: set[int] = set()  # modules that were called, by identity
+        self._forward = 0
+        self._lock = threading.RLock()
         self._detachers: list[Callable[[], None]] = []
+        self._trail.on_begin.append(self._begin)
+        self._trail.on_enter.append(self._enter)
+        self._trail.on_leave.append(self._leave)
+        self._trail.on_end.append(self._end)
 
     def _check_selected(self) -> None:
-        names = list(self._adapters)
+        paths = {path: module for path, module in self._model.named_modules()}
         for wanted in self._selected or ():
-            if wanted not in names and wanted not in range(1, len(names) + 1):
+            named = isinstance(wanted, str) and (
+                wanted.partition("@")[0] in paths or wanted == type(self._model).__name__
+            )
+            if not (named or (isinstance(wanted, int) and wanted >= 1)):
                 raise BadInput(
                     f"there is no neuron layer {wanted!r}",
-                    f"give numbers from 1 to {len(names)}, or names such as {names[0]!r}",
+                    "give numbers from 1, in the order in which layers run, or paths of modules",
                 )
 
     @property
@@ -83,149 +107,296 @@ class Recorder:
     @property
     def layers(self) -> dict[int, LayerAccumulation]:
         """The accumulations by layer number, from 1 in the order in which the layers first ran."""
-        layers, flows = dict(self._layers), {} if self._flow is None else self._flow.flows
-        for name, steps in self._whole().items():  # without ending them
-            self._add_whole(layers, name, steps.so_far())
-        recorded = {}
-        for name, layer in layers.items():
-            flow = flows.get(name)
-            if flow is not None:  # the gradients of its last timesteps may be still to come
-                flow = flow.at(0, layer.info.timesteps)
-            recorded[self._numbers[name]] = replace(layer, flow=flow)
-        return recorded
+        with self._lock:
+            return {
+                number: self._described(layer).accumulation()
+                for number, layer in enumerate(self._layers, start=1)
+                if layer.sums.timesteps and not layer.refuted
+            }
 
     def network(self) -> dict[str, str]:
         """What tells this network from others, as it is now; reads all of its weights."""
-        return identity(self._model, self._adapters)
+        return identity(self._model, [self._described(layer) for layer in self._layers if layer.sums.timesteps])
+
+    def _described(self, layer: Layer) -> Description:
+        flow = None if self._flow is None else self._flow.flows.get(id(layer))
+        strategy = self._strategies.get(layer.path.removesuffix(".neuron"))
+        return Description(
+            layer,
+            self._layers.name(layer),
+            self._meter,
+            flow,
+            self._wiring.fan_out.get(id(layer), float("nan")),
+            self._inputs,
+            follows_data=strategy is not None and strategy.training,
+        )
 
     def attach(self) -> None:
         """Start observing."""
-        handles = []
-        for name, adapter in self._adapters.items():
-            self._detachers.append(adapter.watch(partial(self._take, name)))
-            handles.append(adapter.module.register_forward_hook(partial(self._wiring.mark, name)))
-        handles += self._norms.attach(self._model)
+        self._trail.attach()
+        self._detachers.append(self._trail.detach)
+        self._detachers.append(functions.watch(self._spiked))
+        for adapter in self._adapters.values():
+            if isinstance(adapter, Native):
+                self._detachers.append(adapter.watch(partial(self._safely, self._read)))
         if self._flow is not None:
-            handles += self._flow.attach(self._model)
-        handles.append(self._model.register_forward_pre_hook(self._begin_forward))
-        handles.append(self._model.register_forward_hook(self._end_forward, always_call=True))
-        self._detachers += [handle.remove for handle in handles]
+            self._flow.attach()
 
     def detach(self) -> None:
         """Stop observing; what was recorded stays."""
         self._wiring.stop()
-        for name, steps in self._whole().items():
-            self._add_whole(self._layers, name, steps.finish())
         for detach in self._detachers:
             detach()
         self._detachers = []
-        self._norms.forget()
         if self._flow is not None:
             self._flow.detach()
         self._meter.close()
+        with self._lock:
+            for layer in self._layers:
+                for position in layer.sums.positions.values():
+                    layer.sums.end(position)
+            self._forget()
+        self._conclude()
+
+    def _conclude(self) -> None:
+        """What of the network is not in the recording, and why."""
+        recorded = {layer.path: layer for layer in self._layers}
+        self._complaints.conclude(self._adapters, recorded, self._ran)
+        for layer in self._layers:
+            if not self._wants(layer):
+                self._complaints.left_out[self._layers.name(layer)] = NOT_WANTED
+        numbers = range(1, len(recorded) + 1)
+        for wanted in self._selected or ():
+            if isinstance(wanted, int) and wanted not in numbers:
+                self._complaints.cannot_read(f"layer {wanted}", f"there is none; {len(numbers)} ran")
+        self._complaints.mixed_lengths({info.name: info.timesteps for info in self._infos()})
+
+    def _infos(self) -> list[LayerInfo]:
+        return [accumulation.info for accumulation in self.layers.values()]
 
     def clear(self) -> None:
         """Forget what was recorded; the model's wiring stays known."""
-        self._layers = {}
+        for layer in self._layers:
+            layer.forget()
         self._sequences.clear()
         if self._flow is not None:
             self._flow.flows = {}
 
     def new_sequence(self) -> None:
         """The next call of each layer is timestep 1, for a network stepped from outside."""
-        self._sequences.new_sequence()
+        self._sequences.told += 1
 
-    def _begin_forward(self, *_: Any) -> None:
-        self._sequences.begin_forward()
+    def _begin(self) -> None:
+        with self._lock:
+            self._forward += 1
         self._wiring.begin_forward()
 
-    def _end_forward(self, _: nn.Module, __: Any, output: Any) -> None:
-        self._norms.forget()
-        if self._wiring.end_forward(output):
-            for name, layer in self._layers.items():
-                layer.info = replace(layer.info, fan_out=self._wiring.fan_out.get(name, float("nan")))
+    def _enter(self, call: Call) -> None:
+        self._ran.add(id(call.module))
+        adapter = self._known.get(id(call.module))
+        if adapter is not None:
+            call.starts = self._safely(adapter.starts, call)
 
-    def _wants(self, name: str) -> bool:
-        number = self._numbers.setdefault(name, len(self._numbers) + 1)
-        selected = self._selected is None or number in self._selected or name in self._selected
-        return self._sequences.recorded and selected
-
-    @torch.no_grad()
-    def _take(self, name: str, reading: Reading) -> None:
-        """What a layer's adapter read: whole sequences go on at once, timesteps when theirs is complete."""
-        if reading.refutation:
-            self._complaints.cannot_read(name, reading.refutation)
-            self._layers.pop(name, None)
-        if name in self.left_out:
-            return
-        if self._adapters[name].stepped:
-            self._take_step(name, reading)
-        else:
-            self._take_sequence(name, reading)
-
-    def _take_sequence(self, name: str, reading: Reading) -> None:
-        if not reading.fresh:
-            self._complaints.not_reset(name)
-        norm, driven = self._norms.behind(reading.current)
-        wanted, before = self._wants(name), self._layers.get(name)
-        expected = before.info.timesteps if wanted and before is not None else None
-        first = self._sequences.place(name, len(reading.v), expected)
-        if not wanted:
-            return
-        layer = self._layers[name] = self._added(before, name, reading, first, norm, driven)
-        if norm is not None and bool((layer.census.seen & DRIVEN).all()):
-            self._norms.drove_all(norm)
+    def _leave(self, call: Call, output: Any) -> None:
+        self._norms.left(call, output)
         if self._flow is not None:
-            self._flow.watch(name, reading.current, first)
+            self._flow.left(call, output)
+        adapter = self._known.get(id(call.module))
+        if adapter is None or output is None:
+            return
+        if not call.fired and not isinstance(adapter, Native):
+            self._safely(self._take, call, adapter, output)
+        for layer, passes in call.fired.items():
+            self._wiring.left(layer, output, passes)
+        self._safely(adapter.ended, call, output)
 
-    def _take_step(self, name: str, reading: Reading) -> None:
-        ended, timestep = self._sequences.advance(name, reading)
-        self._add_whole(self._layers, name, ended)
-        if timestep == 0:
-            if not reading.fresh:
-                self._complaints.not_reset(name)
-            if reading.goes_on is None and not self._sequences.told:
-                self._complaints.no_sequences(name)
-        wanted = self._wants(name)
-        if wanted and self._flow is not None:
-            self._flow.watch(name, reading.current, timestep, stepped=True)
-        self._sequences.add(name, reading, wanted)
+    def _end(self, output: Any) -> None:
+        self._forget()
+        self._wiring.end_forward(output)
 
-    def _whole(self) -> dict[str, Steps]:
-        return self._sequences.whole({name: layer.info.timesteps for name, layer in self._layers.items()})
+    def _forget(self) -> None:
+        """Keep no activation alive."""
+        self._norms.forget()
+        self._layers.forget_last()
 
-    def _add_whole(self, layers: dict[str, LayerAccumulation], name: str, sequence: Reading | None) -> None:
-        if sequence is not None and name not in self.left_out:
-            layers[name] = self._added(layers.get(name), name, sequence, 0)
+    def _safely(self, do: Callable[..., Any], *args: Any) -> Any:
+        """Do it; whatever it raises is a complaint, never an error of the network's."""
+        try:
+            with torch.no_grad():
+                return do(*args)
+        except Exception as error:
+            self._complaints.failed(self._trail.stack[-1].path if self._trail.stack else "", error)
+            return None
 
-    @torch.no_grad()
-    def _added(
+    def _spiked(self, cls: type, args: tuple[Any, ...], result: Any, frame: FrameType | None) -> None:
+        """Some function was called, by whoever."""
+        if self._trail.stack:
+            self._safely(self._look, cls, args, result, frame)
+
+    def _look(self, cls: type, args: tuple[Any, ...], result: Any, frame: FrameType | None) -> None:
+        call = self._trail.stack[-1]
+        adapter = self._known.get(id(call.module))
+        if adapter is not None and adapter.own:
+            return
+        found = self._spikes.read(cls, args, result, self._forward)
+        here = self._trail.here(frame) if found is not None else None
+        if found is None or here is None:
+            return
+        place, call = here
+        if adapter is not None and not adapter.fires([code for code, _ in self._trail.source(place)]):
+            return
+        with self._lock:
+            layer = self._layers.at(place, call, adapter)
+            if layer is None:
+                return
+            if isinstance(found, str):
+                self._refute(layer, found)
+                return
+            if self._layers.is_copy(layer, place, found.u):
+                return
+            self._take_site(layer, call, found, args, result)
+
+    def _take_site(self, layer: Layer, call: Call, found: Spiked, args: tuple[Any, ...], result: Any) -> None:
+        adapter, steps = layer.adapter, [(found.u, found.spikes)]
+        if adapter is not None:
+            if adapter.silent:
+                self._refute(layer, adapter.silent)
+                return
+            whole = adapter.whole(call, found.u)
+            if whole is not None:
+                steps = list(zip(whole, found.spikes.reshape(whole.shape), strict=True))
+        offset, subtracted = _offset(adapter, found)
+        starts = None if id(layer) in call.fired else call.starts
+        first = self._count(layer, call, steps, found.function, offset, starts)
+        self._wiring.mark(id(layer), result)
+        if self._flow is not None and first is not None:
+            u = [arg for arg in args if isinstance(arg, Tensor)][found.argument]
+            self._flow.watch_site(id(layer), first, u, result, found.argument, subtracted, rows=len(steps))
+
+    def _take(self, call: Call, adapter: Adapter, output: Any) -> None:
+        """A call of a layer is over in which no spike function was seen."""
+        read = adapter.potentials(call, output, self._meter.epsilon)
+        if read is None:
+            return
+        with self._lock:
+            layer = self._layers.at(call.place, call, adapter)
+            if layer is None:
+                return
+            if read.refutation:
+                self._refute(layer, read.refutation)
+            steps = list(zip(read.v, read.spikes, strict=True))
+            first = self._count(layer, call, steps, read.function, 0.0, call.starts)
+            current = adapter.current(call)
+            spikes = output[0] if isinstance(output, tuple) else output
+            self._wiring.mark(id(layer), spikes)
+            if self._flow is not None and first is not None and current is not None:
+                stepped = current.shape == read.v.shape[1:]
+                self._flow.watch_current(id(layer), current, first, factor=adapter.factor, stepped=stepped)
+
+    def _count(
         self,
-        before: LayerAccumulation | None,
-        name: str,
-        reading: Reading,
-        first: int,
-        norm: Norm | None = None,
-        driven: Tensor | None = None,
-    ) -> LayerAccumulation:
-        """What was recorded of a layer `before`, and this reading from timestep `first` on."""
-        adapter, current, v = self._adapters[name], reading.current, reading.v
-        if driven is None:
-            driven = (current != 0).flatten(0, 1).any(0)
-        shape = v.shape[2:] or (1,)
-        seen = (driven * DRIVEN).to(torch.uint8).expand(shape).flatten().contiguous()
-        statistics = self._meter.measure(reading, adapter, seen)
-        census = Census(seen.reshape(shape).cpu().numpy())
-        strategy, meter = self._strategies.get(name), self._meter
-        follows_data = strategy is not None and strategy.training
-        info = describe(name, adapter, reading, norm, meter.epsilon, meter.what_if, follows_data=follows_data)
-        info = replace(
-            info,
-            fan_out=self._wiring.fan_out.get(name, info.fan_out),
-            repeated_input=repeated(current) if before is None else before.info.repeated_input,
-        )
-        layer = LayerAccumulation(info, statistics, census)
-        if before is None:
-            return layer
-        timesteps = max(before.info.timesteps, first + len(v))
-        return before.widened(0, timesteps) + layer.widened(first, timesteps, before.info)
+        layer: Layer,
+        call: Call,
+        steps: list[tuple[Tensor, Tensor]],
+        function: SpikeFunction,
+        offset: float,
+        starts: bool | None,
+    ) -> int | None:
+        """Count timesteps of a layer; the first of them, from 0, None where it is not recorded.
+
+        Args:
+            layer: the layer.
+            call: of its module.
+            steps: the spike function's argument and its spikes `[N, ...]` of each timestep.
+            function: the spike function.
+            offset: what the argument lacks of the potential.
+            starts: whether the neurons start from rest; None: not known.
+        """
+        carries = None if layer.adapter is None else layer.adapter.carries
+        first, recorded = None, False
+        for u, spikes in steps:
+            position = self._position(layer, starts)
+            starts = False if starts is not None else None
+            position.timestep += 1
+            recorded = position.recorded and self._wants(layer)
+            if not recorded or layer.refuted:
+                continue
+            first = position.timestep if first is None else first
+            step, row = layer.measured_by(function, offset, self._meter.what_if, carries)
+            layer.sums.describe(position.timestep, row)
+            seen = layer.sums.look(tuple(u.shape[1:]) or (1,), u.device)
+            if carries is not None and position.pending is None and position.timestep == 0:
+                position.pending = Pending(u.new_zeros(u.numel(), dtype=torch.int32))
+            if position.pending is not None and position.pending.first.numel() != u.numel():
+                position.pending = None
+                layer.lost_reach = True
+            counted = self._meter.step(u, spikes, step, seen, position.pending, position.timestep)
+            if counted.mismatched and bool(u.isfinite().all()):
+                self._refute(layer, "the spikes it emits are not those of its potentials and threshold")
+                return None
+            layer.sums.add(position.timestep, counted, offset)
+        self._inputs.look(layer, call, recorded=recorded)
+        call.fired[id(layer)] = call.fired.get(id(layer), 0) + 1
+        return first
+
+    def _read(self, reading: Reading) -> None:
+        """Neurons of ours ran."""
+        if not self._trail.stack:
+            return
+        call = self._trail.stack[-1]
+        adapter = self._known[id(call.module)]
+        with self._lock:
+            layer = self._layers.at(call.place, call, adapter)
+            if layer is None:
+                return
+            position = self._position(layer, True, whole=True)
+            first = position.timestep + 1
+            position.timestep += len(reading.v)
+            recorded = position.recorded and self._wants(layer)
+            if recorded:
+                layer.sums.unit = reading.unit
+                for t, row in enumerate(reading.rows(self._meter.epsilon), start=first):
+                    layer.sums.describe(t, row)
+                seen = layer.sums.look(tuple(reading.v.shape[2:]) or (1,), reading.v.device)
+                layer.sums.add_whole(first, self._meter.measure(reading, seen))
+            self._inputs.look(layer, call, recorded=recorded)
+            call.fired[id(layer)] = call.fired.get(id(layer), 0) + 1
+            self._wiring.mark(id(layer), reading.spikes)
+            if recorded and self._flow is not None:
+                path = partial(spike_path, adapter.decay, reading.spikes.detach(), reading.carries)
+                self._flow.watch_current(id(layer), reading.current, first, path=path)
+
+    def _position(self, layer: Layer, starts: bool | None, *, whole: bool = False) -> Position:
+        positions, thread = layer.sums.positions, threading.get_ident()
+        before = positions.get(thread)
+        position, finding = self._sequences.place(id(layer), before, self._forward, starts, whole=whole)
+        if position is not before:
+            if before is not None:
+                layer.sums.end(before)
+            positions[thread] = position
+        if finding == "not reset":
+            self._complaints.not_reset(self._layers.name(layer))
+        elif finding == "no sequences":
+            self._complaints.no_sequences(self._layers.name(layer))
+        return position
+
+    def _wants(self, layer: Layer) -> bool:
+        if self._selected is None:
+            return True
+        named = any(isinstance(name, str) and self._layers.goes_by(layer, name) for name in self._selected)
+        return named or self._layers.number(layer) in self._selected
+
+    def _refute(self, layer: Layer, why: str) -> None:
+        layer.refuted = why
+        self._complaints.cannot_read(self._layers.name(layer), why)
+
+
+def _offset(adapter: Adapter | None, found: Spiked) -> tuple[float, bool]:
+    """What a site's argument lacks of the potential, and whether a threshold was subtracted just before."""
+    if found.thresholds is not None:
+        return 0.0, False
+    outside = found.function.threshold == 0
+    known = None if adapter is None or not outside else adapter.threshold
+    value = 0.0 if known is None else number(known)
+    # Thresholds that differ by neuron: potentials are shown as what exceeds them.
+    return (0.0 if value != value else value), outside

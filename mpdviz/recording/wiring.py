@@ -9,7 +9,7 @@ it and is counted. A layer's fan-out is the mean over its spikes' targets,
 where a convolution's connections leave out the taps that fall into its zero padding.
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any, Self
 
@@ -35,10 +35,11 @@ class FanOutTracer(TorchDispatchMode):
     def __init__(self) -> None:
         """Know no layer yet."""
         super().__init__()  # type: ignore[no-untyped-call]
-        self.fan_out: dict[str, float] = {}
-        self.calls: dict[str, int] = {}
-        """How often each layer ran."""
-        self._origins = WeakTensorKeyDictionary()
+        self.targets: dict[int, float] = {}
+        """Summed over the emissions of each layer, by identity."""
+        self.emitted: dict[int, int] = {}
+        """How often each layer's spike function was called."""
+        self._origins = WeakTensorKeyDictionary()  # (layer, emission)
         self._watching: list[AbstractContextManager[None]] = []  # one for each time it is entered
 
     def __enter__(self) -> Self:
@@ -54,11 +55,17 @@ class FanOutTracer(TorchDispatchMode):
         super().__exit__(*error)  # type: ignore[no-untyped-call]
         self._watching.pop().__exit__(*error)
 
-    def mark(self, layer: str, spikes: Tensor) -> None:
-        """Say that `spikes` are the output of the neuron layer called `layer`."""
-        self._origins[spikes] = frozenset([layer])
-        self.fan_out.setdefault(layer, 0.0)
-        self.calls[layer] = self.calls.get(layer, 0) + 1
+    def mark(self, layer: int, spikes: Tensor, emissions: int = 1) -> None:
+        """Say that `spikes` are what a neuron layer emitted, by so many calls of its spike function."""
+        first = self.emitted.get(layer, 0)
+        self._origins[spikes] = frozenset((layer, i) for i in range(first, first + emissions))
+        self.emitted[layer] = first + emissions
+        self.targets.setdefault(layer, 0.0)
+
+    def mark_again(self, layer: int, spikes: Tensor, emissions: int) -> None:
+        """Say that `spikes` are a neuron layer's last so many emissions, put together out of sight."""
+        last = self.emitted[layer]
+        self._origins[spikes] = frozenset((layer, i) for i in range(last - emissions, last))
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -74,8 +81,9 @@ class FanOutTracer(TorchDispatchMode):
         count = _SYNAPTIC.get(func)
         if count is not None:
             for operand, targets in count(args, result):
-                for layer in self._origins.get(operand, ()):
-                    self.fan_out[layer] += targets
+                # What several timesteps were stacked to goes through the synapse at once.
+                for layer, _ in self._origins.get(operand, ()):
+                    self.targets[layer] += targets
             return result
         origins = frozenset().union(*(self._origins.get(leaf, ()) for leaf in _tensors(args)))
         if origins:
@@ -87,36 +95,39 @@ class FanOutTracer(TorchDispatchMode):
 class Wiring:
     """Reads the fan-out off the first whole forward pass; in every later one it is the same."""
 
-    def __init__(self, stepped: Collection[str]) -> None:
-        """Know nothing yet; the layers of `stepped` are called once a timestep."""
-        self.fan_out: dict[str, float] = {}
-        """By layer; empty until a forward was whole."""
-        self._stepped = stepped
+    def __init__(self) -> None:
+        """Know nothing yet."""
+        self.fan_out: dict[int, float] = {}
+        """By layer, by identity; empty until a forward was whole."""
         self._tracer: FanOutTracer | None = None
         self._known = False
 
     def begin_forward(self) -> None:
-        """The model is called."""
+        """A forward begins from outside."""
         if not self._known:
             self.stop()
             self._tracer = FanOutTracer()
             self._tracer.__enter__()
 
-    def mark(self, layer: str, _: nn.Module, __: Any, output: Tensor | tuple[Tensor, ...]) -> None:
-        """A neuron layer gave this output."""
+    def mark(self, layer: int, spikes: Tensor) -> None:
+        """A neuron layer's spike function returned these."""
         if self._tracer is not None:
-            self._tracer.mark(layer, output[0] if isinstance(output, tuple) else output)
+            self._tracer.mark(layer, spikes)
+
+    def left(self, layer: int, output: Any, emissions: int) -> None:
+        """The forward of a module of neurons alone is over, in which one layer emitted so often."""
+        output = output[0] if isinstance(output, tuple) and output else output
+        if self._tracer is not None and isinstance(output, Tensor):
+            self._tracer.mark_again(layer, output, emissions)
 
     def end_forward(self, output: Any) -> bool:
-        """The model gave `output`, None where it failed; whether the fan-out has become known by this."""
+        """The network gave `output`, None where it failed; whether the fan-out has become known by this."""
         tracer = self._tracer
         self.stop()
-        if tracer is None or output is None:  # after a failure it is read off the next forward
+        if tracer is None or output is None or not tracer.emitted:  # read off the next forward
             return False
         self._known = True
-        for name, targets in tracer.fan_out.items():
-            # A stepped layer runs once a timestep, on other spikes each time.
-            self.fan_out[name] = targets / (tracer.calls[name] if name in self._stepped else 1)
+        self.fan_out = {layer: targets / tracer.emitted[layer] for layer, targets in tracer.targets.items()}
         return True
 
     def stop(self) -> None:

@@ -1,75 +1,312 @@
-"""Surrogate functions that are known by what they do: their derivative is asked for, not assumed."""
+"""Spike functions of anybody's, known by what they do: where they step, and what derivative autograd finds.
+
+Nothing is taken from a name. The function is evaluated on a grid about its threshold, every end is bisected to
+neighbouring floating-point numbers, and where the derivative has one of the known closed forms that form is
+noted, since it can be summed faster than autograd can be asked.
+"""
 
 from collections.abc import Callable
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from functools import cache
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from mpdviz.errors import BadInput
-from mpdviz.surrogates.base import EPSILON, Surrogate
+from mpdviz.surrogates.base import Surrogate
+from mpdviz.surrogates.closed import FORMS, Form, fitted
 
-FARTHEST = 2.0**20
-"""Distance from the threshold, in units of potential, up to which an interval may reach."""
+Probe = Callable[[Tensor], Tensor]
+Interval = tuple[float, float]
+FARTHEST = 20
+"""Power of two of the distance up to which a function is looked at, in units of its argument."""
+NEAREST = 1e-30
+"""A step closer to zero than this is at zero."""
 
 
-class Probed(Surrogate):
-    """The derivative h that autograd finds for a spike function, and where it stays above a share of h(0)."""
+class NotAStep(Exception):
+    """The function does not turn a potential into spikes; says why, empty where it is of another kind."""
 
-    name: ClassVar[str] = "probed"
-    compact: ClassVar[bool] = False
 
-    def __init__(self, spike: Callable[[Tensor], Tensor], name: str) -> None:
-        """Probe `spike`, which takes x = v - v_th of any shape; tables call it `name`.
+@dataclass(frozen=True, eq=False)
+class SpikeFunction:
+    """A spike function as it behaves for one set of its other arguments."""
 
-        Raises:
-            BadInput: its derivative is not symmetric, or not largest at the threshold.
-        """
-        object.__setattr__(self, "_spike", spike)
-        object.__setattr__(self, "name", name)
-        x = torch.logspace(-6, 0.5, 300, dtype=torch.float64)  # farther, some are NaN
-        try:
-            right, left, top = self.h(x), self.h(-x), self.h(torch.zeros(1, dtype=torch.float64))
-        except RuntimeError as error:
-            raise BadInput(f"surrogate {name} has no derivative ({error})", "use another one") from None
-        if not bool(top > 0):
-            raise BadInput(f"surrogate {name} does not rise at the threshold", "use another one")
-        close = 1e-6 * float(top)
-        if not (torch.allclose(right, left, rtol=0, atol=close) and bool((right <= top + close).all())):
-            raise BadInput(
-                f"surrogate {name}: its derivative is not symmetric about the threshold and largest there",
-                "record a network with another surrogate function",
-            )
+    threshold: float
+    """Where it steps, in units of its argument."""
+    strict: bool
+    """Whether it is silent at the threshold itself."""
+    height: float
+    """Its value above."""
+    intervals: tuple[Interval, ...]
+    """Where its derivative is available, in units of its argument; both ends lie outside."""
+    compact: bool
+    """Whether the derivative is exactly zero outside."""
+    top: float
+    """Largest absolute derivative."""
+    least: float
+    """Smallest that counts as available; zero of a compact support, any that is not zero does."""
+    finite: Interval
+    """Where its derivative is a finite number."""
+    form: Form | None
+    """The derivative's closed form about the threshold, where it has one that is known."""
+    name: str
+    """Of that form, or of the function."""
+    derivative: Probe
+    """What autograd finds."""
+    points: Tensor
+    """A few arguments about the threshold."""
+    values: Tensor
+    """The derivative there, as it was when it was probed."""
 
-    # One function is like another only where it is the same one: there are no parameters to compare.
-    __eq__ = object.__eq__
-    __hash__ = object.__hash__
+    @property
+    def kappa(self) -> float:
+        """Full width where the derivative is a rectangle, else 1: nothing widens it."""
+        if self.form is not None and self.form.kind == FORMS.index("rectangular"):
+            return self.intervals[0][1] - self.intervals[0][0]
+        return 1.0
 
-    def __repr__(self) -> str:
-        return f"Probed({self.name})"
+    def is_still(self, spike: Probe) -> bool:
+        """Whether `spike` does at a few points about the threshold what this function did when it was probed."""
+        return bool(torch.equal(derivative_of(spike, self.points), self.values))
 
-    def h(self, x: Tensor, kappa: Tensor | float = 1.0) -> Tensor:
-        """What autograd gives at x / kappa, over kappa."""
-        # Some functions draw random numbers; the network's stay its own.
-        with torch.inference_mode(False), torch.enable_grad(), torch.random.fork_rng(devices=[]):
-            y = (x / kappa).detach().requires_grad_()
-            (gradient,) = torch.autograd.grad(self._spike(y).sum(), y)  # type: ignore[attr-defined]
-        return (gradient / kappa).detach()
+    def available(self, u: Tensor) -> Tensor:
+        """Whether the derivative is available at arguments of any shape, each asked for."""
+        size = self.derivative(u).abs()
+        return size > 0 if self.compact else size >= self.least
 
-    def half_width(self, epsilon: float = EPSILON) -> float:
-        """Largest x with h(x) >= epsilon * h(0), by bisection to rounding; h falls with the distance."""
-        least = epsilon * self._at(0.0)
-        low, high = 0.0, 1.0
-        while self._at(high) >= least:
-            low, high = high, 2 * high
-            if high > FARTHEST:
-                raise BadInput(
-                    f"surrogate {self.name} is available at any distance from the threshold",
-                    "raise epsilon",
-                )
-        while low < (middle := (low + high) / 2) < high:
-            low, high = (middle, high) if self._at(middle) >= least else (low, middle)
-        return high
+    def at(self, u: Tensor) -> Tensor:
+        """The derivative at arguments of any shape."""
+        if self.form is not None:
+            return self.form.h(u - self.threshold)
+        return self.derivative(u)
 
-    def _at(self, x: float) -> float:
-        return float(self.h(torch.tensor([x], dtype=torch.float64)))
+
+def probe(spike: Probe, name: str, *, like: Tensor, epsilon: float) -> SpikeFunction:
+    """Find out what `spike` does.
+
+    Args:
+        spike: the function of its potential alone, for arguments of any shape.
+        name: what to call it where its derivative has no known form.
+        like: a tensor of the dtype and device that it is used with.
+        epsilon: share of max |h| from which the derivative counts as available, on an infinite support.
+
+    Raises:
+        NotAStep: it is no step of its argument, or has no derivative.
+    """
+    dtype = like.dtype if like.dtype in (torch.float32, torch.float64) else torch.float32
+    grid = _grid(dtype, like.device)
+    threshold, strict, height = _step(spike, grid)
+
+    def derivative(u: Tensor) -> Tensor:
+        return derivative_of(spike, u)
+
+    exact = torch.float64 if _takes_double(derivative, like.device) else dtype
+    fine = _grid(exact, like.device) + threshold
+    h = derivative(fine)
+    finite = h.isfinite()
+    if not bool(finite.any()) or not bool((h[finite] != 0).any()):
+        raise NotAStep("its spike function has no derivative")
+    top = float(h[finite].abs().max())
+    at_top = float(fine[finite][h[finite].abs().argmax()])
+    compact = _is_compact(derivative, fine, h, at_top, top)
+    least = 0.0 if compact else epsilon * top
+    if compact:  # its own comparison, in its own precision
+        fine = (grid + threshold).to(dtype)
+
+    def available(u: Tensor) -> Tensor:
+        size = derivative(u).abs()
+        return size > 0 if compact else size >= least
+
+    intervals = _intervals(available, fine)
+    if not intervals:
+        raise NotAStep("its spike function has no derivative")
+    # In the precision it is used in: where an exponential overflows depends on it.
+    bounds = _intervals(lambda u: derivative(u).isfinite(), grid + threshold)
+    around = next(((low, high) for low, high in bounds if low < threshold < high), bounds[0])
+    form = fitted(fine.double() - threshold, derivative(fine).double(), top, intervals[0], threshold)
+    return SpikeFunction(
+        threshold,
+        strict,
+        height,
+        intervals,
+        compact,
+        top,
+        least,
+        around,
+        form,
+        name if form is None else FORMS[form.kind],
+        derivative,
+        points := _points(intervals, threshold, grid),
+        derivative(points),
+    )
+
+
+def _points(intervals: tuple[Interval, ...], threshold: float, grid: Tensor) -> Tensor:
+    """The threshold, and a few shares of the way to the first interval's ends and beyond them."""
+    reach = [end - threshold for end in intervals[0] if np.isfinite(end)] or [1.0]
+    return grid.new_tensor([threshold + end * share for end in reach for share in (0, 0.3, 0.7, 0.98, 1.02, 1.5)])
+
+
+def _grid(dtype: torch.dtype, device: torch.device) -> Tensor:
+    return torch.from_numpy(np.concatenate([-_side()[::-1], [0.0], _side()])).to(device, dtype)
+
+
+@cache
+def _side() -> NDArray[np.float64]:
+    """Distances from the threshold: a factor apart far and near, and evenly where most is going on."""
+    powers = 2.0 ** np.arange(-FARTHEST, FARTHEST + 1 / 16, 1 / 16)
+    return np.union1d(powers, np.arange(1 / 128, 8, 1 / 128))
+
+
+def _step(spike: Probe, grid: Tensor) -> tuple[float, bool, float]:
+    """Threshold, whether it is silent there, and the value above."""
+    with torch.no_grad():
+        values = spike(grid)
+    if values.shape != grid.shape:
+        raise NotAStep("")
+    levels = values.unique()
+    if len(levels) != 2:
+        whole = len(levels) > 2 and bool((levels == levels.round()).all()) and len(levels) <= 64
+        raise NotAStep(f"its spikes have {len(levels)} levels" if whole else "")
+    low, high = levels.tolist()
+    up = values == high
+    if low != 0 or bool((up[:-1] & ~up[1:]).any()):
+        raise NotAStep("")
+
+    def fires(u: Tensor) -> Tensor:
+        with torch.no_grad():
+            return spike(u) == high
+
+    first = int(up.int().argmax())
+    below, above = bisected(fires, grid[first - 1 : first], grid[first : first + 1])
+    silent, firing = float(below), float(above)
+    if max(abs(silent), abs(firing)) <= NEAREST:
+        return 0.0, not bool(fires(grid.new_zeros(1))), high
+    # Of two neighbours the threshold is the one that somebody wrote down.
+    strict = len(_short(silent, grid.dtype)) <= len(_short(firing, grid.dtype))
+    return (silent if strict else firing), strict, high
+
+
+def _short(value: float, dtype: torch.dtype) -> str:
+    return str(np.float32(value)) if dtype == torch.float32 else repr(value)
+
+
+def derivative_of(spike: Probe, u: Tensor) -> Tensor:
+    # Some functions draw random numbers; the network's stay its own.
+    with torch.inference_mode(False), torch.enable_grad():
+        argument = u.detach().clone().requires_grad_()
+        out = spike(argument)
+        if not out.requires_grad:
+            raise NotAStep("its spike function has no derivative")
+        (gradient,) = torch.autograd.grad(out, argument, torch.ones_like(out), allow_unused=True)
+    if gradient is None:
+        raise NotAStep("its spike function has no derivative")
+    return gradient.detach()
+
+
+def _takes_double(derivative: Probe, device: torch.device) -> bool:
+    try:
+        return derivative(torch.zeros(3, dtype=torch.float64, device=device)).dtype == torch.float64
+    except NotAStep:
+        raise
+    except Exception:  # whatever their code answers to another dtype
+        return False
+
+
+def _is_compact(derivative: Probe, grid: Tensor, h: Tensor, at_top: float, top: float) -> bool:
+    """Whether h is zero from somewhere on, and not because an exponential has vanished in rounding."""
+    on = (h != 0) & h.isfinite()
+    if bool(on[0]) or bool(on[-1]) or not bool(h.isfinite().all()):
+        return False
+    inside = grid[on]
+    for end in (float(inside[0]), float(inside[-1])):
+        # The grid's last point inside may lie at the very edge: look a little further in.
+        near = derivative(grid.new_tensor([at_top + (end - at_top) * 0.98])).abs()
+        if float(near) < 1e-6 * top:
+            return False
+    return True
+
+
+def _intervals(inside: Callable[[Tensor], Tensor], grid: Tensor) -> tuple[Interval, ...]:
+    """The open intervals of `grid`'s range in which `inside` holds, ends bisected."""
+    on = inside(grid)
+    change = torch.nonzero(on[1:] != on[:-1]).flatten()
+    left, right = grid[change], grid[change + 1]
+    rises = on[change + 1]
+    out = torch.where(rises, left, right)
+    within = torch.where(rises, right, left)
+    out, _ = bisected(inside, out, within)
+    ends = out.tolist()
+    if bool(on[0]):
+        ends.insert(0, -np.inf)
+    if bool(on[-1]):
+        ends.append(np.inf)
+    return tuple(zip(ends[::2], ends[1::2], strict=True))
+
+
+def bisected(holds: Callable[[Tensor], Tensor], off: Tensor, on: Tensor) -> tuple[Tensor, Tensor]:
+    """Where `holds` changes between the points of `off` and `on`: the neighbours on either side."""
+    while len(off):
+        middle = off + (on - off) / 2
+        moving = (middle != off) & (middle != on) & ((on - off).abs() > NEAREST)
+        if not bool(moving.any()):
+            break
+        there = holds(middle)
+        on = torch.where(moving & there, middle, on)
+        off = torch.where(moving & ~there, middle, off)
+    return off, on
+
+
+def shifted(function: SpikeFunction, by: float) -> SpikeFunction:
+    """The same function of an argument that is larger by `by`."""
+    return replace(
+        function,
+        threshold=function.threshold + by,
+        intervals=tuple((low + by, high + by) for low, high in function.intervals),
+        finite=(function.finite[0] + by, function.finite[1] + by),
+        derivative=lambda u: function.derivative(u - by),
+        points=function.points + by,
+    )
+
+
+def of_derivative(
+    shape: Surrogate | None, *, like: Tensor, epsilon: float, strict: bool = False
+) -> SpikeFunction:
+    """A spike function of x = v - v_th with a derivative of ours; None: its derivative is not known.
+
+    Args:
+        shape: of the derivative.
+        like: a tensor of the dtype and device that it is used with.
+        epsilon: share of max |h| that bounds an infinite support.
+        strict: whether it fires at x > 0, not at x >= 0.
+    """
+    nan = float("nan")
+    if shape is None:
+        unknown = Form(0, nan, 1.0, nan, nan)
+        zero = like.new_zeros(1)
+        return SpikeFunction(
+            0.0, strict, 1.0, ((nan, nan),), False, nan, nan, (-np.inf, np.inf), unknown, "", torch.zeros_like, zero, zero
+        )
+    half = shape.half_width(epsilon)
+    x = torch.from_numpy(np.concatenate([-_side()[::-1], [0.0], _side()]))
+    top = float(shape.h(torch.zeros(1, dtype=torch.float64)))
+    form = fitted(x, shape.h(x), top, (-half, half), 0.0)
+    points = _points(((-half, half),), 0.0, like.new_zeros(1))
+    least = 0.0 if shape.compact else epsilon * top
+    return SpikeFunction(
+        0.0,
+        strict,
+        1.0,
+        ((-half, half),),
+        shape.compact,
+        top,
+        least,
+        (-np.inf, np.inf),
+        form,
+        shape.name,
+        shape.h,
+        points,
+        shape.h(points),
+    )

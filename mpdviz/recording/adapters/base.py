@@ -1,116 +1,134 @@
-"""What the recorder asks of a neuron layer, whatever framework it comes from."""
+"""What a framework knows of its neurons that a spike site cannot know."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from types import CodeType
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
 
-from mpdviz.surrogates import Surrogate
+from mpdviz.recording.trail import Call
+from mpdviz.surrogates.probed import SpikeFunction
+
+NAN = float("nan")
+Carries = tuple[bool, bool]
+"""Whether a potential's gradient comes back from the next one: without a spike, and with one.
+
+(True, False) is a reset to a constant, (True, True) one that subtracts from the potential.
+"""
 
 
-@dataclass(frozen=True)
-class Reading:
-    """One call of a neuron layer: all timesteps of a sequence, or one of them (see `Adapter.stepped`)."""
+@dataclass(frozen=True, eq=False)
+class Potentials:
+    """Potentials of one call that no spike site showed, and the spikes that were made of them."""
 
-    current: Tensor
-    """Input as the layer got it: `[T, N, ...]`, of a stepped layer `[N, ...]`."""
     v: Tensor
-    """Pre-reset potentials `[T, N, ...]`, T = 1 of a stepped layer."""
-    kappa: Tensor
-    """Widths of the surrogate `[T]`, of v's dtype."""
-    v_th: Tensor
-    """Thresholds in force `[T]`, of v's dtype."""
-    fresh: bool = True
-    """Whether the layer started from rest, not from where another call had left it."""
-    goes_on: bool | None = False
-    """Whether the layer started from where its call before had left it; None where nothing tells."""
+    """`[T, N, ...]`."""
+    spikes: Tensor
+    """Like `v`."""
+    function: SpikeFunction
+    """Of v."""
     refutation: str = ""
-    """Why the potentials are not to be believed; empty where they reproduce the emitted spikes."""
-    shapes: tuple[Surrogate, ...] = ()
-    """Shape of the surrogate at each timestep; empty where it is the adapter's throughout."""
-
-    def shapes_of(self, adapter: "Adapter") -> tuple[Surrogate, ...]:
-        """Shape of the surrogate at each timestep, `adapter` being the layer's."""
-        return self.shapes or (adapter.surrogate,) * len(self.v)
-
-
-Observer = Callable[[Reading], None]
-
-
-def refutation(expected: Tensor, emitted: Tensor) -> str:
-    """Why potentials are not to be believed that spike like `expected`; empty where all spikes are equal."""
-    if torch.equal(expected.to(emitted.dtype), emitted):
-        return ""
-    return "the spikes it emits are not those of its potentials and threshold"
+    """Why they are not to be believed; empty where that is not known."""
 
 
 class Adapter(ABC):
-    """Reads one neuron layer without changing anything about it.
+    """Knows one neuron layer, and changes nothing about it.
 
     A framework's is a class in a file here and a line in `adapters.REGISTRY`; anybody's is the same class and
     an entry point of their package, named after the top-level package that their neurons are in:
 
         [project.entry-points."mpdviz.adapters"]
         their_neurons = "their_package:TheirAdapter"
+
+    `mpdviz.testing.check_neuron` tries one out.
     """
 
+    own: ClassVar[bool] = False
+    """Whether it shows the potentials itself, in `potentials`; spike functions called inside do not count."""
+
     def __init__(self, module: nn.Module) -> None:
-        """Read from `module`."""
+        """Know `module`."""
         self.module = module
 
     @classmethod
     @abstractmethod
     def adapt(cls, module: nn.Module) -> Self | None:
-        """How to read `module`; None where it is no spiking neuron layer.
-
-        Raises:
-            BadInput: a neuron that cannot be read faithfully.
-        """
+        """What is known of `module`; None where it is no spiking neuron layer."""
 
     @property
-    @abstractmethod
-    def v_th(self) -> float:
-        """Threshold that the neurons were made with."""
+    def threshold(self) -> Tensor | float | None:
+        """What the potential is reduced by before the spike function sees it, as of now; None: not known."""
+        return None
 
     @property
-    def strict(self) -> bool:
-        """Whether they spike at `v > v_th`, not at `v >= v_th`."""
-        return False
-
-    @property
-    @abstractmethod
     def decay(self) -> float:
-        """Share of the potential kept from one timestep to the next."""
+        """Share of the potential kept from one timestep to the next; NaN: not known, or not one number."""
+        return NAN
 
     @property
-    @abstractmethod
-    def surrogate(self) -> Surrogate:
-        """Shape of the surrogate derivative."""
-
-    @property
-    def stepped(self) -> bool:
-        """Whether a call is one timestep, the potentials staying in the layer between calls."""
-        return False
-
-    @property
-    def carries(self) -> tuple[bool, bool]:
-        """Whether a potential's gradient comes back from the next one: without a spike, and with one.
-
-        (True, False) is a reset to a constant, (True, True) one that subtracts from the potential.
-        """
-        return True, False
+    def carries(self) -> Carries | None:
+        """How gradients come back over time; None: not known."""
+        return None
 
     @property
     def predictable(self) -> bool:
         """Whether potentials follow v(t) = decay * v(t-1) * (1 - s(t-1)) + input, as predictions assume."""
+        return False
+
+    @property
+    def factor(self) -> float:
+        """What the input enters the potential times, so that dL/dv = dL/dinput / factor."""
+        return 1.0
+
+    @property
+    def silent(self) -> str:
+        """Why the layer can never spike; empty where it can."""
+        return ""
+
+    def starts(self, call: Call) -> bool | None:
+        """Whether a call that begins starts from rest, not from where another left it; None: not known."""
+        del call
+        return None
+
+    def ended(self, call: Call, output: Any) -> None:
+        """The call is over."""
+
+    def fires(self, codes: Sequence[CodeType]) -> bool:
+        """Whether a spike function reached through these functions, from the outside in, is what fires."""
+        del codes
         return True
 
-    def reset(self) -> None:  # noqa: B027 - most layers keep nothing
-        """Put the layer back to rest, where it keeps its potentials from call to call."""
+    def whole(self, call: Call, u: Tensor) -> Tensor | None:
+        """`u` as `[T, N, ...]` where one call of the spike function holds all timesteps; None: it is one."""
+        del call, u
+        return None
 
-    @abstractmethod
-    def watch(self, observer: Observer) -> Callable[[], None]:
-        """Call `observer` after every call of the layer until the returned function is called."""
+    def current(self, call: Call) -> Tensor | None:
+        """The input of a call, `[N, ...]` or `[T, N, ...]`; None: not known."""
+        first = call.inputs[0] if call.inputs else None
+        return first if isinstance(first, Tensor) and first.is_floating_point() else None
+
+    def potentials(self, call: Call, output: Any, epsilon: float) -> Potentials | None:
+        """Potentials of a call during which no spike function was seen; None: they cannot be told.
+
+        Args:
+            call: the call, over.
+            output: what it returned.
+            epsilon: share of max |h| that bounds an infinite support.
+        """
+        del call, output, epsilon
+        return None
+
+
+def keyword(call: Call, name: str) -> Any:
+    """A keyword argument of a call; torch's hooks are not told of them. None where it was not given."""
+    return call.frame.f_locals.get("kwargs", {}).get(name)
+
+
+def number(value: Any) -> float:
+    """A constant as a number: the value that all neurons share; NaN where they do not."""
+    values = torch.as_tensor(value, dtype=torch.float64).detach().flatten()
+    return float(values[0]) if len(values) and bool((values == values[0]).all()) else NAN

@@ -1,20 +1,24 @@
-"""Neurons that no mechanism reads, by their user's own word about them: `mpdviz.register`."""
+"""Neurons that no mechanism sees, by their user's own word about them: `mpdviz.register`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
 from mpdviz.errors import BadInput, unknown_name
-from mpdviz.recording.adapters.base import Adapter, Observer, Reading, refutation
+from mpdviz.recording.adapters.base import NAN, Adapter, Carries, Potentials, number
+from mpdviz.recording.trail import Call
 from mpdviz.surrogates import Surrogate
+from mpdviz.surrogates.probed import NotAStep, Probe, SpikeFunction, of_derivative, probe, shifted
 
 Value = TypeVar("Value")
-Potential = Callable[[nn.Module, tuple[Any, ...], Any], Tensor]
-CARRIES = {"hard": (True, False), "soft": (True, True), "none": (True, True)}
+Constant = float | Tensor
+Potential = Callable[[Any, tuple[Any, ...], Any], Tensor]
+FIRES = (">=", ">")
+CARRIES: dict[str, Carries] = {"hard": (True, False), "soft": (True, True), "none": (True, True)}
 """`Adapter.carries` by what becomes of a potential that spiked."""
 
 
@@ -23,12 +27,12 @@ class Declaration:
     """What `register` was told about a class of neurons."""
 
     potential: Potential
-    v_th: float | Callable[[Any], float]
-    decay: float | Callable[[Any], float]
-    surrogate: Surrogate | Callable[[Any], Surrogate]
+    threshold: Constant | Callable[[Any], Constant]
+    surrogate: Surrogate | Probe | None
+    fires: str
+    decay: float | Callable[[Any], float] | None
+    reset: str | None
     stepped: bool
-    strict: bool
-    reset: str
 
 
 _declarations: dict[type[nn.Module], Declaration] = {}
@@ -38,14 +42,24 @@ def register(
     kind: type[nn.Module],
     *,
     potential: Potential,
-    v_th: float | Callable[[Any], float],
-    decay: float | Callable[[Any], float],
-    surrogate: Surrogate | Callable[[Any], Surrogate],
+    threshold: Constant | Callable[[Any], Constant],
+    surrogate: Surrogate | Probe | None = None,
+    fires: str = ">=",
+    decay: float | Callable[[Any], float] | None = None,
+    reset: str | None = None,
     stepped: bool = False,
-    strict: bool = False,
-    reset: str = "hard",
 ) -> Callable[[], None]:
-    """Say how neurons of a class are to be read, so that networks of them can be recorded.
+    """Say how neurons of a class are to be read where their code shows no spike function (scripted, fused).
+
+        mpdviz.register(
+            FusedLIF,
+            potential=lambda neuron, inputs, output: neuron.v_seq,  # before any reset
+            threshold=lambda neuron: neuron.v_threshold,
+            surrogate=mpdviz.surrogates.get("atan"),
+            fires=">=",
+            decay=0.5,
+            reset="hard",
+        )
 
     The spikes that they emit must be those of the potentials and threshold given here; a layer of which that
     is not true is left out of the recording, with a warning.
@@ -54,25 +68,30 @@ def register(
         kind: the class, subclasses included. Adding it again replaces what was said before.
         potential: called with the module, its inputs and its output after each call; gives the potentials
             that decided about the spikes, before any reset: `[T, N, ...]`, of stepped neurons `[N, ...]`.
-        v_th: threshold, in units of potential, or a function of the module.
-        decay: share of the potential kept from one timestep to the next, or a function of the module.
-        surrogate: shape of the surrogate derivative, e.g. `mpdviz.surrogates.get("atan")`, or a function of
-            the module.
+        threshold: in units of potential, one number or a tensor that the potentials broadcast with, or a
+            function of the module that gives it.
+        surrogate: shape of the surrogate derivative, e.g. `mpdviz.surrogates.get("atan")`, or a spike function
+            of v - threshold whose derivative autograd finds; None: not known.
+        fires: `>=` or `>`: how potentials are compared with the threshold.
+        decay: share of the potential kept from one timestep to the next, or a function of the module; None:
+            not known, and so are predictions.
+        reset: `hard` (a spike sets the potential to a constant), `soft` (it subtracts) or `none`; None: not
+            known, and so is reach.
         stepped: whether a call is one timestep. Its recording needs `new_sequence()` before each sequence.
-        strict: whether they spike at v > v_th, not at v >= v_th.
-        reset: `hard` (a spike sets the potential to a constant), `soft` (it subtracts) or `none`.
 
     Returns:
         A function that takes the word back.
 
     Raises:
-        BadInput: `kind` is no class of modules, or there is no such reset.
+        BadInput: `kind` is no class of modules, or there is no such reset or comparison.
     """
     if not (isinstance(kind, type) and issubclass(kind, nn.Module)):
         raise BadInput(f"{kind!r} is no class of modules", "register the class of your neurons")
-    if reset not in CARRIES:
+    if reset is not None and reset not in CARRIES:
         raise unknown_name("reset", reset, CARRIES)
-    declaration = Declaration(potential, v_th, decay, surrogate, stepped, strict, reset)
+    if fires not in FIRES:
+        raise unknown_name("fires", fires, FIRES)
+    declaration = Declaration(potential, threshold, surrogate, fires, decay, reset, stepped)
     _declarations[kind] = declaration
 
     def take_back() -> None:
@@ -85,10 +104,13 @@ def register(
 class Declared(Adapter):
     """Reads a neuron layer as its user says."""
 
+    own: ClassVar[bool] = True
+
     def __init__(self, module: nn.Module, declaration: Declaration) -> None:
         """Read from `module`."""
         super().__init__(module)
         self._told = declaration
+        self._derivative: SpikeFunction | None = None
 
     @classmethod
     @override
@@ -100,76 +122,57 @@ class Declared(Adapter):
 
     @property
     @override
-    def v_th(self) -> float:
-        return _number("v_th", _of(self.module, self._told.v_th))
-
-    @property
-    @override
-    def strict(self) -> bool:
-        return self._told.strict
-
-    @property
-    @override
     def decay(self) -> float:
-        return _number("decay", _of(self.module, self._told.decay))
+        return NAN if self._told.decay is None else number(_of(self.module, self._told.decay))
 
     @property
     @override
-    def surrogate(self) -> Surrogate:
-        return _of(self.module, self._told.surrogate)
-
-    @property
-    @override
-    def stepped(self) -> bool:
-        return self._told.stepped
-
-    @property
-    @override
-    def carries(self) -> tuple[bool, bool]:
-        return CARRIES[self._told.reset]
-
-    @property
-    @override
-    def predictable(self) -> bool:
-        return False
+    def carries(self) -> Carries | None:
+        return None if self._told.reset is None else CARRIES[self._told.reset]
 
     @override
-    def watch(self, observer: Observer) -> Callable[[], None]:
-        @torch.no_grad()
-        def after(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
-            observer(self._read((*args, *kwargs.values()), output))
+    def starts(self, call: Call) -> bool | None:
+        return None if self._told.stepped else True
 
-        return self.module.register_forward_hook(after, with_kwargs=True).remove
-
-    def _read(self, inputs: tuple[Any, ...], output: Any) -> Reading:
+    @override
+    def potentials(self, call: Call, output: Any, epsilon: float) -> Potentials | None:
         spikes: Tensor = output[0] if isinstance(output, tuple) else output
+        inputs = (*call.inputs, *call.frame.f_locals.get("kwargs", {}).values())
         why = ""
         try:
             v = self._told.potential(self.module, inputs, output).detach()
-        except Exception as error:  # whatever their function raises: the network's forward goes on
-            v, why = spikes.detach(), f"its potential raises {type(error).__name__}: {error}"
+            threshold = torch.as_tensor(_of(self.module, self._told.threshold)).detach().to(v)
+        except Exception as error:  # whatever their functions raise: the network's forward goes on
+            v, threshold = spikes.detach(), spikes.new_zeros(())
+            why = f"its potential raises {type(error).__name__}: {error}"
         if v.shape != spikes.shape:
             why = f"its potential has shape {list(v.shape)}, its spikes {list(spikes.shape)}"
-        v_th = v.new_tensor(self.v_th)
-        why = why or refutation(v > v_th if self.strict else v >= v_th, spikes)
-        if self.stepped:
-            v = v.unsqueeze(0)
-        return Reading(
-            inputs[0],
-            v,
-            v.new_ones(len(v)),
-            v_th.expand(len(v)),
-            goes_on=None if self.stepped else False,
-            refutation=why,
-        )
+            v = spikes.detach()
+        function = self._function(v, epsilon)
+        if isinstance(function, str):
+            why, function = why or function, of_derivative(None, like=v, epsilon=epsilon)
+        if threshold.numel() == 1:
+            function = shifted(function, float(threshold))
+        else:
+            v = v - threshold
+        if self._told.stepped:
+            v, spikes = v.unsqueeze(0), spikes.unsqueeze(0)
+        return Potentials(v, spikes.detach(), function, why)
 
-
-def _number(name: str, value: Any) -> float:
-    number = torch.as_tensor(value, dtype=torch.float64).detach()
-    if number.numel() != 1:
-        raise BadInput(f"`{name}` of registered neurons is {list(number.shape)}", "give one number for all")
-    return float(number)
+    def _function(self, like: Tensor, epsilon: float) -> SpikeFunction | str:
+        """The spike function of v - threshold; a reason where the surrogate cannot be asked."""
+        if self._derivative is None:
+            told, strict = self._told.surrogate, self._told.fires == ">"
+            try:
+                if told is None or isinstance(told, Surrogate):
+                    made = of_derivative(told, like=like, epsilon=epsilon, strict=strict)
+                else:
+                    made = probe(told, getattr(told, "__name__", type(told).__name__), like=like, epsilon=epsilon)
+            except NotAStep as error:
+                return str(error) or "its surrogate is no spike function"
+            self._derivative = made
+        return self._derivative
 
 
 def _of(module: nn.Module, value: Value | Callable[[Any], Value]) -> Value:
-    return value(module) if callable(value) else value
+    return value(module) if callable(value) and not isinstance(value, Tensor) else value

@@ -1,20 +1,22 @@
-"""Our own neurons."""
+"""Our own neurons, which show all potentials of a forward to their observers."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Self
+from typing import ClassVar, Self
 
 from torch import Tensor, nn
 from typing_extensions import override
 
 from mpdviz.neurons import Neuron
-from mpdviz.recording.adapters.base import Adapter, Observer, Reading
+from mpdviz.recording.adapters.base import Adapter, Carries
+from mpdviz.recording.measure.reading import Reading
 from mpdviz.surrogates import Surrogate
 
 
 class Native(Adapter):
-    """Reads a neuron layer through its observers."""
+    """Knows a neuron layer of ours."""
 
+    own: ClassVar[bool] = True
     module: Neuron
 
     @classmethod
@@ -24,7 +26,7 @@ class Native(Adapter):
 
     @property
     @override
-    def v_th(self) -> float:
+    def threshold(self) -> float:
         return self.module.v_th
 
     @property
@@ -34,17 +36,7 @@ class Native(Adapter):
 
     @property
     @override
-    def surrogate(self) -> Surrogate:
-        return self.module.surrogate
-
-    @property
-    @override
-    def strict(self) -> bool:
-        return self.module.dynamics.strict
-
-    @property
-    @override
-    def carries(self) -> tuple[bool, bool]:
+    def carries(self) -> Carries:
         return self.module.dynamics.carries
 
     @property
@@ -52,21 +44,33 @@ class Native(Adapter):
     def predictable(self) -> bool:
         return self.carries == (True, False)
 
-    @override
-    def watch(self, observer: Observer) -> Callable[[], None]:
-        read = partial(_read, observer)
+    def watch(self, observer: Callable[[Reading], None]) -> Callable[[], None]:
+        """Call `observer` after every call of the layer until the returned function is called."""
+        read = partial(self._read, observer)
         self.module.observers.append(read)
         return partial(self.module.observers.remove, read)
 
-
-def _read(
-    observer: Observer,
-    current: Tensor,
-    v: Tensor,
-    spikes: Tensor,
-    kappa: Tensor,
-    v_th: Tensor,
-    shapes: Sequence[Surrogate],
-) -> None:
-    del spikes  # v >= v_th says the same
-    observer(Reading(current, v, kappa, v_th, shapes=tuple(shapes)))
+    def _read(
+        self,
+        observer: Callable[[Reading], None],
+        current: Tensor,
+        v: Tensor,
+        spikes: Tensor,
+        kappa: Tensor,
+        v_th: Tensor,
+        shapes: Sequence[Surrogate],
+    ) -> None:
+        module = self.module
+        observer(
+            Reading(
+                current,
+                v,
+                spikes,
+                kappa,
+                v_th,
+                tuple(shapes),
+                unit=module.v_th,
+                strict=module.dynamics.strict,
+                carries=module.dynamics.carries,
+            )
+        )

@@ -1,109 +1,74 @@
-"""Norse 1.1: LIF and LIFBox cells, LIF layers, with and without recurrent weights.
+"""Norse's cells and layers: what their parameters say. Readouts without spikes are no neurons here.
 
-Each keeps the function of one timestep in its attribute `activation`. What goes into it is looked at, and the
-decayed potential, which no state shows, is computed once more as Norse does. That this gives the neuron's
-potentials is proved by the spikes.
+A cell hands its state back to its caller; a sequence goes on while it is given that of its last call.
 """
 
 from typing import Any, Self
 
 import torch
-import torch.nn.functional as F
 from norse.torch.functional.reset import reset_value
-from norse.torch.functional.threshold import threshold
-from norse.torch.module import lif, lif_box, snn
+from norse.torch.module import snn
 from torch import Tensor, nn
 from typing_extensions import override
 
-from mpdviz.errors import BadInput
-from mpdviz.recording.adapters.stepfunction import StepFunction
-from mpdviz.surrogates.probed import Probed
+from mpdviz.recording.adapters.base import NAN, Adapter, Carries, keyword, number
+from mpdviz.recording.trail import Call
 
-CELLS = (lif.LIFCell, lif.LIFRecurrentCell, lif_box.LIFBoxCell)
-LAYERS = (lif.LIF, lif.LIFRecurrent)
+PLAIN = ("LIFCell", "LIFRecurrentCell", "LIF", "LIFRecurrent", "LIFBoxCell")
+READOUTS = ("LI", "LICell", "LILinearCell", "LIBox", "LIBoxCell")
 
 
-class Norse(StepFunction):
-    """Reads a neuron layer through its function of one timestep."""
+class Norse(Adapter):
+    """Knows a module with Norse's parameters `p`."""
 
-    function = "activation"
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__(module)
+        self._neuron: Any = module
+        self._left: Tensor | None = None
+        kinds = (base.__name__ for base in type(module).__mro__ if base.__module__.startswith("norse."))
+        self._kind = next(kinds)
 
     @classmethod
     @override
     def adapt(cls, module: nn.Module) -> Self | None:
         if not isinstance(module, snn.SNNCell | snn.SNNRecurrentCell | snn.SNN | snn.SNNRecurrent):
             return None
-        kind = type(module)
-        if kind not in (*CELLS, *LAYERS):
-            known = ", ".join(known.__name__ for known in (*CELLS, *LAYERS))
-            raise BadInput(f"Norse's {kind.__name__} cannot be read", f"readable are {known}")
-        parameters: Any = module.p
-        if parameters.method == "adjoint":
-            raise BadInput(f"a {kind.__name__} of method adjoint has no surrogate", "choose another method")
-        if any(torch.as_tensor(value).numel() > 1 for value in (parameters.v_th, parameters.tau_mem_inv)):
-            raise BadInput(f"a {kind.__name__} has v_th or tau_mem_inv for each neuron", "give all the same")
-        return cls(module)
+        return None if type(module).__name__ in READOUTS else cls(module)
 
-    def __init__(self, module: nn.Module) -> None:
-        neuron: Any = module
-        method, alpha = neuron.p.method, neuron.p.alpha
-        surrogate = Probed(lambda x: threshold(x, method, alpha), method)
-        super().__init__(module, float(neuron.p.v_th), surrogate)
-        self._neuron = neuron
+    @property
+    @override
+    def threshold(self) -> Tensor | float | None:
+        return getattr(self._neuron.p, "v_th", None)
 
     @property
     @override
     def decay(self) -> float:
-        return float(1 - self._neuron.dt * self._neuron.p.tau_mem_inv)
+        if self._kind not in PLAIN:
+            return NAN
+        return 1 - number(self._neuron.dt * torch.as_tensor(self._neuron.p.tau_mem_inv))
 
     @property
     @override
-    def stepped(self) -> bool:
-        return type(self.module) in CELLS
-
-    @property
-    @override
-    def carries(self) -> tuple[bool, bool]:
+    def carries(self) -> Carries | None:
+        if self._kind not in PLAIN:
+            return None
         return True, getattr(self._neuron.p, "reset_method", reset_value) is not reset_value
 
-    @property
     @override
-    def predictable(self) -> bool:
-        return False
-
-    @property
-    @override
-    def threshold(self) -> Tensor:
-        v_th: Tensor = self._neuron.p.v_th
-        return v_th
-
-    @override
-    def potential(self, *arguments: Any) -> Tensor:
-        return _decayed(*arguments)
-
-    @override
-    def given(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor | None:
-        state = kwargs.get("state", args[1] if len(args) > 1 else None)
-        return None if state is None else state.v
+    def starts(self, call: Call) -> bool | None:
+        state = call.inputs[1] if len(call.inputs) > 1 else keyword(call, "state")
+        if state is None:
+            return True
+        v = getattr(state, "v", None)
+        if not isinstance(v, Tensor):
+            return None
+        left = self._left
+        at_rest = bool((v == torch.as_tensor(getattr(self._neuron.p, "v_leak", 0.0), device=v.device)).all())
+        if left is not None and left.shape == v.shape and torch.equal(left, v.detach()):
+            return at_rest and left.data_ptr() != v.data_ptr()
+        return True if at_rest else None
 
     @override
-    def left(self, output: Any) -> Tensor:
-        v: Tensor = output[1].v
-        return v
-
-    @override
-    def at_rest(self, start: Tensor, v: Tensor) -> bool:
-        return bool((start == self._neuron.p.v_leak).all())
-
-
-def _decayed(x: Tensor, state: Any, *others: Any) -> Tensor:
-    """The potential before spike and reset, in the order of operations of `norse.torch.functional`."""
-    *weights, p, dt = others
-    if not hasattr(state, "i"):
-        potential: Tensor = state.v + dt * p.tau_mem_inv * (x + p.v_leak - state.v)
-        return potential
-    driven = state.i + (F.linear(x, weights[0]) if weights else x)
-    if weights:
-        driven = driven + F.linear(state.z, weights[1])
-    potential = state.v + dt * p.tau_mem_inv * ((p.v_leak - state.v) + driven)
-    return potential
+    def ended(self, call: Call, output: Any) -> None:
+        v = getattr(output[1], "v", None) if isinstance(output, tuple) and len(output) > 1 else None
+        self._left = v.detach() if isinstance(v, Tensor) else None

@@ -1,177 +1,165 @@
-"""SpikingJelly 2.0: IFNode, LIFNode and ParametricLIFNode, single- and multi-step.
+"""SpikingJelly's neurons, of version 2, of 0.0.0.0.14 and of its predecessor `clock_driven`.
 
-Nothing in the layer is touched: from its input, the potentials it started from and the spikes it emitted the
-charge is computed once more, by its own operations in their order. That this gives the layer's potentials is
-proved by the spikes: they are those of the recomputed potentials, or the layer is not read.
+All of them fire by a surrogate function of v - v_threshold; what is added is the threshold, the decay and the
+reset. Where a fused kernel fires (on a GPU, or scripted code of the older versions in evaluation), no function is
+seen; the charge of the plain neurons is then computed once more, by their own operations in their order.
 """
 
-from collections.abc import Callable
 from typing import Any, Self
 
 import torch
-from spikingjelly.activation_based import neuron, surrogate
 from torch import Tensor, nn
 from typing_extensions import override
 
-from mpdviz.errors import BadInput
-from mpdviz.recording.adapters.base import Adapter, Observer, Reading, refutation
-from mpdviz.surrogates import ATan, Rectangular, Sigmoid, Surrogate, Triangular
-from mpdviz.surrogates.probed import Probed
+from mpdviz.recording.adapters.base import NAN, Adapter, Carries, Potentials, number
+from mpdviz.recording.trail import Call
+from mpdviz.surrogates.probed import NotAStep, probe, shifted
 
-READABLE = (neuron.IFNode, neuron.LIFNode, neuron.ParametricLIFNode)
-SHAPES: dict[type, Callable[[float], Surrogate]] = {
-    surrogate.PiecewiseQuadratic: lambda alpha: Triangular(1 / alpha),
-    surrogate.Sigmoid: Sigmoid,
-    surrogate.ATan: ATan,
-}
-"""Surrogate functions that are shapes of ours, by their slope alpha."""
-_STEPS = (
-    "forward",
-    "single_step_forward",
-    "multi_step_forward",
+PLAIN = ("IFNode", "LIFNode", "ParametricLIFNode", "MultiStepIFNode", "MultiStepLIFNode", "MultiStepParametricLIFNode")
+STATELESS = ("PSN", "MaskedPSN", "SlidingPSN")
+_OWN_STEPS = (
+    "neuronal_charge",
+    "neuronal_fire",
+    "neuronal_reset",
     "single_step_functional_forward",
     "multi_step_functional_forward",
-    "materialize_states",
 )
 
 
 class SpikingJelly(Adapter):
-    """Reads a neuron layer from its input and output."""
-
-    @classmethod
-    @override
-    def adapt(cls, module: nn.Module) -> Self | None:
-        kind = type(module)
-        if isinstance(module, neuron.NonSpikingBaseNode) or not any(
-            base.__module__.startswith(neuron.__name__) for base in kind.__mro__
-        ):
-            return None
-        for known in READABLE:
-            if isinstance(module, known) and all(
-                getattr(kind, step) is getattr(known, step) for step in _STEPS
-            ):
-                return cls(module)
-        raise BadInput(
-            f"SpikingJelly's {kind.__name__} cannot be read",
-            "readable are " + ", ".join(known.__name__ for known in READABLE),
-        )
+    """Knows a neuron of any version."""
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__(module)
         self._node: Any = module
-        self._known: tuple[Any, Surrogate, float] = (None, Rectangular(), 1.0)
-        self._look_up()
-        self._start: Tensor | None = None
+        # The class of SpikingJelly's that the module is, or is derived from.
+        self._base = next(base for base in type(module).__mro__ if _is_theirs(base))
+        self._kind = self._base.__name__.removeprefix("MultiStep")
+
+    @classmethod
+    @override
+    def adapt(cls, module: nn.Module) -> Self | None:
+        theirs = any(_is_theirs(base) for base in type(module).__mro__)
+        return cls(module) if theirs and hasattr(module, "surrogate_function") else None
 
     @property
     @override
-    def v_th(self) -> float:
-        return float(self._node.v_threshold)
+    def threshold(self) -> Tensor | float | None:
+        if self._kind in STATELESS:
+            return 0.0
+        value = getattr(self._node, "v_threshold", None)
+        return value if isinstance(value, Tensor | float | int) and self._plain_fire else None
+
+    @property
+    def _plain_fire(self) -> bool:
+        return self._kind not in ("GatedLIFNode",)
+
+    @property
+    @override
+    def silent(self) -> str:
+        value = getattr(self._node, "v_threshold", None)
+        infinite = isinstance(value, float | int | Tensor) and bool((torch.as_tensor(value) == torch.inf).all())
+        return "its threshold is infinite: it never spikes" if infinite else ""
 
     @property
     @override
     def decay(self) -> float:
-        if isinstance(self._node, neuron.IFNode):
+        if self._kind == "IFNode":
             return 1.0
-        if isinstance(self._node, neuron.LIFNode):
-            return float(1 - 1 / self._node.tau)
-        return 1 - float(self._node.w.detach().double().sigmoid())
+        if self._kind == "LIFNode":
+            return 1 - 1 / number(self._node.tau)
+        if self._kind == "ParametricLIFNode":
+            return 1 - number(self._node.w.detach().double().sigmoid())
+        return NAN
 
     @property
     @override
-    def surrogate(self) -> Surrogate:
-        return self._known[1]
-
-    def _look_up(self) -> float:
-        """The width; function or slope may have been changed during training."""
-        function = self._node.surrogate_function
-        key = (function, dict(getattr(function, "_sg_params", {})))
-        if key != self._known[0]:
-            self._known = (key, *_known(function))
-        return self._known[2]
-
-    @property
-    @override
-    def stepped(self) -> bool:
-        return bool(self._node.step_mode == "s")
-
-    @property
-    @override
-    def carries(self) -> tuple[bool, bool]:
-        return True, self._node.v_reset is None
+    def carries(self) -> Carries | None:
+        if self._kind in STATELESS:
+            return False, False
+        return (True, self._node.v_reset is None) if self._kind in PLAIN else None
 
     @property
     @override
     def predictable(self) -> bool:
-        return self._node.v_reset == 0 and not getattr(self._node, "decay_input", False)
+        plain = self._kind in PLAIN and self._node.v_reset == 0
+        return bool(plain and not getattr(self._node, "decay_input", self._kind != "IFNode"))
+
+    @property
+    @override
+    def factor(self) -> float:
+        return 1 - self.decay if getattr(self._node, "decay_input", False) and self._kind in PLAIN else 1.0
 
     @override
-    def reset(self) -> None:
-        self._node.reset()
+    def starts(self, call: Call) -> bool | None:
+        if self._kind in STATELESS:
+            return True
+        v = getattr(self._node, "v", None)
+        self._start = v.detach() if isinstance(v, Tensor) else None
+        if v is None:
+            return None
+        x = call.inputs[0] if call.inputs else None
+        if isinstance(v, Tensor) and isinstance(x, Tensor):
+            # A potential of another shape is what another batch left: the node itself starts anew then.
+            return v.shape != (x.shape[1:] if self._multi_step else x.shape)
+        return True
+
+    @property
+    def _multi_step(self) -> bool:
+        mode = getattr(self._node, "step_mode", None)
+        return mode == "m" or (mode is None and type(self._node).__name__.startswith("MultiStep"))
 
     @override
-    def watch(self, observer: Observer) -> Callable[[], None]:
-        def before(node: nn.Module, _: Any) -> None:
-            self._start = node.v.detach() if isinstance(node.v, Tensor) else None
+    def whole(self, call: Call, u: Tensor) -> Tensor | None:
+        x = call.inputs[0] if call.inputs else None
+        if not (self._multi_step and isinstance(x, Tensor)):
+            return None
+        same = x.dim() > 1 and u.dim() > 1 and len(u) == len(x) and u.numel() == x.numel()
+        return u.reshape(x.shape) if same and (self._kind in STATELESS or u.shape == x.shape) else None
 
-        @torch.no_grad()
-        def after(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            observer(self._read(inputs[0], output))
-            self._start = None
-
-        hooks = (
-            self.module.register_forward_pre_hook(before),
-            self.module.register_forward_hook(after),
+    @override
+    def potentials(self, call: Call, output: Any, epsilon: float) -> Potentials | None:
+        x = call.inputs[0] if call.inputs else None
+        unchanged = all(
+            getattr(type(self._node), step, None) is getattr(self._base, step, None) for step in _OWN_STEPS
         )
-
-        def stop() -> None:
-            for hook in hooks:
-                hook.remove()
-
-        return stop
-
-    def _read(self, current: Tensor, output: Tensor) -> Reading:
+        if self._kind not in PLAIN or not unchanged or not isinstance(x, Tensor) or not isinstance(output, Tensor):
+            return None
+        if self.silent or x.shape != output.shape:
+            return None
         node = self._node
-        x, spikes = (values.unsqueeze(0) if self.stepped else values for values in (current, output))
+        threshold = torch.as_tensor(node.v_threshold, dtype=x.dtype, device=x.device).detach()
+        try:
+            function = probe(node.surrogate_function, type(node.surrogate_function).__name__, like=x, epsilon=epsilon)
+        except NotAStep:
+            return None
+        xs, spikes = (values if self._multi_step else values.unsqueeze(0) for values in (x.detach(), output.detach()))
         rest = 0.0 if node.v_reset is None else node.v_reset
-        # A potential of another shape is what another batch left: the node itself starts anew then.
-        fresh = self._start is None or self._start.shape != x.shape[1:]
-        v = torch.full_like(x[0], rest) if fresh or self._start is None else self._start.to(x)
-        potentials = []
-        for step, s in zip(x, spikes, strict=True):
+        start = self._start
+        v = torch.full_like(xs[0], rest) if start is None or start.shape != xs.shape[1:] else start.to(xs)
+        charged = []
+        for step, s in zip(xs, spikes, strict=True):
             h = self._charged(step, v, rest)
-            potentials.append(h)
-            v = h - s * node.v_threshold if node.v_reset is None else s * rest + (1.0 - s) * h
-        potential = torch.stack(potentials)
-        return Reading(
-            current,
-            potential,
-            potential.new_full((len(x),), self._look_up()),
-            potential.new_full((len(x),), node.v_threshold),
-            fresh,
-            not fresh,
-            refutation(potential >= node.v_threshold, spikes),
-        )
+            charged.append(h)
+            v = h - s * threshold if node.v_reset is None else s * rest + (1.0 - s) * h
+        potentials = torch.stack(charged)
+        if threshold.numel() == 1:
+            return Potentials(potentials, spikes, shifted(function, float(threshold)))
+        return Potentials(potentials - threshold, spikes, function)
 
     def _charged(self, x: Tensor, v: Tensor, rest: float) -> Tensor:
         """The pre-reset potential, in the order of operations of `spikingjelly._ops.*.reference`."""
         node = self._node
-        if isinstance(node, neuron.IFNode):
+        if self._kind == "IFNode":
             charged: Tensor = v + x
             return charged
         above: Tensor = v - rest
-        if isinstance(node, neuron.LIFNode):
+        if self._kind == "LIFNode":
             tau: float = node.tau
             return v + (x - above) / tau if node.decay_input else v - above / tau + x
-        share: Tensor = node.w.sigmoid()
+        share: Tensor = node.w.detach().sigmoid()
         return v + (x - above) * share if node.decay_input else v - above * share + x
 
 
-def _known(function: Any) -> tuple[Surrogate, float]:
-    """A surrogate function as one of our shapes and its width; any other is probed."""
-    kind = type(function)
-    if kind is surrogate.Rect:
-        return Rectangular(), 1 / function._sg_params["alpha"]
-    if kind in SHAPES:
-        return SHAPES[kind](function._sg_params["alpha"]), 1.0
-    return Probed(function, kind.__name__), 1.0
+def _is_theirs(kind: type) -> bool:
+    return kind.__module__.startswith(("spikingjelly.activation_based.neuron", "spikingjelly.clock_driven.neuron"))

@@ -1,4 +1,4 @@
-"""Measuring a layer's potentials with whatever is fastest: tensor operations, or a compiled scan."""
+"""Measuring potentials with whatever is fastest: tensor operations, or compiled scans."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -6,38 +6,72 @@ import torch
 from torch import Tensor
 
 from mpdviz.accumulations.layer import LayerStatistics
-from mpdviz.recording.adapters import Adapter, Reading
+from mpdviz.recording.measure import step as single
+from mpdviz.recording.measure.reading import Reading
 from mpdviz.recording.measure.spec import Spec
 from mpdviz.recording.measure.statistics import by_tensors
+from mpdviz.recording.measure.step import Counted, Pending, Step
 
 COMPILE_AFTER = 50_000_000
-"""Potentials after which compiling the scan (about a second) has been outweighed by what it saves."""
+"""Potentials after which compiling a scan (seconds) has been outweighed by what it saves."""
+SCANNED = (torch.float32, torch.float64)
+"""Types that the compiled scans read; the values of others are exact in the first."""
 
 
 class Meter:
-    """Measures the layers of one recording; compiles the scan once that pays."""
+    """Measures the layers of one recording; compiles the scans once that pays, or where it was done before."""
 
     def __init__(self, epsilon: float, what_if: tuple[float, ...]) -> None:
         """Measure with this epsilon and count the potentials inside these what-if widths besides."""
         self.epsilon, self.what_if = epsilon, what_if
         self._measured = 0
         self._pool: ThreadPoolExecutor | None = None
+        self._kept: bool | None = None  # whether an earlier process left the timestep's scan compiled
 
-    def measure(self, reading: Reading, adapter: Adapter, seen: Tensor) -> LayerStatistics:
-        """Statistics of one sequence of one layer.
+    def step(
+        self, u: Tensor, emitted: Tensor, step: Step, seen: Tensor, pending: Pending | None, timestep: int
+    ) -> Counted:
+        """What one timestep's potentials count.
 
         Args:
-            reading: a whole sequence `[T, N, ...]`.
-            adapter: the layer's constants, and the shape of the derivative, which says where it is available.
+            u: the spike function's arguments `[N, ...]`.
+            emitted: what it returned, like `u`.
+            step: what they are measured against.
+            seen: the layer's census, flat uint8 `[neurons]`, updated in place.
+            pending: runs of the sequence, updated in place; None where reach is not known.
+            timestep: from 0.
+        """
+        if u.dtype not in SCANNED:
+            u = u.float()
+        u, emitted = u.reshape(-1), emitted.reshape(-1).to(u.dtype)
+        self._measured += u.numel()
+        if u.device.type == "cpu" and u.numel() and self._scans():
+            from mpdviz.recording.measure import stepscan  # numba takes a while to import
+
+            if stepscan.readable(step):
+                arrays = u.contiguous().numpy(), emitted.contiguous().numpy()
+                return stepscan.in_one_pass(*arrays, step, seen.numpy(), pending, timestep)
+        return single.by_tensors(u, emitted, step, seen, pending, timestep)
+
+    def _scans(self) -> bool:
+        if self._kept is None:
+            self._kept = single.scan_is_kept()
+        return self._kept or self._measured > COMPILE_AFTER
+
+    def measure(self, reading: Reading, seen: Tensor) -> LayerStatistics:
+        """Statistics of one call of a layer of ours.
+
+        Args:
+            reading: whole sequences `[T, N, ...]`.
             seen: the layer's census, flat uint8 `[neurons]` on the potentials' device, updated in place.
         """
         flat, v_th, kappa = reading.v.reshape(len(reading.v), -1), reading.v_th, reading.kappa
-        shapes = reading.shapes_of(adapter)
-        # Once a shape: one that is only known by what it does takes a hundred derivatives.
+        shapes = reading.shapes
+        # Once a shape, not once a timestep.
         halves = {shape: shape.half_width(self.epsilon) for shape in dict.fromkeys(shapes)}
         half = flat.new_tensor([halves[shape] for shape in shapes])
         others = torch.outer(half, flat.new_tensor(self.what_if))
-        spec = Spec(adapter.v_th, v_th, kappa * half, others, adapter.carries, adapter.strict)
+        spec = Spec(reading.unit, v_th, kappa * half, others, reading.carries, reading.strict)
         self._measured += flat.numel()
         if flat.device.type == "cpu" and self._measured > COMPILE_AFTER:
             statistics = self._scan(flat, spec, seen)

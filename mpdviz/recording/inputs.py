@@ -1,0 +1,84 @@
+"""What went into a neuron layer: which neurons got any input, whether it was the same at every timestep."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from mpdviz.accumulations.census import DRIVEN
+from mpdviz.recording.layers import Layer
+from mpdviz.recording.norms import OURS, LatestNorm
+from mpdviz.recording.trail import Call
+
+
+@dataclass(eq=False)
+class Input:
+    """What is known of one layer's."""
+
+    norm: nn.Module | None = None
+    """The batch norm that makes it."""
+    driven: bool = False
+    """Whether which neurons got any is known."""
+    all_driven: bool = False
+    repeated: bool | None = None
+    """Whether it was the same at every timestep so far; None: nothing was compared."""
+    before: Tensor | None = None
+    """That of the timestep before."""
+    call: Call | None = None
+    """The latest that was looked at."""
+
+
+class Inputs:
+    """The inputs of all layers, looked at once a call."""
+
+    def __init__(self, norms: LatestNorm) -> None:
+        """None yet; `norms` knows the batch norm that ran last."""
+        self._norms = norms
+        self._inputs: dict[int, Input] = {}
+
+    def of(self, layer: Layer) -> Input:
+        """What is known of a layer's."""
+        return self._inputs.setdefault(id(layer), Input())
+
+    @torch.no_grad()
+    def look(self, layer: Layer, call: Call, *, recorded: bool) -> None:
+        """A layer fired in this call; what went into its neurons is what went into the call."""
+        known = self.of(layer)
+        if layer.adapter is None or known.call is call:
+            return
+        current = layer.adapter.current(call)
+        norm, driven = self._norms.behind(current)
+        if not recorded or current is None:
+            return
+        known.call, known.norm = call, norm
+        shape, census = layer.sums.shape, layer.sums.census
+        if shape is None or census is None:
+            return
+        sequence = current.shape[2:] == shape or (current.dim() == 2 and shape == (1,))
+        if not (sequence or current.shape[1:] == shape):
+            return  # a recurrent cell's, say, with other inputs than neurons
+        known.driven = True
+        if not known.all_driven and layer.sums.comparable:
+            if driven is None:
+                driven = (current != 0).reshape(-1, *shape).any(0)
+            census |= (driven * DRIVEN).to(torch.uint8).expand(shape).flatten()
+            known.all_driven = bool((census & DRIVEN).all())
+            if known.all_driven and isinstance(norm, OURS):
+                self._norms.drove_all(norm)
+        self._compare(known, current.detach(), sequence=sequence)
+
+    def _compare(self, known: Input, current: Tensor, *, sequence: bool) -> None:
+        if known.repeated is False:
+            known.before = None
+        elif sequence:
+            if known.repeated is None:
+                known.repeated = len(current) > 1 and all(torch.equal(current[0], step) for step in current[1:])
+        elif known.call is not None:
+            if known.call.starts is False and known.before is not None:
+                known.repeated = torch.equal(known.before, current)
+            known.before = current
+
+    def forget(self) -> None:
+        """Keep no calls alive."""
+        for known in self._inputs.values():
+            known.call = None

@@ -1,0 +1,235 @@
+"""The layers of a recording: which place of the network is which layer, and what each is called."""
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from types import CodeType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mpdviz.recording.adapters import Adapter, Native
+from mpdviz.recording.adapters.base import Carries
+from mpdviz.recording.measure.step import Step
+from mpdviz.recording.sums import Row, Sums
+from mpdviz.recording.trail import Call, Position, Trail
+from mpdviz.surrogates.probed import SpikeFunction
+
+LOOKED = 3
+"""Passes after which a place is no longer held to be another one's copy."""
+
+
+@dataclass(eq=False)
+class Layer:
+    """A neuron layer: one place at which potentials become spikes."""
+
+    path: str
+    """Of the innermost module, as `named_modules` has it; the class's name where that is the root."""
+    where: str
+    """The place within it, for where one module serves several: `function:line`."""
+    module: int
+    """That module, by identity."""
+    adapter: Adapter | None
+    sums: Sums
+    drivers: dict[tuple[int, Position], int] = field(default_factory=dict)
+    """Synapses called before it, by the position they were called from; see `Layers.at`."""
+    passes: int = 0
+    last: Tensor | None = None
+    """What the spike function was last called with, while this forward lasts."""
+    refuted: str = ""
+    """Why it is not to be believed."""
+    lost_reach: bool = False
+    """Whether samples changed within a sequence, so that runs could not be followed."""
+    _measured: tuple[Any, Step, Row] | None = None
+
+    def measured_by(
+        self, function: SpikeFunction, offset: float, widths: tuple[float, ...], carries: Carries | None
+    ) -> tuple[Step, Row]:
+        """What a timestep is measured against.
+
+        Args:
+            function: the spike function.
+            offset: what its argument lacks of the potential.
+            widths: what-if widths kappa.
+            carries: how gradients come back; None: not known.
+        """
+        key = (function, offset, carries)
+        if self._measured is None or self._measured[0] != key:
+            row = Row.of(function, offset)
+            unit = self.sums.unit or (row.threshold if row.threshold > 0 else 1.0)
+            half = (row.upper - row.threshold) / row.kappa
+            others = tuple(width * half for width in widths)
+            self._measured = key, Step(function, unit, others, carries or (True, False)), row
+        return self._measured[1:]
+
+    def forget(self) -> None:
+        """Forget what was recorded."""
+        self.sums, self.passes, self.last, self._measured = Sums(), 0, None, None
+
+
+class Layers:
+    """Every place at which potentials became spikes, in the order in which they first did."""
+
+    def __init__(self, trail: Trail) -> None:
+        """Know none yet."""
+        self._trail = trail
+        self._layers: list[Layer] = []
+        self._at: dict[int, list[Layer]] = {}
+        self._copies: set[int] = set()
+
+    def __iter__(self) -> Iterator[Layer]:
+        return iter(self._layers)
+
+    def at(self, place: int, call: Call, adapter: Adapter | None) -> Layer | None:
+        """The layer of a place; None where it only evaluates once more what another place fired by.
+
+        The same place is passed once a timestep; but where a loop over layers passes it, other synapses are
+        called from one and the same position in between.
+        """
+        if place in self._copies:
+            return None
+        drivers = {
+            (outer.place, position): module
+            for outer in self._trail.stack[-2:]
+            for position, module in outer.drivers.items()
+        }
+        here = self._at.setdefault(place, [])
+        for layer in here:
+            if all(layer.drivers.get(position, module) == module for position, module in drivers.items()):
+                layer.drivers |= drivers
+                return layer
+        if not here:
+            other = self._alternative(place, call)
+            if other is not None:
+                self._at[place] = [other]
+                return other
+        code = self._trail.source(place)
+        where = _line(*code[-1]) if code else ""
+        if here and drivers:
+            where = f"{where}:{self._trail.path_of(next(iter(drivers.values())))}"
+        path = call.path or type(call.module).__name__
+        if isinstance(adapter, Native):  # a layer of ours holds its neurons as `neuron`
+            path = path.removesuffix(".neuron")
+        layer = Layer(path, where, id(call.module), adapter, Sums(), drivers)
+        here.append(layer)
+        self._layers.append(layer)
+        return layer
+
+    def is_copy(self, layer: Layer, place: int, u: Tensor) -> bool:
+        """Whether `u` is what another layer of the module fired by: evaluated again, for the reset.
+
+        Looked at in the first few passes; a layer that turns out to be a copy is forgotten.
+        """
+        others = [other for other in self._layers if other.module == layer.module and other is not layer]
+        if layer.passes < LOOKED:
+            for other in others:
+                if (
+                    other.last is not None
+                    and other.last.shape == u.shape
+                    and torch.equal(other.last, u)
+                    and bool((u != u.flatten()[0]).any())
+                ):
+                    self._copies.add(place)
+                    self._layers.remove(layer)
+                    return True
+        layer.passes += 1
+        layer.last = u if others or layer.passes < LOOKED else None
+        return False
+
+    def forget_last(self) -> None:
+        """Keep no potentials alive."""
+        for layer in self._layers:
+            layer.last = None
+
+    def _alternative(self, place: int, call: Call) -> Layer | None:
+        """The layer of this module that fires at the other branch of an `if`: never both at one timestep."""
+        code = self._trail.source(place)
+        for known, layers in self._at.items():
+            if known == place or not layers or layers[0].module != id(call.module):
+                continue
+            other = self._trail.source(known)
+            apart = next((i for i, (a, b) in enumerate(zip(code, other, strict=False)) if a != b), None)
+            if apart is not None and code[apart][0] is other[apart][0]:
+                if _exclude_each_other(code[apart][0], code[apart][1], other[apart][1]):
+                    return layers[0]
+        return None
+
+    def number(self, layer: Layer) -> int:
+        """From 1, in the order in which layers first ran."""
+        return self._layers.index(layer) + 1
+
+    def name(self, layer: Layer) -> str:
+        """What tables call it: the module's path, and the place where the module serves several."""
+        same = [other for other in self._layers if other.path == layer.path]
+        if len(same) <= 1:
+            return layer.path
+        places = [other.where for other in same]
+        if places.count(layer.where) == 1:
+            return f"{layer.path}@{layer.where}"
+        return f"{layer.path}@{layer.where}#{[o for o in same if o.where == layer.where].index(layer) + 1}"
+
+    def goes_by(self, layer: Layer, name: str) -> bool:
+        """Whether `name` means it: the path of its module, which means all places of it, or that of its own."""
+        return name in (layer.path, f"{layer.path}@{layer.where}", self.name(layer))
+
+
+def _line(code: CodeType, at: int) -> str:
+    start = _span(code, at)
+    return f"{code.co_name}:{start[0] if start else code.co_firstlineno}"
+
+
+def _span(code: CodeType, at: int) -> tuple[int, int] | None:
+    """Line and column of an instruction."""
+    for i, (line, _, column, _) in enumerate(code.co_positions()):
+        if i == at // 2:
+            return None if line is None or column is None else (line, column)
+    return None
+
+
+@cache
+def _branches(code: CodeType) -> list[tuple[list[tuple[int, int, int, int]], list[tuple[int, int, int, int]]]]:
+    """For each `if` in a function, where its two branches lie: first and last line and column."""
+    try:
+        lines, first = inspect.getsourcelines(code)
+        tree = ast.parse(textwrap.dedent("".join(lines)))
+    except (OSError, SyntaxError, TypeError):
+        return []
+    indent = len(lines[0]) - len(lines[0].lstrip())
+
+    def spans(nodes: list[ast.expr] | list[ast.stmt]) -> list[tuple[int, int, int, int]]:
+        return [
+            (
+                node.lineno + first - 1,
+                node.col_offset + indent,
+                (node.end_lineno or node.lineno) + first - 1,
+                (node.end_col_offset or 0) + indent,
+            )
+            for node in nodes
+        ]
+
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If):
+            found.append((spans(node.body), spans(node.orelse)))
+        elif isinstance(node, ast.IfExp):
+            found.append((spans([node.body]), spans([node.orelse])))
+    return found
+
+
+def _exclude_each_other(code: CodeType, one: int, other: int) -> bool:
+    """Whether two positions of a function lie in different branches of one `if`."""
+    here, there = _span(code, one), _span(code, other)
+    if here is None or there is None:
+        return False
+
+    def within(point: tuple[int, int], spans: list[tuple[int, int, int, int]]) -> bool:
+        return any((a, b) <= point <= (c, d) for a, b, c, d in spans)
+
+    return any(
+        (within(here, yes) and within(there, no)) or (within(here, no) and within(there, yes))
+        for yes, no in _branches(code)
+    )

@@ -1,0 +1,57 @@
+"""Every call of a `torch.autograd.Function`, looked at while a recording lasts.
+
+`Function.apply` hands on to the class below it by `super()`; a method put there sees every class, those born
+later and those bound long before (`self.act = F.apply`), under any gradient mode.
+"""
+
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+from torch.autograd import function as torch_function
+
+_BASE: Any = torch_function._SingleLevelFunction
+Look = Callable[[type, tuple[Any, ...], Any, FrameType | None], None]
+"""Called with the class, the arguments, the result, and the frame that called `apply`."""
+_looks: list[Look] = []
+_lock = threading.Lock()
+_unseen = threading.local()
+
+
+def watch(look: Look) -> Callable[[], None]:
+    """Call `look` after every call of a function; returns what ends that."""
+    with _lock:
+        _looks.append(look)
+        _BASE.apply = classmethod(_apply)
+
+    def stop() -> None:
+        with _lock:
+            _looks.remove(look)
+            if not _looks:
+                del _BASE.apply
+
+    return stop
+
+
+class unseen:  # noqa: N801 - used as `with unseen():`
+    """What is called inside the block is nobody's spike: our own probing."""
+
+    def __enter__(self) -> None:
+        """Look away, in this thread."""
+        _unseen.depth = getattr(_unseen, "depth", 0) + 1
+
+    def __exit__(self, *_: object) -> None:
+        """Look again."""
+        _unseen.depth -= 1
+
+
+def _apply(cls: type, *args: Any) -> Any:
+    result = super(_BASE, cls).apply(*args)  # type: ignore[misc]
+    if not getattr(_unseen, "depth", 0):
+        # This function's caller is `Function.apply`, whose caller is the code that spikes.
+        frame = sys._getframe(1).f_back
+        for look in tuple(_looks):
+            look(cls, args, result, frame)
+    return result

@@ -1,0 +1,204 @@
+"""Which calls of a function are spikes, and what the function does for the arguments of that call.
+
+A spike function returns 0 or one height, of the shape of its first floating-point argument. What it does is
+probed once for each set of its other arguments, and looked at again at each forward, since a slope may be
+annealed behind its back.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mpdviz.recording.sites.functions import unseen
+from mpdviz.surrogates.probed import (
+    FARTHEST,
+    NEAREST,
+    NotAStep,
+    Probe,
+    SpikeFunction,
+    bisected,
+    derivative_of,
+    probe,
+    shifted,
+)
+
+KEPT = 512
+"""Sets of arguments that are remembered."""
+LARGE = 1 << 16
+"""Elements up to which an argument is known by its values, not by being the same tensor."""
+
+
+@dataclass(frozen=True, eq=False)
+class Spiked:
+    """A call that turned potentials into spikes."""
+
+    u: Tensor
+    """What the function was called with `[...]`."""
+    spikes: Tensor
+    """What it returned, like `u`."""
+    function: SpikeFunction
+    argument: int
+    """Which of its arguments `u` is, among those that are tensors."""
+    thresholds: Tensor | None = None
+    """Thresholds inside of the function that differ by neuron, which `u` was reduced by; else None."""
+
+
+@dataclass(frozen=True, eq=False)
+class ByNeuron:
+    """A spike function whose threshold differs by neuron, all else being equal."""
+
+    function: SpikeFunction
+    """Of the potential less the neuron's threshold."""
+    thresholds: Tensor
+    """`[1, ...]`, broadcast to the potentials."""
+    at_first: SpikeFunction
+    """Of the first neuron's potential."""
+
+
+class Spikes:
+    """The spike functions of one recording."""
+
+    def __init__(self, epsilon: float) -> None:
+        """Bound infinite supports at this share of max |h|."""
+        self._epsilon = epsilon
+        self._known: OrderedDict[Any, tuple[SpikeFunction | ByNeuron | str, Any]] = OrderedDict()
+        self._looked: dict[Any, int] = {}  # forward at which a function was last looked at
+
+    def read(self, cls: type, args: tuple[Any, ...], result: Any, forward: int) -> Spiked | str | None:
+        """What this call is: spikes, a reason why they cannot be read, or None where it is no spike function.
+
+        Args:
+            cls: the function's class.
+            args: its arguments.
+            result: what it returned.
+            forward: number of the forward under way.
+        """
+        at = _potential(args, result)
+        if at is None:
+            return None
+        u = args[at].detach()
+        others = args[:at] + args[at + 1 :]
+        key = (cls, at, u.dtype, u.device, tuple(_fingerprint(other) for other in others))
+        if key not in self._known:
+            # Not what happens to be binary once, such as a gradient's scale on spikes, is a spike function.
+            if not _two_levels(result):
+                return None
+            self._known[key] = (self._probed(cls, args, at, u), args)
+            while len(self._known) > KEPT:
+                self._known.popitem(last=False)
+            self._looked[key] = forward
+        elif self._looked.get(key) != forward:
+            self._looked[key] = forward
+            known = self._known[key][0]
+            if not isinstance(known, str) and self._moved(known, cls, args, at):
+                self._known[key] = (self._probed(cls, args, at, u), args)
+        known = self._known[key][0]
+        if isinstance(known, str):
+            return known or None
+        tensors = sum(isinstance(arg, Tensor) for arg in args[:at])
+        if isinstance(known, ByNeuron):
+            thresholds = known.thresholds.to(u.dtype)
+            return Spiked(u - thresholds, result.detach(), known.function, tensors, thresholds)
+        return Spiked(u, result.detach(), known, tensors)
+
+    def _probed(self, cls: type, args: tuple[Any, ...], at: int, u: Tensor) -> SpikeFunction | ByNeuron | str:
+        with unseen(), torch.random.fork_rng(devices=[]):
+            try:
+                if _differ(args, at):
+                    return by_neuron(cls, args, at, u, self._epsilon)
+                return probe(_alone(cls, args, at), cls.__name__, like=u, epsilon=self._epsilon)
+            except NotAStep as error:
+                return str(error)
+            except Exception as error:  # whatever their code raises on other shapes
+                return f"its spike function cannot be evaluated alone ({type(error).__name__}: {error})"
+
+    def _moved(self, known: "SpikeFunction | ByNeuron", cls: type, args: tuple[Any, ...], at: int) -> bool:
+        """Whether the function does something else than it did, for the same arguments."""
+        with unseen(), torch.random.fork_rng(devices=[]):
+            try:
+                if isinstance(known, ByNeuron):
+                    return not known.at_first.is_still(_alone(cls, _of_first(args, at), at))
+                return not known.is_still(_alone(cls, args, at))
+            except Exception:  # probing again says what became of it
+                return True
+
+
+def _alone(cls: Any, args: tuple[Any, ...], at: int) -> Probe:
+    """The function of its potential alone, its other arguments as they are now."""
+    with torch.inference_mode(False):
+        fixed = [arg.detach().clone() if isinstance(arg, Tensor) and i != at else arg for i, arg in enumerate(args)]
+
+    def spike(u: Tensor) -> Tensor:
+        result: Tensor = cls.apply(*fixed[:at], u, *fixed[at + 1 :])
+        return result
+
+    return spike
+
+
+def _differ(args: tuple[Any, ...], at: int) -> bool:
+    return any(isinstance(arg, Tensor) and arg.numel() > 1 for i, arg in enumerate(args) if i != at)
+
+
+def _of_first(args: tuple[Any, ...], at: int) -> tuple[Any, ...]:
+    """The arguments of the first neuron."""
+    return tuple(
+        arg.detach().flatten()[0] if isinstance(arg, Tensor) and i != at else arg for i, arg in enumerate(args)
+    )
+
+
+def by_neuron(cls: type, args: tuple[Any, ...], at: int, u: Tensor, epsilon: float) -> ByNeuron | str:
+    """Probe a function whose other arguments differ by neuron; a reason where more than the threshold does.
+
+    Raises:
+        NotAStep: it is no step of its argument, or has no derivative.
+    """
+    first = probe(_alone(cls, _of_first(args, at), at), cls.__name__, like=u, epsilon=epsilon)
+    alone = _alone(cls, args, at)
+    shape = (1, *u.shape[1:])
+    low, high = u.new_full(shape, -(2.0**FARTHEST)), u.new_full(shape, 2.0**FARTHEST)
+    with torch.no_grad():
+        silent, firing = bisected(lambda v: alone(v) != 0, low, high)
+    thresholds = silent if first.strict else firing
+    thresholds = torch.where(thresholds.abs() <= NEAREST, 0, thresholds)
+    for point, value in zip(first.points - first.threshold, first.values, strict=True):
+        h = derivative_of(alone, thresholds + point)
+        if not bool(((h - value).abs() <= 1e-4 * first.top).all()):
+            return "the derivative of its spike function differs by neuron"
+    function = shifted(first, -first.threshold)
+    return ByNeuron(function, thresholds, first)
+
+
+def _potential(args: tuple[Any, ...], result: Any) -> int | None:
+    """Which argument the spikes `result` are made of; None where it cannot be any."""
+    if not isinstance(result, Tensor) or isinstance(result, nn.Parameter):
+        return None
+    for at, arg in enumerate(args):
+        if isinstance(arg, Tensor) and arg.is_floating_point():
+            fits = arg.shape == result.shape and arg.dim() > 0 and not isinstance(arg, nn.Parameter)
+            return at if fits else None
+    return None
+
+
+def _two_levels(result: Tensor) -> bool:
+    """Whether it is 0 or one positive height everywhere."""
+    values = result.detach()
+    if not values.numel() or values.is_complex():
+        return False
+    top = values.max()
+    return bool(((values == 0) | (values == top)).all())
+
+
+def _fingerprint(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        known = value.detach()
+        if known.numel() <= LARGE and known.dtype != torch.bfloat16:
+            return (known.dtype, tuple(known.shape), known.cpu().contiguous().numpy().tobytes())
+        return (id(value), value._version)
+    try:
+        hash(value)
+    except TypeError:
+        return id(value)
+    return (type(value), value)

@@ -1,0 +1,176 @@
+"""Where in a network something happens: which module is running, and from which place of the source.
+
+A place is made of the modules whose forwards are under way and the positions in their code between them. One
+neuron module that serves six places of a network is six layers; a place passed once a timestep is one.
+
+Nothing is put on the network: the hooks are torch's global ones, and look modules up by their identity.
+"""
+
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import CodeType, FrameType
+from typing import Any
+
+from torch import nn
+from torch.nn.modules import module as torch_module
+
+Position = tuple[int, int]
+"""A position in the source: code by identity, instruction."""
+Chain = tuple[Position, ...]
+"""Positions from the outside in."""
+_OF_TORCH = torch_module.__file__
+_SEQUENTIAL = nn.Sequential.forward.__code__
+
+
+@dataclass(eq=False)
+class Call:
+    """A forward of a module under way."""
+
+    module: nn.Module
+    path: str
+    place: int
+    """Where it was called, see `Trail.source`."""
+    frame: FrameType
+    """Torch's own, from which that forward is called."""
+    inputs: tuple[Any, ...]
+    children: int = 0
+    """Calls of modules from within it, so far."""
+    drivers: dict[Position, int] = field(default_factory=dict)
+    """The synapses last called from each position of its code, modules by identity."""
+    starts: bool | None = None
+    """Whether neurons start from rest in it; None: not known, or no neurons."""
+    fired: dict[int, int] = field(default_factory=dict)
+    """How often each layer fired in it, layers by identity."""
+
+
+class _Local(threading.local):
+    def __init__(self) -> None:
+        self.stack: list[Call] = []
+
+
+class Trail:
+    """Follows the forwards of one network, each thread on its own."""
+
+    def __init__(self, model: nn.Module) -> None:
+        """Know the modules of `model`; nothing is followed yet."""
+        self._modules = {id(module): (path, module) for path, module in model.named_modules()}
+        self._synaptic = {key for key, (_, module) in self._modules.items() if _has_synapses(module)}
+        self._interned: dict[tuple[int, Chain, int], int] = {}
+        self._sources: list[tuple[int, Chain, int]] = []
+        self._codes: dict[int, CodeType] = {}
+        self._lock = threading.Lock()
+        self._local = _Local()
+        self._handles: list[Any] = []
+        self.on_begin: list[Callable[[], None]] = []
+        """Called when a forward begins from outside."""
+        self.on_enter: list[Callable[[Call], None]] = []
+        """Called when a module of the network begins its forward."""
+        self.on_leave: list[Callable[[Call, Any], None]] = []
+        """Called with a module's output; None where its forward failed."""
+        self.on_end: list[Callable[[Any], None]] = []
+        """Called with the output of a forward from outside; None where it failed."""
+
+    @property
+    def stack(self) -> list[Call]:
+        """The forwards under way in this thread, the innermost last."""
+        return self._local.stack
+
+    def attach(self) -> None:
+        """Begin to follow."""
+        self._handles = [
+            torch_module.register_module_forward_pre_hook(self._enter),
+            torch_module.register_module_forward_hook(self._leave, always_call=True),
+        ]
+
+    def detach(self) -> None:
+        """Follow no longer."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles, self._local = [], _Local()
+
+    def _enter(self, module: nn.Module, inputs: tuple[Any, ...]) -> None:
+        known = self._modules.get(id(module))
+        if known is None:
+            return
+        stack, frame = self._local.stack, sys._getframe(1)
+        chain = None
+        while stack and (chain := self._chain(frame, stack[-1])) is None:
+            stack.pop()  # an interruption ended it
+        if not stack:
+            for begin in self.on_begin:
+                begin()
+            place = self._intern(-1, (), id(module))
+        else:
+            parent = stack[-1]
+            parent.children += 1
+            if chain and id(module) in self._synaptic:
+                parent.drivers[chain[-1]] = id(module)
+            place = self._intern(parent.place, chain or (), id(module))
+        call = Call(module, known[0], place, frame, inputs)
+        stack.append(call)
+        for enter in self.on_enter:
+            enter(call)
+
+    def _leave(self, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        del inputs
+        stack = self._local.stack
+        if not any(call.module is module for call in stack):
+            return
+        while (call := stack.pop()).module is not module:
+            pass  # an interruption ended it
+        for leave in self.on_leave:
+            leave(call, output)
+        if not stack:
+            for end in self.on_end:
+                end(output)
+
+    def here(self, frame: FrameType | None) -> tuple[int, Call] | None:
+        """The place that `frame` runs at, and the innermost module's call; None outside of the network."""
+        stack = self._local.stack
+        if not stack:
+            return None
+        chain = self._chain(frame, stack[-1])
+        return None if chain is None else (self._intern(stack[-1].place, chain, 0), stack[-1])
+
+    def _chain(self, frame: FrameType | None, call: Call) -> Chain | None:
+        """The positions of the frames from that of a module's forward down to `frame`."""
+        chain = []
+        while frame is not call.frame:
+            if frame is None:
+                return None
+            code = frame.f_code
+            if code.co_filename != _OF_TORCH:
+                self._codes.setdefault(id(code), code)
+                # `nn.Sequential` loops over modules, never over time.
+                chain.append((id(code), call.children if code is _SEQUENTIAL else frame.f_lasti))
+            frame = frame.f_back
+        return tuple(reversed(chain))
+
+    def _intern(self, parent: int, chain: Chain, module: int) -> int:
+        key = (parent, chain, module)
+        place = self._interned.get(key)
+        if place is None:
+            with self._lock:
+                place = self._interned.setdefault(key, len(self._sources))
+                if place == len(self._sources):
+                    self._sources.append(key)
+        return place
+
+    def source(self, place: int) -> list[tuple[CodeType, int]]:
+        """The code and instruction of each frame that leads to a place, from the outside in."""
+        positions: list[tuple[CodeType, int]] = []
+        while place >= 0:
+            place, chain, _ = self._sources[place]
+            positions[:0] = [(self._codes[code], at) for code, at in chain]
+        return positions
+
+    def path_of(self, module: int) -> str:
+        """The path of a module that is given by its identity."""
+        return self._modules[module][0]
+
+
+def _has_synapses(module: nn.Module) -> bool:
+    """Whether it is, or holds, a matrix of weights; a norm's weights are vectors."""
+    return any(parameter.dim() > 1 for parameter in module.parameters())
