@@ -7,6 +7,7 @@ import torch
 
 import mpdviz
 from mpdviz.recording.adapters import find
+from mpdviz.recording.sites import functions
 
 
 def observed(made, layer, run):
@@ -32,8 +33,7 @@ def observed(made, layer, run):
         outputs.append(output[0] if isinstance(output, tuple) else output)
 
     hook, attributes = module.register_forward_hook(keep), set(vars(module))
-    adapter = find(made)[layer]
-    stop = adapter.watch(seen.append)
+    stop = look_into(made, layer, seen)
     before = torch.get_rng_state()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -47,10 +47,36 @@ def observed(made, layer, run):
     assert set(vars(module)) == attributes
     # snnTorch's sigmoid has a NaN for a derivative far from the threshold.
     torch.testing.assert_close(gradients(made), expected, rtol=0, atol=0, equal_nan=True)
-    join = torch.stack if adapter.stepped else torch.cat
-    current, spikes = (join(parts).detach().double().numpy() for parts in (inputs, outputs))
+    read = torch.stack(seen).double().numpy()
+    current, spikes = (torch.cat(parts).detach().double().numpy() for parts in (inputs, outputs))
+    current, spikes = current.reshape(len(read), -1, *current.shape[1:][-1:]), spikes.reshape(read.shape)
     assert 0 < spikes.mean() < 1
-    return mpd, current, spikes, torch.cat([reading.v for reading in seen]).double().numpy()
+    return mpd, current, spikes, read
+
+
+def look_into(made, layer, seen):
+    """Put the potentials that `layer` fires by, `[N, ...]` a timestep, into `seen`; returns what ends that."""
+    module, running = made.get_submodule(layer), []
+    adapter = find(made)[layer]
+    enter = module.register_forward_pre_hook(lambda *_: running.append(True))
+    leave = module.register_forward_hook(lambda *_: running.pop() and None)
+
+    def look(_, args, result, frame):
+        codes = []
+        while frame is not None:
+            codes.append(frame.f_code)
+            frame = frame.f_back
+        if running and isinstance(result, torch.Tensor) and adapter.fires(codes):
+            seen.append(args[0].detach().double() + torch.as_tensor(adapter.threshold).detach().double())
+
+    stop = functions.watch(look)
+
+    def end():
+        stop()
+        enter.remove()
+        leave.remove()
+
+    return end
 
 
 def gradients(made):

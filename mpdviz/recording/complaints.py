@@ -5,6 +5,8 @@ from collections.abc import Collection, Iterable, Mapping
 
 from mpdviz.errors import MpdvizWarning
 from mpdviz.recording.adapters import Adapter
+from mpdviz.recording.layers import shown
+from mpdviz.recording.sequences import LONGEST
 
 NEVER_RAN = "it never ran"
 UNSEEN = "it ran, but no spikes were seen in it; if it spikes, say how with mpdviz.register"
@@ -44,6 +46,19 @@ class Complaints:
             "counts as one; if you step the network yourself, call new_sequence() before each"
         )
 
+    def too_long(self, name: str) -> None:
+        """Layer `name` was not reset for longer than a sequence may be."""
+        self._warn(
+            f"layer {name} ran for {LONGEST} timesteps without a reset; those after count as another sequence"
+        )
+
+    def never_reset(self, name: str, timesteps: int) -> None:
+        """Layer `name`, which keeps its state from forward to forward, was never reset."""
+        self._warn(
+            f"layer {name} was called {timesteps} times without a reset, which counts as one sequence of "
+            f"T={timesteps}; if these were several, reset the network's state between them"
+        )
+
     def conclude(
         self,
         adapters: Mapping[str, Adapter],
@@ -58,7 +73,7 @@ class Complaints:
             ran: modules that ran, by identity.
         """
         for path, adapter in adapters.items():
-            name = path or type(adapter.module).__name__
+            name = shown(path, adapter.module)
             if name in recorded or name in self.left_out:
                 continue
             if id(adapter.module) not in ran:

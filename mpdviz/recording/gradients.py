@@ -200,13 +200,15 @@ def _of_path(paths: Tensor | None, timesteps: int) -> dict[str, Any]:
     """What a flow says of the spike path `[T, M]`; nothing is known of it where there is none."""
     if paths is None:
         return {
+            "spike_passes": np.zeros(timesteps, np.int64),
             "spike_count": np.zeros(timesteps, np.int64),
             "spike_squares": np.zeros(timesteps),
             "spike_zeros": np.zeros(timesteps, np.int64),
         }
     known = paths.isfinite()
     return {
-        "spike_count": np.full(timesteps, paths.shape[1], np.int64),
+        "spike_passes": np.ones(timesteps, np.int64),
+        "spike_count": known.sum(1).cpu().numpy().astype(np.int64),
         "spike_squares": torch.where(known, paths, 0).double().square().sum(1).cpu().numpy(),
         "spike_zeros": (paths == 0).sum(1).cpu().numpy().astype(np.int64),
     }

@@ -24,8 +24,8 @@ class Input:
     """Whether it was the same at every timestep so far; None: nothing was compared."""
     before: Tensor | None = None
     """That of the timestep before."""
-    call: Call | None = None
-    """The latest that was looked at."""
+    call: int = 0
+    """Number of the latest call that was looked at."""
 
 
 class Inputs:
@@ -44,13 +44,13 @@ class Inputs:
     def look(self, layer: Layer, call: Call, *, recorded: bool) -> None:
         """A layer fired in this call; what went into its neurons is what went into the call."""
         known = self.of(layer)
-        if layer.adapter is None or known.call is call:
+        if layer.adapter is None or known.call == call.number:
             return
         current = layer.adapter.current(call)
         norm, driven = self._norms.behind(current)
         if not recorded or current is None:
             return
-        known.call, known.norm = call, norm
+        known.call, known.norm = call.number, norm
         shape, census = layer.sums.shape, layer.sums.census
         if shape is None or census is None:
             return
@@ -65,20 +65,15 @@ class Inputs:
             known.all_driven = bool((census & DRIVEN).all())
             if known.all_driven and isinstance(norm, OURS):
                 self._norms.drove_all(norm)
-        self._compare(known, current.detach(), sequence=sequence)
+        self._compare(known, current.detach(), sequence=sequence, goes_on=call.start == "goes on")
 
-    def _compare(self, known: Input, current: Tensor, *, sequence: bool) -> None:
+    def _compare(self, known: Input, current: Tensor, *, sequence: bool, goes_on: bool) -> None:
         if known.repeated is False:
             known.before = None
         elif sequence:
             if known.repeated is None:
                 known.repeated = len(current) > 1 and all(torch.equal(current[0], step) for step in current[1:])
-        elif known.call is not None:
-            if known.call.starts is False and known.before is not None:
+        else:
+            if goes_on and known.before is not None:
                 known.repeated = torch.equal(known.before, current)
             known.before = current
-
-    def forget(self) -> None:
-        """Keep no calls alive."""
-        for known in self._inputs.values():
-            known.call = None

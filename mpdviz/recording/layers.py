@@ -10,9 +10,10 @@ from types import CodeType
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from mpdviz.recording.adapters import Adapter, Native
+from mpdviz.neurons import Neuron
+from mpdviz.recording.adapters import Adapter
 from mpdviz.recording.adapters.base import Carries
 from mpdviz.recording.measure.step import Step
 from mpdviz.recording.sums import Row, Sums
@@ -23,20 +24,28 @@ LOOKED = 3
 """Passes after which a place is no longer held to be another one's copy."""
 
 
+def shown(path: str, module: nn.Module) -> str:
+    """What tables call a module that fires: its path, or its class where it is the network itself."""
+    # A layer of ours holds its neurons as `neuron`.
+    return (path.removesuffix(".neuron") if isinstance(module, Neuron) else path) or type(module).__name__
+
+
 @dataclass(eq=False)
 class Layer:
     """A neuron layer: one place at which potentials become spikes."""
 
     path: str
     """Of the innermost module, as `named_modules` has it; the class's name where that is the root."""
-    where: str
-    """The place within it, for where one module serves several: `function:line`."""
+    place: int
+    """Where it fires, see `Trail.source`."""
     module: int
     """That module, by identity."""
     adapter: Adapter | None
     sums: Sums
     drivers: dict[tuple[int, Position], int] = field(default_factory=dict)
     """Synapses called before it, by the position they were called from; see `Layers.at`."""
+    driver: str = ""
+    """Of these, the path of the one that tells it from another layer of the same place."""
     passes: int = 0
     last: Tensor | None = None
     """What the spike function was last called with, while this forward lasts."""
@@ -107,14 +116,8 @@ class Layers:
             if other is not None:
                 self._at[place] = [other]
                 return other
-        code = self._trail.source(place)
-        where = _line(*code[-1]) if code else ""
-        if here and drivers:
-            where = f"{where}:{self._trail.path_of(next(iter(drivers.values())))}"
-        path = call.path or type(call.module).__name__
-        if isinstance(adapter, Native):  # a layer of ours holds its neurons as `neuron`
-            path = path.removesuffix(".neuron")
-        layer = Layer(path, where, id(call.module), adapter, Sums(), drivers)
+        driver = self._trail.path_of(next(iter(drivers.values()))) if here and drivers else ""
+        layer = Layer(shown(call.path, call.module), place, id(call.module), adapter, Sums(), drivers, driver)
         here.append(layer)
         self._layers.append(layer)
         return layer
@@ -165,21 +168,28 @@ class Layers:
     def name(self, layer: Layer) -> str:
         """What tables call it: the module's path, and the place where the module serves several."""
         same = [other for other in self._layers if other.path == layer.path]
-        if len(same) <= 1:
+        if len(same) == 1:
             return layer.path
-        places = [other.where for other in same]
-        if places.count(layer.where) == 1:
-            return f"{layer.path}@{layer.where}"
-        return f"{layer.path}@{layer.where}#{[o for o in same if o.where == layer.where].index(layer) + 1}"
+        places = [self._where(other, same) for other in same]
+        at = same.index(layer)
+        again = places[:at].count(places[at])
+        return f"{layer.path}@{places[at]}" + (f"#{again + 1}" if places.count(places[at]) > 1 else "")
+
+    def _where(self, layer: Layer, same: list[Layer]) -> str:
+        """`function:line` of the first position, from the outside in, that tells it from others of its module."""
+        if layer.driver:
+            return layer.driver
+        mine = self._trail.source(layer.place)
+        for i, (code, at) in enumerate(mine):
+            others = (self._trail.source(other.place) for other in same if other is not layer)
+            if any(i >= len(other) or other[i] != (code, at) for other in others):
+                span = _span(code, at)
+                return f"{code.co_name}:{span[0] if span else code.co_firstlineno}"
+        return ""
 
     def goes_by(self, layer: Layer, name: str) -> bool:
         """Whether `name` means it: the path of its module, which means all places of it, or that of its own."""
-        return name in (layer.path, f"{layer.path}@{layer.where}", self.name(layer))
-
-
-def _line(code: CodeType, at: int) -> str:
-    start = _span(code, at)
-    return f"{code.co_name}:{start[0] if start else code.co_firstlineno}"
+        return name in (layer.path, self.name(layer))
 
 
 def _span(code: CodeType, at: int) -> tuple[int, int] | None:

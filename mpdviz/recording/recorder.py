@@ -22,7 +22,7 @@ from mpdviz.recording import adapters
 from mpdviz.recording.adapters import Adapter, Native
 from mpdviz.recording.adapters.base import number
 from mpdviz.recording.complaints import NOT_WANTED, Complaints
-from mpdviz.recording.description import Description, describe
+from mpdviz.recording.description import Description
 from mpdviz.recording.gradients import FlowMeter, spike_path
 from mpdviz.recording.identity import identity, strategies
 from mpdviz.recording.inputs import Inputs
@@ -34,7 +34,7 @@ from mpdviz.recording.norms import LatestNorm
 from mpdviz.recording.sequences import Position, Sequences
 from mpdviz.recording.sites import functions
 from mpdviz.recording.sites.spikes import Spiked, Spikes
-from mpdviz.recording.trail import Call, Trail
+from mpdviz.recording.trail import Call, Start, Trail, unseen
 from mpdviz.recording.wiring import Wiring
 from mpdviz.surrogates import EPSILON
 from mpdviz.surrogates.probed import SpikeFunction
@@ -169,6 +169,11 @@ class Recorder:
         for wanted in self._selected or ():
             if isinstance(wanted, int) and wanted not in numbers:
                 self._complaints.cannot_read(f"layer {wanted}", f"there is none; {len(numbers)} ran")
+        for layer in self._layers:
+            kept = layer.adapter is not None and layer.adapter.kept
+            at = next(iter(layer.sums.positions.values()), None)
+            if kept and at is not None and at.stepped and layer.sums.sequences == 1 and not self._sequences.told:
+                self._complaints.never_reset(self._layers.name(layer), at.timestep + 1)
         self._complaints.mixed_lengths({info.name: info.timesteps for info in self._infos()})
 
     def _infos(self) -> list[LayerInfo]:
@@ -195,7 +200,7 @@ class Recorder:
         self._ran.add(id(call.module))
         adapter = self._known.get(id(call.module))
         if adapter is not None:
-            call.starts = self._safely(adapter.starts, call)
+            call.start = self._safely(adapter.start, call)
 
     def _leave(self, call: Call, output: Any) -> None:
         self._norms.left(call, output)
@@ -234,15 +239,16 @@ class Recorder:
             self._safely(self._look, cls, args, result, frame)
 
     def _look(self, cls: type, args: tuple[Any, ...], result: Any, frame: FrameType | None) -> None:
-        call = self._trail.stack[-1]
+        stack = self._trail.stack
+        # A neuron's spike function may be a module in it.
+        call = next((outer for outer in reversed(stack) if id(outer.module) in self._known), stack[-1])
         adapter = self._known.get(id(call.module))
         if adapter is not None and adapter.own:
             return
         found = self._spikes.read(cls, args, result, self._forward)
-        here = self._trail.here(frame) if found is not None else None
-        if found is None or here is None:
+        place = self._trail.here(frame) if found is not None else None
+        if found is None or place is None:
             return
-        place, call = here
         if adapter is not None and not adapter.fires([code for code, _ in self._trail.source(place)]):
             return
         with self._lock:
@@ -266,8 +272,8 @@ class Recorder:
             if whole is not None:
                 steps = list(zip(whole, found.spikes.reshape(whole.shape), strict=True))
         offset, subtracted = _offset(adapter, found)
-        starts = None if id(layer) in call.fired else call.starts
-        first = self._count(layer, call, steps, found.function, offset, starts)
+        start = None if id(layer) in call.fired else call.start
+        first = self._count(layer, call, steps, found.function, offset, start)
         self._wiring.mark(id(layer), result)
         if self._flow is not None and first is not None:
             u = [arg for arg in args if isinstance(arg, Tensor)][found.argument]
@@ -275,7 +281,8 @@ class Recorder:
 
     def _take(self, call: Call, adapter: Adapter, output: Any) -> None:
         """A call of a layer is over in which no spike function was seen."""
-        read = adapter.potentials(call, output, self._meter.epsilon)
+        with unseen(), torch.random.fork_rng(devices=[]):
+            read = adapter.potentials(call, output, self._meter.epsilon)
         if read is None:
             return
         with self._lock:
@@ -285,7 +292,7 @@ class Recorder:
             if read.refutation:
                 self._refute(layer, read.refutation)
             steps = list(zip(read.v, read.spikes, strict=True))
-            first = self._count(layer, call, steps, read.function, 0.0, call.starts)
+            first = self._count(layer, call, steps, read.function, 0.0, call.start)
             current = adapter.current(call)
             spikes = output[0] if isinstance(output, tuple) else output
             self._wiring.mark(id(layer), spikes)
@@ -300,7 +307,7 @@ class Recorder:
         steps: list[tuple[Tensor, Tensor]],
         function: SpikeFunction,
         offset: float,
-        starts: bool | None,
+        start: Start | None,
     ) -> int | None:
         """Count timesteps of a layer; the first of them, from 0, None where it is not recorded.
 
@@ -310,13 +317,13 @@ class Recorder:
             steps: the spike function's argument and its spikes `[N, ...]` of each timestep.
             function: the spike function.
             offset: what the argument lacks of the potential.
-            starts: whether the neurons start from rest; None: not known.
+            start: where the neurons start; None: not known.
         """
         carries = None if layer.adapter is None else layer.adapter.carries
         first, recorded = None, False
         for u, spikes in steps:
-            position = self._position(layer, starts)
-            starts = False if starts is not None else None
+            position = self._position(layer, start)
+            start = None
             position.timestep += 1
             recorded = position.recorded and self._wants(layer)
             if not recorded or layer.refuted:
@@ -349,7 +356,7 @@ class Recorder:
             layer = self._layers.at(call.place, call, adapter)
             if layer is None:
                 return
-            position = self._position(layer, True, whole=True)
+            position = self._position(layer, "rest", whole=True)
             first = position.timestep + 1
             position.timestep += len(reading.v)
             recorded = position.recorded and self._wants(layer)
@@ -366,18 +373,21 @@ class Recorder:
                 path = partial(spike_path, adapter.decay, reading.spikes.detach(), reading.carries)
                 self._flow.watch_current(id(layer), reading.current, first, path=path)
 
-    def _position(self, layer: Layer, starts: bool | None, *, whole: bool = False) -> Position:
+    def _position(self, layer: Layer, start: Start | None, *, whole: bool = False) -> Position:
         positions, thread = layer.sums.positions, threading.get_ident()
         before = positions.get(thread)
-        position, finding = self._sequences.place(id(layer), before, self._forward, starts, whole=whole)
+        position, finding = self._sequences.place(id(layer), before, self._forward, start, whole=whole)
         if position is not before:
             if before is not None:
                 layer.sums.end(before)
             positions[thread] = position
+            layer.sums.sequences += 1
         if finding == "not reset":
             self._complaints.not_reset(self._layers.name(layer))
         elif finding == "no sequences":
             self._complaints.no_sequences(self._layers.name(layer))
+        elif finding == "too long":
+            self._complaints.too_long(self._layers.name(layer))
         return position
 
     def _wants(self, layer: Layer) -> bool:

@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mpdviz.recording.measure.step import Pending
+from mpdviz.recording.trail import Start
 
-Finding = Literal["", "not reset", "no sequences"]
+Finding = Literal["", "not reset", "no sequences", "too long"]
+LONGEST = 4096
+"""Timesteps of a sequence, beyond which another begins: a state that nobody resets must not fill the memory."""
 
 
 @dataclass(eq=False)
@@ -53,7 +56,7 @@ class Sequences:
         return (self._count - 1) % self._every == 0
 
     def place(
-        self, layer: int, at: Position | None, forward: int, starts: bool | None, *, whole: bool = False
+        self, layer: int, at: Position | None, forward: int, start: Start | None, *, whole: bool = False
     ) -> tuple[Position, Finding]:
         """Where a call of a layer is in time; the position is the one before, or a new one.
 
@@ -61,26 +64,28 @@ class Sequences:
             layer: the layer, by identity.
             at: where it was; None before its first call.
             forward: number of the forward under way, those from outside counted.
-            starts: whether the neurons start from rest; None: not known.
+            start: where the neurons start; None: not known.
             whole: whether the call holds whole sequences by itself, from rest.
         """
         finding: Finding = ""
         if at is None:
             begins = True
-            finding = "not reset" if starts is False else ""
         elif whole:
             begins = not self.told or at.told != self.told
         elif at.forward == forward:
-            begins = starts is True
-        elif self.told and starts is not True:
+            begins = start == "rest"
+        elif self.told and start != "rest":
             begins = at.told != self.told
-        elif starts is None:
+        elif start is None:
             begins = True
             finding = "no sequences" if at.passes == 1 else ""
         else:
             # A loop of its own, or whole sequences: what is left over from the forward before is a state.
-            begins = starts or at.passes > 1
-            finding = "not reset" if starts is False and begins else ""
+            begins = start != "goes on" or at.passes > 1
+        if begins and start in ("goes on", "elsewhere"):
+            finding = "not reset"
+        if at is not None and at.timestep + 1 >= LONGEST and not begins:
+            begins, finding = True, "too long"
         if begins:
             if not self._begun or layer in self._begun:
                 self._count, self._begun = self._count + 1, set()

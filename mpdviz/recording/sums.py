@@ -28,7 +28,7 @@ class Row:
         """That of a spike function of potentials less `offset`."""
         around = [(low, high) for low, high in function.intervals if low < function.threshold < high]
         low, high = (around or list(function.intervals))[0]
-        nan_below = function.finite[0] + offset if function.finite[0] > -torch.inf else None
+        nan_below = function.finite[0] - function.threshold if function.finite[0] > -torch.inf else None
         threshold = function.threshold + offset
         return cls(
             threshold,
@@ -48,6 +48,8 @@ class Sums:
     def __init__(self) -> None:
         """Nothing yet."""
         self.timesteps = 0
+        self.sequences = 0
+        """That began."""
         self._sums = LayerStatistics.empty(0)
         self.rows: list[Row] = []
         self.positions: dict[int, Position] = {}

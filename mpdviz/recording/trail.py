@@ -8,14 +8,18 @@ Nothing is put on the network: the hooks are torch's global ones, and look modul
 
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import CodeType, FrameType
-from typing import Any
+from typing import Any, Literal
 
+import torch
 from torch import nn
 from torch.nn.modules import module as torch_module
 
+Start = Literal["rest", "goes on", "elsewhere"]
+"""Where neurons start: from rest, from where their last call left them, or from other potentials."""
 Position = tuple[int, int]
 """A position in the source: code by identity, instruction."""
 Chain = tuple[Position, ...]
@@ -39,8 +43,10 @@ class Call:
     """Calls of modules from within it, so far."""
     drivers: dict[Position, int] = field(default_factory=dict)
     """The synapses last called from each position of its code, modules by identity."""
-    starts: bool | None = None
-    """Whether neurons start from rest in it; None: not known, or no neurons."""
+    start: Start | None = None
+    """Where its neurons start; None: not known, or no neurons."""
+    number: int = 0
+    """Of the call, in its thread."""
     fired: dict[int, int] = field(default_factory=dict)
     """How often each layer fired in it, layers by identity."""
 
@@ -48,6 +54,29 @@ class Call:
 class _Local(threading.local):
     def __init__(self) -> None:
         self.stack: list[Call] = []
+        self.calls = 0
+
+
+class _Away(threading.local):
+    depth = 0
+
+
+_away = _Away()
+
+
+@contextmanager
+def unseen() -> Iterator[None]:
+    """What runs inside the block, in this thread, is nobody's network: our own probing."""
+    _away.depth += 1
+    try:
+        yield
+    finally:
+        _away.depth -= 1
+
+
+def looking_away() -> bool:
+    """Whether that is so now; what runs within a backward pass has run before, as with checkpointing."""
+    return _away.depth > 0 or torch._C._current_graph_task_id() != -1
 
 
 class Trail:
@@ -92,7 +121,7 @@ class Trail:
 
     def _enter(self, module: nn.Module, inputs: tuple[Any, ...]) -> None:
         known = self._modules.get(id(module))
-        if known is None:
+        if known is None or looking_away():
             return
         stack, frame = self._local.stack, sys._getframe(1)
         chain = None
@@ -108,7 +137,8 @@ class Trail:
             if chain and id(module) in self._synaptic:
                 parent.drivers[chain[-1]] = id(module)
             place = self._intern(parent.place, chain or (), id(module))
-        call = Call(module, known[0], place, frame, inputs)
+        self._local.calls += 1
+        call = Call(module, known[0], place, frame, inputs, number=self._local.calls)
         stack.append(call)
         for enter in self.on_enter:
             enter(call)
@@ -116,7 +146,7 @@ class Trail:
     def _leave(self, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         del inputs
         stack = self._local.stack
-        if not any(call.module is module for call in stack):
+        if looking_away() or not any(call.module is module for call in stack):
             return
         while (call := stack.pop()).module is not module:
             pass  # an interruption ended it
@@ -126,13 +156,13 @@ class Trail:
             for end in self.on_end:
                 end(output)
 
-    def here(self, frame: FrameType | None) -> tuple[int, Call] | None:
-        """The place that `frame` runs at, and the innermost module's call; None outside of the network."""
+    def here(self, frame: FrameType | None) -> int | None:
+        """The place that `frame` runs at; None outside of the network."""
         stack = self._local.stack
         if not stack:
             return None
         chain = self._chain(frame, stack[-1])
-        return None if chain is None else (self._intern(stack[-1].place, chain, 0), stack[-1])
+        return None if chain is None else self._intern(stack[-1].place, chain, 0)
 
     def _chain(self, frame: FrameType | None, call: Call) -> Chain | None:
         """The positions of the frames from that of a module's forward down to `frame`."""

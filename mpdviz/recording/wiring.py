@@ -9,6 +9,7 @@ it and is counted. A layer's fan-out is the mean over its spikes' targets,
 where a convolution's connections leave out the taps that fall into its zero padding.
 """
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any, Self
@@ -64,7 +65,7 @@ class FanOutTracer(TorchDispatchMode):
 
     def mark_again(self, layer: int, spikes: Tensor, emissions: int) -> None:
         """Say that `spikes` are a neuron layer's last so many emissions, put together out of sight."""
-        last = self.emitted[layer]
+        last = self.emitted.get(layer, 0)
         self._origins[spikes] = frozenset((layer, i) for i in range(last - emissions, last))
 
     def __torch_dispatch__(
@@ -100,28 +101,34 @@ class Wiring:
         self.fan_out: dict[int, float] = {}
         """By layer, by identity; empty until a forward was whole."""
         self._tracer: FanOutTracer | None = None
+        self._thread = 0  # whose forward is watched: modes belong to threads
         self._known = False
 
     def begin_forward(self) -> None:
         """A forward begins from outside."""
-        if not self._known:
+        if self._tracer is not None and self._thread == threading.get_ident():
             self.stop()
+        if not self._known and self._tracer is None:
+            self._thread = threading.get_ident()
             self._tracer = FanOutTracer()
             self._tracer.__enter__()
 
     def mark(self, layer: int, spikes: Tensor) -> None:
         """A neuron layer's spike function returned these."""
-        if self._tracer is not None:
+        if self._tracer is not None and self._thread == threading.get_ident():
             self._tracer.mark(layer, spikes)
 
     def left(self, layer: int, output: Any, emissions: int) -> None:
         """The forward of a module of neurons alone is over, in which one layer emitted so often."""
         output = output[0] if isinstance(output, tuple) and output else output
-        if self._tracer is not None and isinstance(output, Tensor):
+        watching = self._tracer is not None and self._thread == threading.get_ident()
+        if watching and isinstance(output, Tensor) and self._tracer is not None:
             self._tracer.mark_again(layer, output, emissions)
 
     def end_forward(self, output: Any) -> bool:
         """The network gave `output`, None where it failed; whether the fan-out has become known by this."""
+        if self._thread != threading.get_ident():
+            return False
         tracer = self._tracer
         self.stop()
         if tracer is None or output is None or not tracer.emitted:  # read off the next forward
@@ -132,7 +139,7 @@ class Wiring:
 
     def stop(self) -> None:
         """Watch no longer; an interrupted forward never reaches `end_forward`."""
-        if self._tracer is not None:
+        if self._tracer is not None and self._thread == threading.get_ident():
             self._tracer.__exit__(None, None, None)
             self._tracer = None
 

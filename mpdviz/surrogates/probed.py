@@ -194,8 +194,9 @@ def _short(value: float, dtype: torch.dtype) -> str:
 
 
 def derivative_of(spike: Probe, u: Tensor) -> Tensor:
-    # Some functions draw random numbers; the network's stay its own.
-    with torch.inference_mode(False), torch.enable_grad():
+    # Whoever keeps count of the tensors that a forward saves, as checkpointing does, gets none of these.
+    saved = torch.autograd.graph.saved_tensors_hooks(_as_it_is, _as_it_is)
+    with torch.inference_mode(False), torch.enable_grad(), saved:
         argument = u.detach().clone().requires_grad_()
         out = spike(argument)
         if not out.requires_grad:
@@ -204,6 +205,10 @@ def derivative_of(spike: Probe, u: Tensor) -> Tensor:
     if gradient is None:
         raise NotAStep("its spike function has no derivative")
     return gradient.detach()
+
+
+def _as_it_is(tensor: Tensor) -> Tensor:
+    return tensor
 
 
 def _takes_double(derivative: Probe, device: torch.device) -> bool:

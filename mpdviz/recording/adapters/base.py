@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor, nn
 
-from mpdviz.recording.trail import Call
+from mpdviz.recording.trail import Call, Start
 from mpdviz.surrogates.probed import SpikeFunction
 
 NAN = float("nan")
@@ -88,8 +88,13 @@ class Adapter(ABC):
         """Why the layer can never spike; empty where it can."""
         return ""
 
-    def starts(self, call: Call) -> bool | None:
-        """Whether a call that begins starts from rest, not from where another left it; None: not known."""
+    @property
+    def kept(self) -> bool:
+        """Whether the layer itself keeps a state, that is not at rest, for its next call."""
+        return False
+
+    def start(self, call: Call) -> Start | None:
+        """Where the neurons are as a call begins; None: not known."""
         del call
         return None
 
@@ -107,7 +112,9 @@ class Adapter(ABC):
         return None
 
     def current(self, call: Call) -> Tensor | None:
-        """The input of a call, `[N, ...]` or `[T, N, ...]`; None: not known."""
+        """The input of a call, `[N, ...]` or `[T, N, ...]`; None: not known, or weighed inside."""
+        if any(parameter.dim() > 1 for parameter in self.module.parameters()):
+            return None
         first = call.inputs[0] if call.inputs else None
         return first if isinstance(first, Tensor) and first.is_floating_point() else None
 

@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from mpdviz.errors import BadInput, unknown_name
 from mpdviz.recording.adapters.base import NAN, Adapter, Carries, Potentials, number
-from mpdviz.recording.trail import Call
+from mpdviz.recording.trail import Call, Start
 from mpdviz.surrogates import Surrogate
 from mpdviz.surrogates.probed import NotAStep, Probe, SpikeFunction, of_derivative, probe, shifted
 
@@ -131,8 +131,8 @@ class Declared(Adapter):
         return None if self._told.reset is None else CARRIES[self._told.reset]
 
     @override
-    def starts(self, call: Call) -> bool | None:
-        return None if self._told.stepped else True
+    def start(self, call: Call) -> Start | None:
+        return None if self._told.stepped else "rest"
 
     @override
     def potentials(self, call: Call, output: Any, epsilon: float) -> Potentials | None:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from mpdviz.recording.adapters.base import NAN, Adapter, Carries, keyword, number
-from mpdviz.recording.trail import Call
+from mpdviz.recording.trail import Call, Start
 
 PLAIN = ("LIFCell", "LIFRecurrentCell", "LIF", "LIFRecurrent", "LIFBoxCell")
 READOUTS = ("LI", "LICell", "LILinearCell", "LIBox", "LIBoxCell")
@@ -55,18 +55,18 @@ class Norse(Adapter):
         return True, getattr(self._neuron.p, "reset_method", reset_value) is not reset_value
 
     @override
-    def starts(self, call: Call) -> bool | None:
+    def start(self, call: Call) -> Start | None:
         state = call.inputs[1] if len(call.inputs) > 1 else keyword(call, "state")
         if state is None:
-            return True
+            return "rest"
         v = getattr(state, "v", None)
         if not isinstance(v, Tensor):
             return None
         left = self._left
         at_rest = bool((v == torch.as_tensor(getattr(self._neuron.p, "v_leak", 0.0), device=v.device)).all())
         if left is not None and left.shape == v.shape and torch.equal(left, v.detach()):
-            return at_rest and left.data_ptr() != v.data_ptr()
-        return True if at_rest else None
+            return "rest" if at_rest and left.data_ptr() != v.data_ptr() else "goes on"
+        return "rest" if at_rest else "elsewhere"
 
     @override
     def ended(self, call: Call, output: Any) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from mpdviz.recording.adapters.base import NAN, Adapter, Carries, keyword, number
-from mpdviz.recording.trail import Call
+from mpdviz.recording.trail import Call, Start
 
 
 class SnnTorch(Adapter):
@@ -66,8 +66,14 @@ class SnnTorch(Adapter):
     def fires(self, codes: Sequence[CodeType]) -> bool:
         return any(code.co_name in ("fire", "fire_inhibition") for code in codes)
 
+    @property
     @override
-    def starts(self, call: Call) -> bool | None:
+    def kept(self) -> bool:
+        mem = getattr(self._neuron, "mem", None)
+        return bool(self._neuron.init_hidden and isinstance(mem, Tensor) and mem.any())
+
+    @override
+    def start(self, call: Call) -> Start | None:
         start = call.inputs[-1] if len(call.inputs) > 1 else keyword(call, "mem")
         if start is None:
             start = getattr(self._neuron, "mem", None)
@@ -75,13 +81,13 @@ class SnnTorch(Adapter):
             return None
         left = self._left
         if left is not None and left.shape == start.shape:
-            same = left.data_ptr() == start.data_ptr() or torch.equal(left, start)
-            if same:
-                return not bool(start.any()) and left.data_ptr() != start.data_ptr()
+            kept = left.data_ptr() == start.data_ptr()
+            if kept or (torch.equal(left, start) and bool(start.any())):
+                return "goes on"
         # Of another shape the layer itself starts anew.
         x = call.inputs[0] if call.inputs else None
         at_rest = not bool(start.any()) or start.dim() == 0 or not start.numel()
-        return True if at_rest or (isinstance(x, Tensor) and len(start) != len(x)) else None
+        return "rest" if at_rest or (isinstance(x, Tensor) and len(start) != len(x)) else "elsewhere"
 
     @override
     def ended(self, call: Call, output: Any) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from mpdviz.recording.adapters.base import NAN, Adapter, Carries, Potentials, number
-from mpdviz.recording.trail import Call
+from mpdviz.recording.trail import Call, Start
 from mpdviz.surrogates.probed import NotAStep, probe, shifted
 
 PLAIN = ("IFNode", "LIFNode", "ParametricLIFNode", "MultiStepIFNode", "MultiStepLIFNode", "MultiStepParametricLIFNode")
@@ -90,10 +90,15 @@ class SpikingJelly(Adapter):
     def factor(self) -> float:
         return 1 - self.decay if getattr(self._node, "decay_input", False) and self._kind in PLAIN else 1.0
 
+    @property
     @override
-    def starts(self, call: Call) -> bool | None:
+    def kept(self) -> bool:
+        return self._kind not in STATELESS and isinstance(getattr(self._node, "v", None), Tensor)
+
+    @override
+    def start(self, call: Call) -> Start | None:
         if self._kind in STATELESS:
-            return True
+            return "rest"
         v = getattr(self._node, "v", None)
         self._start = v.detach() if isinstance(v, Tensor) else None
         if v is None:
@@ -101,8 +106,8 @@ class SpikingJelly(Adapter):
         x = call.inputs[0] if call.inputs else None
         if isinstance(v, Tensor) and isinstance(x, Tensor):
             # A potential of another shape is what another batch left: the node itself starts anew then.
-            return v.shape != (x.shape[1:] if self._multi_step else x.shape)
-        return True
+            return "goes on" if v.shape == (x.shape[1:] if self._multi_step else x.shape) else "rest"
+        return "rest"
 
     @property
     def _multi_step(self) -> bool:

@@ -12,12 +12,13 @@ from typing import Any
 
 from torch.autograd import function as torch_function
 
+from mpdviz.recording.trail import looking_away
+
 _BASE: Any = torch_function._SingleLevelFunction
 Look = Callable[[type, tuple[Any, ...], Any, FrameType | None], None]
 """Called with the class, the arguments, the result, and the frame that called `apply`."""
 _looks: list[Look] = []
 _lock = threading.Lock()
-_unseen = threading.local()
 
 
 def watch(look: Look) -> Callable[[], None]:
@@ -35,21 +36,9 @@ def watch(look: Look) -> Callable[[], None]:
     return stop
 
 
-class unseen:  # noqa: N801 - used as `with unseen():`
-    """What is called inside the block is nobody's spike: our own probing."""
-
-    def __enter__(self) -> None:
-        """Look away, in this thread."""
-        _unseen.depth = getattr(_unseen, "depth", 0) + 1
-
-    def __exit__(self, *_: object) -> None:
-        """Look again."""
-        _unseen.depth -= 1
-
-
 def _apply(cls: type, *args: Any) -> Any:
     result = super(_BASE, cls).apply(*args)  # type: ignore[misc]
-    if not getattr(_unseen, "depth", 0):
+    if not looking_away():
         # This function's caller is `Function.apply`, whose caller is the code that spikes.
         frame = sys._getframe(1).f_back
         for look in tuple(_looks):

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mpdviz.recording.sites.functions import unseen
+from mpdviz.recording.trail import unseen
 from mpdviz.surrogates.probed import (
     FARTHEST,
     NEAREST,
