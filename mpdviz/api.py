@@ -50,8 +50,11 @@ class Recording:
         return self.contents.left_out
 
     @property
-    def samples(self) -> int:
-        """How many samples were recorded: most at any timestep, of the layer that saw fewest."""
+    def samples(self) -> int | None:
+        """How many samples were recorded: most at any timestep, of the layer that saw fewest.
+
+        None where images of several sizes were recorded, so that no layer has a number of neurons.
+        """
         return summary.samples(self.layers)
 
     def __repr__(self) -> str:
@@ -115,7 +118,7 @@ class Recording:
         )
 
     def kappa_for(self, ratio: float) -> pd.DataFrame:
-        """The narrowest width, in steps of v_th / 32, that reaches an available ratio; a row a layer and t.
+        """The narrowest width, in steps of unit / 32 (`LayerInfo.unit`), that reaches an available ratio; a row a layer and t.
 
         Raises:
             BadInput: `ratio` is not in (0, 1).

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mpdviz.errors import BadInput
-
 PAUSED, SPIKED, AVAILABLE, DRIVEN = 1, 2, 4, 8
 """Bits: at some timestep of some sample the neuron did not spike, did spike, had its potential inside the
 available interval, or got an input that is not exactly zero."""
+OF_NEURONS = ("neurons", "silent", "saturated", "gradient_dead", "silent_input")
+"""Columns of the table of layers that only a census can fill."""
 
 
 @dataclass
@@ -18,18 +18,12 @@ class Census:
 
     seen: NDArray[np.uint8]
 
-    def __add__(self, other: "Census") -> "Census":
-        """What was seen in either.
+    def __add__(self, other: "Census") -> "Census | None":
+        """What was seen in either; None for layers of different shapes, whose neurons are not the same ones.
 
-        Raises:
-            BadInput: the layers have different shapes, as when images of several sizes were recorded.
+        That happens where images of several sizes are recorded.
         """
-        if self.seen.shape != other.seen.shape:
-            raise BadInput(
-                f"a layer ran on maps of {list(self.seen.shape)} and of {list(other.seen.shape)}",
-                "record each image size on its own",
-            )
-        return Census(self.seen | other.seen)
+        return Census(self.seen | other.seen) if self.seen.shape == other.seen.shape else None
 
     @property
     def silent(self) -> NDArray[np.bool_]:

@@ -1,6 +1,6 @@
 """Sums over the gradients that reach a neuron layer's potentials (no torch)."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -8,53 +8,92 @@ import numpy as np
 from mpdviz.accumulations.histogram import Counts, Floats
 
 
+def _no_counts() -> Counts:
+    return np.zeros(0, np.int64)
+
+
+def _no_sums() -> Floats:
+    return np.zeros(0)
+
+
 @dataclass
 class GradientFlow:
     """Sums over backward passes; arrays hold one entry a timestep `[T]`.
 
-    For a LIF the gradient at the input current is that at the potential, dL/dv(t) = dL/dcurrent(t).
+    Two gradients are told apart: dL/dv(t), that at the pre-reset potential, and the spike path alone,
+    dL/dS(t) h(v(t) - v_th), that at the argument of the spike function. What is NaN or infinite is counted,
+    and in no other sum. What is not known adds nothing anywhere: where `spike_passes` is 0 there is nothing
+    known of the spike path.
     """
 
     passes: Counts
     """Backward passes that reached each timestep."""
     count: Counts
+    """Gradients dL/dv, those that are not finite included."""
     zeros: Counts
-    """Gradients that are exactly zero."""
+    """Those that are exactly zero."""
     squares: Floats
-    """Sum of squares."""
+    """Sum of their squares."""
     products: Floats
     """Sum of products with the gradient of the next timestep; NaN where that is not known."""
     weight_passes: int
     """Backward passes that gave the layer's synaptic weights a gradient."""
     weight_squares: float
     """Sum of squares of that gradient."""
+    nonfinite: Counts = field(default_factory=_no_counts)
+    """Gradients dL/dv that are NaN or infinite. Recordings of older versions had them in `squares`."""
+    spike_passes: Counts = field(default_factory=_no_counts)
+    """Backward passes in which the spike path's gradient was read."""
+    spike_count: Counts = field(default_factory=_no_counts)
+    """Finite gradients of the spike path."""
+    spike_zeros: Counts = field(default_factory=_no_counts)
+    """Those that are exactly zero."""
+    spike_squares: Floats = field(default_factory=_no_sums)
+    """Sum of their squares."""
+
+    def __post_init__(self) -> None:
+        """Nothing is known of what was not given."""
+        for name in _ARRAYS:
+            if len(getattr(self, name)) == 0:
+                setattr(self, name, np.zeros(len(self.count), getattr(self, name).dtype))
 
     def at(self, first: int, timesteps: int) -> "GradientFlow":
         """The same sums as timesteps `first` .. of a sequence of `timesteps`, nothing elsewhere."""
+        if first == 0 and timesteps == len(self.count):
+            return self
         wide: dict[str, Any] = {}
-        for name in ("passes", "count", "zeros", "squares", "products"):
+        for name in _ARRAYS:
             own = getattr(self, name)
             wide[name] = np.zeros(timesteps, own.dtype)
             wide[name][first : first + len(own)] = own
         return replace(self, **wide)
 
     def __add__(self, other: "GradientFlow") -> "GradientFlow":
-        """The sums over both sets of backward passes."""
+        """The sums over both sets of backward passes, over as many timesteps as the longer one."""
+        timesteps = max(len(self.count), len(other.count))
+        one, two = self.at(0, timesteps), other.at(0, timesteps)
         return GradientFlow(
-            self.passes + other.passes,
-            self.count + other.count,
-            self.zeros + other.zeros,
-            self.squares + other.squares,
-            self.products + other.products,
-            self.weight_passes + other.weight_passes,
-            self.weight_squares + other.weight_squares,
+            **{part.name: getattr(one, part.name) + getattr(two, part.name) for part in fields(self)}
         )
 
     @property
     def norm(self) -> Floats:
-        """Root mean square, over the backward passes, of the norm of dL/dv(t) `[T]`."""
-        root: Floats = np.sqrt(self.squares / np.maximum(self.passes, 1))
-        return root
+        """Root mean square, over the backward passes, of the norm of dL/dv(t) `[T]`; NaN without one."""
+        return _root_mean(self.squares, self.passes)
+
+    @property
+    def spike_norm(self) -> Floats:
+        """The same of the spike path's gradient; NaN where it is not known."""
+        return _root_mean(self.spike_squares, self.spike_passes)
+
+    @property
+    def nonfinite_known(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Where all gradients that are NaN or infinite were counted `[T]`.
+
+        Older versions summed them with the others and so left no sum behind.
+        """
+        known: np.ndarray[Any, np.dtype[np.bool_]] = (self.count > 0) & np.isfinite(self.squares)
+        return known
 
     @property
     def cosine(self) -> Floats:
@@ -71,3 +110,12 @@ class GradientFlow:
         return (
             float(np.sqrt(self.weight_squares / self.weight_passes)) if self.weight_passes else float("nan")
         )
+
+
+_ARRAYS = tuple(part.name for part in fields(GradientFlow) if not part.name.startswith("weight_"))
+
+
+def _root_mean(squares: Floats, passes: Counts) -> Floats:
+    root: Floats = np.full(len(squares), np.nan)
+    np.divide(squares, passes, out=root, where=passes > 0)
+    return np.sqrt(root, out=root)

@@ -1,7 +1,7 @@
-"""The histogram's fixed edges, in units of the threshold, so that any two histograms can be added (no torch).
+"""The histogram's fixed edges, in a layer's unit, so that any two histograms can be added (no torch).
 
 Where a strategy moves the threshold over time, the edges move with it: the threshold in force is always the
-same edge, and the unit is the threshold that the neurons were made with.
+edge at one unit. The unit is the threshold that the neurons were made with, where that is positive.
 
 A value lying exactly on an edge has a cell of its own between its two neighbours, because under the strict
 inequality of the available interval it belongs to neither side: a silent input gives v = 0 exactly, and 0
@@ -18,13 +18,13 @@ Floats = NDArray[np.float64]
 
 REACH, PER_UNIT = 8, 64
 EDGES: Floats = np.arange(-REACH * PER_UNIT, REACH * PER_UNIT + 1) / PER_UNIT
-"""Edges in units of v_th: from -8 to 8 in steps of 1/64, all exact in binary."""
+"""Edges in units: from -8 to 8 in steps of 1/64, all exact in binary."""
 CELLS = 2 * len(EDGES) + 1
 
 
-def cell_edges(v_th: float) -> tuple[Floats, Floats]:
-    """Lower and upper end of each cell `[CELLS]` in units of potential; equal on an edge."""
-    edges = EDGES * v_th
+def cell_edges(unit: float) -> tuple[Floats, Floats]:
+    """Lower and upper end of each cell `[CELLS]`, as potentials where nothing shifts; equal on an edge."""
+    edges = EDGES * unit
     lower = np.concatenate([[-np.inf], np.repeat(edges, 2)])
     upper = np.concatenate([np.repeat(edges, 2), [np.inf]])
     return lower, upper

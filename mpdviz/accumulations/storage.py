@@ -17,6 +17,15 @@ from mpdviz.errors import BadInput
 from mpdviz.system.files import write_atomically
 
 FORMAT, VERSION = "mpdviz recording", 1
+ADDED_LATER = {
+    "statistics.gain_nonfinite": np.int64,
+    "flow.nonfinite": np.int64,
+    "flow.spike_passes": np.int64,
+    "flow.spike_count": np.int64,
+    "flow.spike_zeros": np.int64,
+    "flow.spike_squares": np.float64,
+}
+"""Arrays that older files do not have, with their types; all zeros say that nothing was counted."""
 
 
 def save(path: Path, contents: Contents) -> None:
@@ -36,7 +45,11 @@ def save(path: Path, contents: Contents) -> None:
     }
     arrays: dict[str, Any] = {}
     for number, layer in contents.layers.items():
-        header["layers"][number] = {"info": asdict(layer.info), "flow": layer.flow is not None}
+        header["layers"][number] = {
+            "info": asdict(layer.info),
+            "census": layer.census is not None,
+            "flow": layer.flow is not None,
+        }
         parts = {"statistics": layer.statistics, "census": layer.census, "flow": layer.flow}
         for part, sums in parts.items():
             if sums is not None:
@@ -80,10 +93,17 @@ def _layer(number: str, described: dict[str, Any], archive: Mapping[str, Any]) -
 
     def read(kind: type) -> Any:
         part = {LayerStatistics: "statistics", Census: "census", GradientFlow: "flow"}[kind]
-        values = {field.name: archive[f"{number}.{part}.{field.name}"] for field in fields(kind)}
+        values = {}
+        for field in fields(kind):
+            name = f"{part}.{field.name}"
+            if name in ADDED_LATER and f"{number}.{name}" not in archive:
+                values[field.name] = np.zeros(len(archive[f"{number}.{part}.count"]), ADDED_LATER[name])
+            else:
+                values[field.name] = archive[f"{number}.{name}"]
         return kind(**{name: value if value.ndim else value.item() for name, value in values.items()})
 
-    layer = LayerAccumulation(LayerInfo(**info), read(LayerStatistics), read(Census))
+    census = read(Census) if described.get("census", True) else None
+    layer = LayerAccumulation(LayerInfo(**info), read(LayerStatistics), census)
     if described["flow"]:
         layer.flow = read(GradientFlow)
     empty = LayerStatistics.empty(layer.info.timesteps, len(layer.info.what_if))

@@ -30,7 +30,7 @@ class Distances:
 
 
 def between(
-    cells: Counts, v_th: float, minimum: Floats, maximum: Floats, std: Floats, prediction: Prediction
+    cells: Counts, unit: float, minimum: Floats, maximum: Floats, std: Floats, prediction: Prediction
 ) -> Distances:
     """Distances of the recorded potentials to a prediction.
 
@@ -50,18 +50,18 @@ def between(
         + mean over components of w/2 min(1, w / (sqrt(8 pi) std))
         + sum over the two outer bins of w/2 (d - c)
 
-    where the first sum, at most v_th / 128, dominates unless potentials lie beyond the outer edges. Distance
+    where the first sum, at most unit / 128, dominates unless potentials lie beyond the outer edges. Distance
     and error are divided by the observed standard deviation.
 
     Args:
         cells: histogram `[T, CELLS]`, as `accumulations.histogram` counts.
-        v_th: threshold, the unit of the histogram's edges.
+        unit: the unit of the histogram's edges.
         minimum: smallest potential `[T]`.
         maximum: largest potential `[T]`.
         std: standard deviation `[T]` of the potentials; the Wasserstein distance is NaN where all are equal.
         prediction: for the same T timesteps.
     """
-    edges, width = EDGES * v_th, v_th / PER_UNIT
+    edges, width = EDGES * unit, unit / PER_UNIT
     lowest, highest = np.minimum(minimum, edges[0]), np.maximum(maximum, edges[-1])
     widths = np.full((len(cells), len(edges) + 1), width)
     widths[:, 0], widths[:, -1] = edges[0] - lowest, highest - edges[-1]

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mpdviz.accumulations.census import Census
 from mpdviz.accumulations.histogram import Counts, Floats, bins, cell_edges
 from mpdviz.accumulations.layer import LayerAccumulation
 from mpdviz.analysis import columns, distances
@@ -89,7 +90,8 @@ def _observed(number: int, layer: LayerAccumulation) -> dict[str, Any]:
         "std": np.sqrt(_share(statistics.m2, finite)),
         "min": np.where(finite > 0, statistics.min, np.nan),
         "max": np.where(finite > 0, statistics.max, np.nan),
-        "v_th": info.v_th + info.shifts,
+        "v_th": info.thresholds_in_force,
+        "fires": {True: ">", False: ">=", None: ""}[info.strict],
         "decay": info.decay,
         "gamma_mean": info.gamma_mean,
         "kappa": info.kappa,
@@ -98,8 +100,8 @@ def _observed(number: int, layer: LayerAccumulation) -> dict[str, Any]:
         "available_ratio": _share(statistics.available, finite),
         "below_ratio": _share(statistics.below, finite),
         "above_ratio": _share(statistics.above, finite),
-        "mean_gain": _share(statistics.gain, finite),
-        "reach_ratio": _share(statistics.reach, finite),
+        "mean_gain": _share(statistics.gain, statistics.with_gain),
+        "reach_ratio": _share(statistics.reach, finite) if info.reach_known else np.nan,
         "firing_rate": _share(statistics.spikes, statistics.count),
         "synops": statistics.spikes * info.fan_out,
         "nonfinite": statistics.nonfinite,
@@ -120,7 +122,7 @@ def _observed(number: int, layer: LayerAccumulation) -> dict[str, Any]:
 
 def _predicted(layer: LayerAccumulation, predictions: Sequence[str]) -> dict[str, Any]:
     info, statistics = layer.info, layer.statistics
-    if not info.gamma:
+    if not (info.gamma and 0 <= info.decay <= 1 and info.v_th > 0):
         return {columns.BEST.name: ""}  # nothing to predict from
     gamma, beta = np.array(info.gamma), np.array(info.beta)
     std = np.sqrt(_share(statistics.m2, statistics.finite))
@@ -138,7 +140,7 @@ def _predicted(layer: LayerAccumulation, predictions: Sequence[str]) -> dict[str
         # As seen from edges that follow the threshold.
         apart = distances.between(
             statistics.cells,
-            info.v_th,
+            info.unit,
             statistics.min - info.shifts,
             statistics.max - info.shifts,
             std,
@@ -165,24 +167,31 @@ def layer_table(layers: Layers) -> pd.DataFrame:
         block: dict[str, Any] = {
             "layer": [number],
             "name": layer.info.name,
-            "neurons": layer.census.seen.size,
             "channels": len(gamma),
             "gamma_mean": layer.info.gamma_mean,
             "gamma_min": gamma.min(initial=np.inf) if len(gamma) else np.nan,
             "gamma_negative": int((gamma < 0).sum()),
             "repeated_input": layer.info.repeated_input,
         }
-        for name, neurons in (
-            ("silent", layer.census.silent),
-            ("saturated", layer.census.saturated),
-            ("gradient_dead", layer.census.dead),
-            ("silent_input", layer.census.undriven),
-        ):
-            by_channel = neurons.reshape(len(neurons), -1).sum(1)
-            block[name] = int(by_channel.sum())
-            block[f"{name}_channel"] = int(by_channel.argmax()) if by_channel.any() else pd.NA
-        blocks.append(block)
+        blocks.append(block | _single_neurons(layer.census))
     return _frame(blocks, columns.LAYER)
+
+
+def _single_neurons(census: Census | None) -> dict[str, Any]:
+    """How many neurons did what, and in which channel most of them sit; nothing where they are not known."""
+    if census is None:
+        return {}
+    block: dict[str, Any] = {"neurons": census.seen.size}
+    for name, neurons in (
+        ("silent", census.silent),
+        ("saturated", census.saturated),
+        ("gradient_dead", census.dead),
+        ("silent_input", census.undriven),
+    ):
+        by_channel = neurons.reshape(len(neurons), -1).sum(1)
+        block[name] = int(by_channel.sum())
+        block[f"{name}_channel"] = int(by_channel.argmax()) if by_channel.any() else pd.NA
+    return block
 
 
 def histogram(number: int, layer: LayerAccumulation) -> pd.DataFrame:
@@ -192,7 +201,7 @@ def histogram(number: int, layer: LayerAccumulation) -> pd.DataFrame:
     NaN in the outer bins.
     """
     info, statistics = layer.info, layer.statistics
-    edges = np.unique(np.concatenate(cell_edges(info.v_th))) + info.shifts[:, None]
+    edges = np.unique(np.concatenate(cell_edges(info.unit))) + info.shifts[:, None]
     counts = np.column_stack(
         [statistics.cells[:, 0], bins(statistics.cells), statistics.cells[:, -2:].sum(1)]
     )

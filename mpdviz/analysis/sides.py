@@ -5,8 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from mpdviz.accumulations.gradients import GradientFlow
 from mpdviz.accumulations.layer import LayerAccumulation
-from mpdviz.analysis import metrics, whatif
+from mpdviz.analysis import metrics, summary, whatif
 from mpdviz.analysis.columns import of_prediction
 from mpdviz.analysis.predict import PREDICTIONS
 from mpdviz.errors import BadInput
@@ -88,21 +89,18 @@ def cross(recordings: Mapping[str, Layers]) -> pd.DataFrame:
 
 
 def _check_recordings(recordings: Mapping[str, Layers]) -> None:
-    check_alike(
-        {
-            label: {
-                "the number of layers": len(layers),
-                "T": max((layer.info.timesteps for layer in layers.values()), default=0),
-                "the number of samples": _samples(layers),
-            }
-            for label, layers in recordings.items()
+    facts: dict[str, dict[str, object]] = {
+        label: {
+            "the number of layers": len(layers),
+            "T": max((layer.info.timesteps for layer in layers.values()), default=0),
         }
-    )
-
-
-def _samples(layers: Layers) -> int:
-    first = layers[min(layers)]
-    return int(first.statistics.count[0]) // first.census.seen.size
+        for label, layers in recordings.items()
+    }
+    samples = {label: summary.samples(layers) for label, layers in recordings.items()}
+    if None not in samples.values():
+        for label, seen in samples.items():
+            facts[label]["the number of samples"] = seen
+    check_alike(facts)
 
 
 def _layers(label: str, layers: Layers) -> pd.DataFrame:
@@ -111,19 +109,26 @@ def _layers(label: str, layers: Layers) -> pd.DataFrame:
     for number, layer in sorted(layers.items()):
         statistics = layer.statistics
         finite, count = statistics.finite.sum(), statistics.count.sum()
+        with_gain = statistics.with_gain.sum()
         rows.append(
             {
                 "layer": number,
                 "checkpoint": label,
                 "name": layer.info.name,
                 "available_ratio": statistics.available.sum() / finite if finite else np.nan,
-                "mean_gain": statistics.gain.sum() / finite if finite else np.nan,
+                "mean_gain": statistics.gain.sum() / with_gain if with_gain else np.nan,
                 "firing_rate": statistics.spikes.sum() / count if count else np.nan,
-                "grad_norm": np.nan if layer.flow is None else np.sqrt((layer.flow.norm**2).sum()),
+                "grad_norm": np.nan if layer.flow is None else _whole_norm(layer.flow),
                 "best_prediction": _best_prediction(table[table["layer"] == number]),
             }
         )
     return pd.DataFrame(rows)
+
+
+def _whole_norm(flow: GradientFlow) -> float:
+    """Norm of the gradient at the potentials of all timesteps that a backward pass reached."""
+    known = flow.norm[flow.passes > 0]
+    return float(np.sqrt((known**2).sum())) if len(known) else np.nan
 
 
 def _best_prediction(table: pd.DataFrame) -> str:

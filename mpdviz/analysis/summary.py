@@ -10,10 +10,19 @@ from mpdviz.accumulations.layer import LayerAccumulation
 LOWEST = "lowest available ratio"
 
 
-def samples(layers: Mapping[int, LayerAccumulation]) -> int:
-    """How many samples were recorded: most at any timestep, of the layer that saw fewest."""
-    seen = (layer.statistics.count.max() // layer.census.seen.size for layer in layers.values())
-    return int(min(seen, default=0))
+def samples(layers: Mapping[int, LayerAccumulation]) -> int | None:
+    """How many samples were recorded: most at any timestep, of the layer that saw fewest.
+
+    None where no layer's number of neurons is known.
+    """
+    if not layers:
+        return 0
+    seen = [
+        layer.statistics.count.max(initial=0) // layer.census.seen.size
+        for layer in layers.values()
+        if layer.census is not None
+    ]
+    return int(min(seen)) if seen else None
 
 
 def by_layer(layers: Mapping[int, LayerAccumulation]) -> pd.DataFrame:
@@ -35,7 +44,10 @@ def one_line(layers: Mapping[int, LayerAccumulation]) -> str:
     if not layers:
         return "nothing recorded"
     timesteps = max(layer.info.timesteps for layer in layers.values())
-    parts = [_counted(len(layers), "layer"), f"T={timesteps}", _counted(samples(layers), "sample")]
+    parts = [_counted(len(layers), "layer"), f"T={timesteps}"]
+    seen = samples(layers)
+    if seen is not None:
+        parts.append(_counted(seen, "sample"))
     number, name, ratio, t, _ = by_layer(layers).iloc[0]
     lowest = f"; lowest available share {100 * ratio:.1f} % in layer {number} ({name}) at t={t}"
     return ", ".join(parts) + (lowest if np.isfinite(ratio) else "")

@@ -23,11 +23,11 @@ WIDEST = (REACH - 1) * PER_UNIT
 def curve(number: int, layer: LayerAccumulation) -> pd.DataFrame:
     """Available ratio and mean gain of a rectangular surrogate as functions of its width.
 
-    Widths run in steps of v_th / 32 up to 14 v_th; the columns are `columns.WHAT_IF`.
+    Widths run in steps of unit / 32 up to 14 units; the columns are `columns.WHAT_IF`.
     """
     info, cells, finite = layer.info, layer.statistics.cells, layer.statistics.finite
     bins = np.arange(1, WIDEST + 1)
-    kappa: Floats = bins * np.float64(2 * info.v_th / PER_UNIT)
+    kappa: Floats = bins * np.float64(2 * info.unit / PER_UNIT)
     inside = _inside(cells, bins)
     ends = cells[:, THRESHOLD_CELL - 2 * bins] + cells[:, THRESHOLD_CELL + 2 * bins]
     return _frame(number, layer, kappa, inside / np.maximum(finite, 1)[:, None], ends)
@@ -40,7 +40,7 @@ def counted(number: int, layer: LayerAccumulation) -> pd.DataFrame:
     """
     info, statistics = layer.info, layer.statistics
     kappa = np.array(info.what_if)
-    bins = kappa * PER_UNIT / (2 * info.v_th)
+    bins = kappa * PER_UNIT / (2 * info.unit)
     known = (bins == np.round(bins)) & (bins <= WIDEST)
     at = np.where(known, bins, 0).astype(int)
     ends = statistics.cells[:, THRESHOLD_CELL - 2 * at] + statistics.cells[:, THRESHOLD_CELL + 2 * at]
@@ -49,10 +49,10 @@ def counted(number: int, layer: LayerAccumulation) -> pd.DataFrame:
 
 
 def target(number: int, layer: LayerAccumulation, ratio: float) -> pd.DataFrame:
-    """The narrowest width, in steps of v_th / 32, whose available ratio is at least `ratio`.
+    """The narrowest width, in steps of unit / 32, whose available ratio is at least `ratio`.
 
     Returns:
-        One row a timestep, with `kappa` NaN where 14 v_th is not enough.
+        One row a timestep, with `kappa` NaN where 14 units are not enough.
 
     Raises:
         BadInput: `ratio` is not in (0, 1).
@@ -85,13 +85,13 @@ def shape(
     """
     info, cells = layer.info, layer.statistics.cells
     finite = np.maximum(layer.statistics.finite, 1)
-    bins = half_width * PER_UNIT / info.v_th
+    bins = half_width * PER_UNIT / info.unit
     around = np.clip([np.floor(bins), np.ceil(bins)], 0, WIDEST).astype(int)
     inside = _inside(cells, around)
     if bins > WIDEST:
         inside[:, 1] = finite
-    lower, upper = cell_edges(info.v_th)
-    left, right = (np.where(np.isfinite(end), h(end - info.v_th), 0.0) for end in (lower, upper))
+    lower, upper = cell_edges(info.unit)
+    left, right = (np.where(np.isfinite(end), h(end - info.unit), 0.0) for end in (lower, upper))
     return pd.DataFrame(
         {
             "layer": number,

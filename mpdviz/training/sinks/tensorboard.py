@@ -79,19 +79,19 @@ class TensorBoard(Sink):
         self._writer.add_scalar(tag, float(value), step)
 
     def _histogram(self, tag: str, layer: LayerAccumulation, step: int) -> None:
-        """The recording's own integer counts over all timesteps, in units of the neurons' threshold.
+        """The recording's own integer counts over all timesteps, in the histogram's unit (the threshold).
 
         Where a strategy moves the threshold, the potentials are shifted along, so that it lies at 1.
         """
-        statistics, v_th = layer.statistics, layer.info.v_th
+        statistics, unit = layer.statistics, layer.info.unit
         finite, shifts = statistics.finite, layer.info.shifts
         if not finite.sum():
             return
         low, high = (
-            float(extreme / v_th)
+            float(extreme / unit)
             for extreme in ((statistics.min - shifts).min(), (statistics.max - shifts).max())
         )
-        mean = (statistics.mean - shifts) / v_th
+        mean = (statistics.mean - shifts) / unit
         cells = statistics.cells
         counts = np.concatenate([cells[:, :1], bins(cells), cells[:, -2:].sum(1, keepdims=True)], 1).sum(0)
         # The bin over the last edge has no end but the largest potential.
@@ -104,7 +104,7 @@ class TensorBoard(Sink):
             max=high,
             num=int(finite.sum()),
             sum=float((finite * mean).sum()),
-            sum_squares=float((statistics.m2 / v_th**2 + finite * mean**2).sum()),
+            sum_squares=float((statistics.m2 / unit**2 + finite * mean**2).sum()),
             bucket_limits=ends[kept].tolist(),
             bucket_counts=counts[kept].tolist(),
             global_step=step,

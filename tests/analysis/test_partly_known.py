@@ -1,0 +1,117 @@
+"""Tables, predictions and what-ifs of layers of which only a part is known."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from handmade import counted, flow, info
+
+from mpdviz.analysis import metrics, sides, summary, whatif
+from mpdviz.analysis.predict import PREDICTIONS
+
+
+def potentials(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+def row(layer, t=1):
+    return metrics.table({1: layer}).iloc[t - 1]
+
+
+@pytest.mark.parametrize(("strict", "fires"), [(True, ">"), (False, ">="), (None, "")])
+def test_how_neurons_fire_is_said_behind_the_threshold(strict, fires):
+    table = metrics.table({1: counted(potentials(2, 3, 4), info(strict=strict))})
+    columns = table.columns.tolist()
+    assert columns[columns.index("v_th") + 1] == "fires"
+    assert table["fires"].tolist() == [fires, fires]
+
+
+@pytest.mark.parametrize("v_th", [0.0, -0.5, 0.5])
+def test_any_threshold_has_a_table_a_histogram_and_what_ifs(v_th):
+    v, described = potentials(2, 30, 4), info(v_th=v_th, unit=0.25, what_if=(0.5, 0.3))
+    layer = counted(v, described)
+    found = row(layer)
+    assert found["v_th"] == v_th
+    assert found["available_ratio"] == (np.abs(v[0] - v_th) < 0.5).mean()
+    bins = metrics.histogram(1, layer)
+    first = bins[bins["timestep"] == 1]
+    inside = [
+        ((v[0] >= left) & (v[0] < right)).sum()
+        for left, right in zip(first["left"], first["right"], strict=True)
+    ]
+    assert first["count"].tolist() == inside
+    curve = whatif.curve(1, layer)
+    for kappa in (0.25 / 32, 0.5, 3.5):
+        (share,) = curve[(curve["timestep"] == 1) & (curve["kappa"] == kappa)]["available_ratio"]
+        assert share == (np.abs(v[0] - v_th) < kappa / 2).mean()
+    assert whatif.counted(1, layer)["available_ratio"].iloc[0] == (np.abs(v[0] - v_th) < 0.25).mean()
+    bounds = whatif.shape(1, layer, 0.3, lambda x: np.exp(-np.abs(x))).iloc[0]
+    truth, gain = (np.abs(v[0] - v_th) < 0.3).mean(), np.exp(-np.abs(v[0] - v_th)).mean()
+    assert bounds["available_ratio_low"] <= truth <= bounds["available_ratio_high"]
+    assert bounds["mean_gain_low"] <= gain <= bounds["mean_gain_high"]
+    target = whatif.target(1, layer, 0.5).iloc[0]
+    assert (np.abs(v[0] - v_th) < target["kappa"] / 2).mean() >= 0.5
+    assert (np.abs(v[0] - v_th) < target["kappa"] / 2 - 0.25 / 64).mean() < 0.5
+
+
+@pytest.mark.parametrize("unknown", [{"decay": math.nan}, {"v_th": 0.0}, {"v_th": -1.0}])
+def test_without_decay_or_scale_nothing_is_predicted(unknown):
+    described = info(gamma=(1.0, 0.5), beta=(0.0, 0.25), **unknown)
+    found = metrics.table({1: counted(potentials(2, 30, 2), described)})
+    assert found["best_prediction"].tolist() == ["", ""]
+    for name in PREDICTIONS:
+        suffix = "" if name == "paper" else f"_{name}"
+        for column in ("predicted_mean", "predicted_std", "predicted_ratio", "ks", "wasserstein"):
+            assert found[column + suffix].isna().all()
+    assert found["available_ratio"].notna().all()
+
+
+def test_the_unit_does_not_change_a_distance():
+    v = 0.3 * potentials(2, 4000, 2)  # within the edges of both
+    known = {"gamma": (1.0, 0.5), "beta": (0.0, 0.25)}
+    one, other = (row(counted(v, info(unit=unit, **known))) for unit in (0.5, 0.25))
+    for column in ("predicted_mean", "predicted_std", "predicted_ratio", "wasserstein"):
+        assert one[column] == pytest.approx(other[column], abs=one["wasserstein_error"])
+
+
+def test_reach_that_was_not_counted_is_nan():
+    assert np.isnan(row(counted(potentials(2, 3, 4), info(reach_known=False)))["reach_ratio"])
+
+
+def test_a_gain_is_the_mean_of_where_it_is_finite():
+    layer = counted(potentials(2, 3, 4))
+    layer.statistics.gain[:], layer.statistics.gain_nonfinite[:] = [6.0, 0.0], [2, 12]
+    assert row(layer)["mean_gain"] == 6 / 10
+    assert np.isnan(row(layer, 2)["mean_gain"])
+    assert row(layer)["available_ratio"] > 0
+
+
+def test_neurons_that_cannot_be_followed_are_not_counted():
+    layers = {1: counted(potentials(2, 3, 4)), 2: counted(potentials(2, 3, 4)) + counted(potentials(2, 3, 5))}
+    table = metrics.layer_table(layers)
+    for column in ("neurons", "silent", "saturated", "gradient_dead", "silent_input"):
+        assert table[column].dtype == "Int64"
+        assert table[column].isna().tolist() == [False, True]
+    for column in ("silent_channel", "silent_input_channel"):
+        assert table[column].iloc[1] is pd.NA
+
+
+def test_samples_are_counted_where_neurons_are():
+    known, unknown = counted(potentials(2, 3, 4)), counted(potentials(2, 3, 4)) + counted(potentials(2, 3, 5))
+    assert summary.samples({1: known, 2: unknown}) == 3
+    assert summary.samples({1: unknown}) is None
+    assert "sample" not in summary.one_line({1: unknown})
+    assert "3 samples" in summary.one_line({1: known})
+    beside = sides.sides({"a": {1: known}, "b": {1: unknown}})
+    assert beside["available_ratio"].notna().all()
+
+
+def test_networks_side_by_side_have_a_norm_only_where_a_gradient_came():
+    layers = {
+        "a": {1: counted(potentials(2, 1, 2), flow=flow([3, 0], [0, 4]).at(0, 2))},
+        "b": {1: counted(potentials(2, 1, 2))},
+    }
+    beside = sides.sides(layers).set_index("checkpoint")["grad_norm"]
+    assert beside["a"] == 5
+    assert np.isnan(beside["b"])
