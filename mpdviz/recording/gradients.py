@@ -87,7 +87,16 @@ class FlowMeter:
         self._watch_weight(layer)
 
     def watch_site(
-        self, layer: Key, timestep: int, u: Tensor, spikes: Tensor, argument: int, subtracted: bool, *, rows: int = 1
+        self,
+        layer: Key,
+        timestep: int,
+        u: Tensor,
+        spikes: Tensor,
+        argument: int,
+        subtracted: bool,
+        *,
+        rows: int = 1,
+        derivative: Callable[[], Tensor] | None = None,
     ) -> None:
         """Add the gradients of one call of a spike function.
 
@@ -99,6 +108,7 @@ class FlowMeter:
             argument: which of the function's tensors u is.
             subtracted: whether u = v - threshold, made by a subtraction.
             rows: how many timesteps u holds.
+            derivative: gives h at u, where no single operation hands the spike path back.
         """
         node = spikes.grad_fn
         if node is None or not u.requires_grad:
@@ -110,7 +120,14 @@ class FlowMeter:
             if self._attached and argument < len(inputs) and inputs[argument] is not None:
                 got[:] = [inputs[argument].detach()]  # type: ignore[union-attr]
 
-        node.register_hook(fired)
+        def spiked(gradient: Tensor) -> None:
+            if self._attached and derivative is not None:
+                got[:] = [gradient.detach() * derivative()]
+
+        if derivative is None:
+            node.register_hook(fired)
+        else:
+            spikes.register_hook(spiked)
 
         def arrived(gradient: Tensor) -> None:
             spike = got.pop() if got else torch.zeros_like(gradient)

@@ -34,10 +34,11 @@ from mpdviz.recording.norms import LatestNorm
 from mpdviz.recording.sequences import Position, Sequences
 from mpdviz.recording.sites import functions
 from mpdviz.recording.sites.spikes import Spiked, Spikes
+from mpdviz.recording.sites.straight import Search
 from mpdviz.recording.trail import Call, Start, Trail, unseen
 from mpdviz.recording.wiring import Wiring
 from mpdviz.surrogates import EPSILON
-from mpdviz.surrogates.probed import SpikeFunction
+from mpdviz.surrogates.probed import Probe, SpikeFunction
 
 
 class Recorder:
@@ -76,6 +77,7 @@ class Recorder:
         self._wiring = Wiring()
         self._meter = Meter(epsilon, tuple(float(width) for width in what_if))
         self._flow = FlowMeter() if gradients else None
+        self._search = Search(partial(self._safely, self._straight))
         self._complaints = Complaints()
         self._strategies = strategies(model)
         self._ran: set[int] = set()  # modules that were called, by identity
@@ -144,6 +146,7 @@ class Recorder:
 
     def detach(self) -> None:
         """Stop observing; what was recorded stays."""
+        self._search.end()
         self._wiring.stop()
         for detach in self._detachers:
             detach()
@@ -195,6 +198,7 @@ class Recorder:
         with self._lock:
             self._forward += 1
         self._wiring.begin_forward()
+        self._search.begin(self._model.training)
 
     def _enter(self, call: Call) -> None:
         self._ran.add(id(call.module))
@@ -216,6 +220,7 @@ class Recorder:
         self._safely(adapter.ended, call, output)
 
     def _end(self, output: Any) -> None:
+        self._search.end()
         self._forget()
         self._wiring.end_forward(output)
 
@@ -249,6 +254,34 @@ class Recorder:
         place = self._trail.here(frame) if found is not None else None
         if found is None or place is None:
             return
+        u = None if isinstance(found, str) else [arg for arg in args if isinstance(arg, Tensor)][found.argument]
+        self._take_found(call, adapter, place, found, u, result)
+
+    def _straight(self, u: Tensor, result: Tensor, spike: Probe, frame: FrameType | None) -> None:
+        """Spikes were written straight through."""
+        stack = self._trail.stack
+        place = self._trail.here(frame) if stack else None
+        if place is None:
+            return
+        call = next((outer for outer in reversed(stack) if id(outer.module) in self._known), stack[-1])
+        adapter = self._known.get(id(call.module))
+        if adapter is not None and adapter.own:
+            return
+        found = self._spikes.read_alone(place, spike, u, result, self._forward)
+        if found is not None:
+            self._take_found(call, adapter, place, found, u, result, straight=True)
+
+    def _take_found(
+        self,
+        call: Call,
+        adapter: Adapter | None,
+        place: int,
+        found: Spiked | str,
+        u: Tensor | None,
+        result: Tensor,
+        *,
+        straight: bool = False,
+    ) -> None:
         if adapter is not None and not adapter.fires([code for code, _ in self._trail.source(place)]):
             return
         with self._lock:
@@ -258,11 +291,13 @@ class Recorder:
             if isinstance(found, str):
                 self._refute(layer, found)
                 return
-            if self._layers.is_copy(layer, place, found.u):
+            if u is None or self._layers.is_copy(layer, place, found.u):
                 return
-            self._take_site(layer, call, found, args, result)
+            self._take_site(layer, call, found, u, result, straight=straight)
 
-    def _take_site(self, layer: Layer, call: Call, found: Spiked, args: tuple[Any, ...], result: Any) -> None:
+    def _take_site(
+        self, layer: Layer, call: Call, found: Spiked, u: Tensor, result: Tensor, *, straight: bool
+    ) -> None:
         adapter, steps = layer.adapter, [(found.u, found.spikes)]
         if adapter is not None:
             if adapter.silent:
@@ -276,8 +311,11 @@ class Recorder:
         first = self._count(layer, call, steps, found.function, offset, start)
         self._wiring.mark(id(layer), result)
         if self._flow is not None and first is not None:
-            u = [arg for arg in args if isinstance(arg, Tensor)][found.argument]
-            self._flow.watch_site(id(layer), first, u, result, found.argument, subtracted, rows=len(steps))
+            # A function's node hands the spike path back; of a sum it has to be computed.
+            derivative = partial(found.function.at, found.u) if straight else None
+            self._flow.watch_site(
+                id(layer), first, u, result, found.argument, subtracted, rows=len(steps), derivative=derivative
+            )
 
     def _take(self, call: Call, adapter: Adapter, output: Any) -> None:
         """A call of a layer is over in which no spike function was seen."""

@@ -104,6 +104,34 @@ class Spikes:
             return Spiked(u - thresholds, result.detach(), known.function, tensors, thresholds)
         return Spiked(u, result.detach(), known, tensors)
 
+    def read_alone(self, place: int, spike: Probe, u: Tensor, spikes: Tensor, forward: int) -> Spiked | str | None:
+        """The same of a function of the potential alone, at a place of the source.
+
+        Args:
+            place: where it is.
+            spike: the function.
+            u: the potentials.
+            spikes: what it gave.
+            forward: number of the forward under way.
+        """
+        key = (place, u.dtype, u.device)
+        with unseen(), torch.random.fork_rng(devices=[]):
+            try:
+                known = self._known[key][0] if key in self._known else None
+                seen = self._looked.get(key) == forward
+                if known is None or (isinstance(known, SpikeFunction) and not seen and not known.is_still(spike)):
+                    known = probe(spike, "straight-through", like=u, epsilon=self._epsilon)
+            except NotAStep as error:
+                known = str(error)
+            except Exception as error:  # whatever their code raises on other shapes
+                known = f"its spike function cannot be evaluated alone ({type(error).__name__}: {error})"
+        self._known[key], self._looked[key] = (known, None), forward
+        if not isinstance(known, SpikeFunction):
+            return known or None
+        # The sum that carries the gradient is off by rounding.
+        fired = (spikes.detach() > known.height / 2).to(u.dtype) * known.height
+        return Spiked(u.detach(), fired, known, 0)
+
     def _probed(self, cls: type, args: tuple[Any, ...], at: int, u: Tensor) -> SpikeFunction | ByNeuron | str:
         with unseen(), torch.random.fork_rng(devices=[]):
             try:
