@@ -91,8 +91,14 @@ class Sums:
         self._make_room(timestep, len(counted.what_if))
         sums, t = self._sums, timestep
         known, new = int(sums.count[t] - sums.nonfinite[t]), counted.count - counted.nonfinite
-        for name in ("count", "nonfinite", "available", "below", "above", "spikes", "gain", "gain_nonfinite"):
-            getattr(sums, name)[t] += getattr(counted, name)
+        sums.count[t] += counted.count
+        sums.nonfinite[t] += counted.nonfinite
+        sums.available[t] += counted.available
+        sums.below[t] += counted.below
+        sums.above[t] += counted.above
+        sums.spikes[t] += counted.spikes
+        sums.gain[t] += counted.gain
+        sums.gain_nonfinite[t] += counted.gain_nonfinite
         sums.cells[t] += counted.cells
         sums.what_if[t] += counted.what_if
         if new:

@@ -137,5 +137,9 @@ def keyword(call: Call, name: str) -> Any:
 
 def number(value: Any) -> float:
     """A constant as a number: the value that all neurons share; NaN where they do not."""
+    if isinstance(value, float | int):
+        return float(value)
     values = torch.as_tensor(value, dtype=torch.float64).detach().flatten()
+    if len(values) == 1:
+        return float(values)
     return float(values[0]) if len(values) and bool((values == values[0]).all()) else NAN

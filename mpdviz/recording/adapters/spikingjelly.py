@@ -58,7 +58,7 @@ class SpikingJelly(Adapter):
     @override
     def silent(self) -> str:
         value = getattr(self._node, "v_threshold", None)
-        infinite = isinstance(value, float | int | Tensor) and bool((torch.as_tensor(value) == torch.inf).all())
+        infinite = value == torch.inf if not isinstance(value, Tensor) else bool((value == torch.inf).all())
         return "its threshold is infinite: it never spikes" if infinite else ""
 
     @property

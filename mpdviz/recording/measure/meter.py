@@ -50,7 +50,10 @@ class Meter:
 
             if stepscan.readable(step):
                 arrays = u.contiguous().numpy(), emitted.contiguous().numpy()
-                return stepscan.in_one_pass(*arrays, step, seen.numpy(), pending, timestep)
+                if self._pool is None:
+                    self._pool = ThreadPoolExecutor(torch.get_num_threads())
+                threads = torch.get_num_threads()
+                return stepscan.in_one_pass(*arrays, step, seen.numpy(), pending, timestep, self._pool, threads)
         return single.by_tensors(u, emitted, step, seen, pending, timestep)
 
     def _scans(self) -> bool:

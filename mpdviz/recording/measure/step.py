@@ -7,6 +7,7 @@ neuron, the first timestep of its pending run (see `Pending`), so memory does no
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,6 +29,8 @@ class Step:
     """Half-widths, about the threshold, whose potentials are counted besides."""
     carries: tuple[bool, bool] = (True, False)
     """Whether the next potential's gradient comes back without a spike, and with one."""
+    kept: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
+    """What a scan has worked out of these, by dtype."""
 
     @property
     def shift(self) -> float:
@@ -80,7 +83,18 @@ class Counted:
     mismatched: int = 0
     """Potentials whose spike is not the one that was emitted."""
     cells: Counts = field(default_factory=lambda: np.zeros(CELLS, np.int64))
-    what_if: Counts = field(default_factory=lambda: np.zeros(0, np.int64))
+    what_if: Counts = field(default_factory=lambda: np.zeros(1, np.int64))
+
+    def __add__(self, other: "Counted") -> "Counted":
+        """What both parts of a timestep count; means merge by Chan's update."""
+        ours, theirs = self.count - self.nonfinite, other.count - other.nonfinite
+        total = max(ours + theirs, 1)
+        apart = other.mean - self.mean if ours and theirs else 0.0
+        added = {name: getattr(self, name) + getattr(other, name) for name in vars(self)}
+        added["mean"] = self.mean + apart * (theirs / total) if ours else other.mean
+        added["m2"] = self.m2 + other.m2 + apart**2 * (ours * (theirs / total))
+        added["min"], added["max"] = min(self.min, other.min), max(self.max, other.max)
+        return Counted(**added)
 
 
 def by_tensors(

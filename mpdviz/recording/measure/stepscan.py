@@ -5,20 +5,26 @@ machine ever waits for it.
 """
 
 import math
+from concurrent.futures import Executor
 from typing import Any
 
 import numba
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from mpdviz.accumulations.census import AVAILABLE, PAUSED, SPIKED
-from mpdviz.accumulations.histogram import CELLS, EDGES, PER_UNIT, REACH, Counts
+from mpdviz.accumulations.histogram import CELLS, EDGES, PER_UNIT, REACH
 from mpdviz.recording.measure.step import Counted, Pending, Step, bound
-from mpdviz.surrogates.closed import Form
 
 BLOCK = 1024
 BINS = len(EDGES) - 1
-_NOTHING: NDArray[np.int32] = np.zeros(0, np.int32)
+PARALLEL = 1 << 15
+"""Potentials from which a timestep is divided among threads."""
+FEW = 16
+"""Timesteps up to which the runs that began at each are counted one after another: that is vectorised."""
+_NO_RUNS: NDArray[np.int32] = np.zeros(0, np.int32)
+_NO_COUNTS: NDArray[np.int64] = np.zeros(2, np.int64)
 
 
 def readable(step: Step) -> bool:
@@ -33,42 +39,93 @@ def in_one_pass(
     seen: NDArray[np.uint8],
     pending: Pending | None,
     t: int,
+    pool: Executor,
+    threads: int,
 ) -> Counted:
-    """Count one timestep; arguments as of `step.by_tensors`, contiguous arrays in place of tensors."""
-    import torch
+    """Count one timestep; arguments as of `step.by_tensors`, contiguous arrays in place of tensors.
 
+    Args:
+        u: see there.
+        emitted: see there.
+        step: see there.
+        seen: see there.
+        pending: see there.
+        t: see there.
+        pool: where threads come from.
+        threads: how many parts the work is divided into, where there is enough of it.
+    """
+    constants = step.kept.get(u.dtype)
+    if constants is None:
+        constants = step.kept[u.dtype] = _constants(step, u.dtype)
+    first = _NO_RUNS if pending is None else pending.first.numpy()
+    difference = _NO_COUNTS if pending is None else pending.room_for(t)
+    if len(u) < PARALLEL or threads == 1:
+        return _part(u, emitted, constants, step, seen, first, difference, pending is not None, t)
+    ends = [len(u) * i // threads for i in range(threads + 1)]
+
+    def part(start: int, stop: int) -> tuple[Counted, NDArray[np.uint8], NDArray[np.int64]]:
+        # A neuron's byte may be another part's too: each has its own, from the neuron it starts at.
+        mine, reached = np.zeros_like(seen), np.zeros_like(difference)
+        at = slice(start, stop)
+        turned = start % len(seen) if len(seen) else 0
+        runs = first[at] if pending is not None else first
+        counted = _part(u[at], emitted[at], constants, step, mine, runs, reached, pending is not None, t)
+        return counted, np.roll(mine, turned), reached
+
+    others = [pool.submit(part, start, stop) for start, stop in zip(ends[1:-1], ends[2:], strict=True)]
+    total = Counted()  # the first part is done here, while the others run
+    for counted, mine, reached in (part(*ends[:2]), *(other.result() for other in others)):
+        total += counted
+        seen |= mine
+        if pending is not None:
+            difference += reached
+    return total
+
+
+def _constants(step: Step, dtype: Any) -> tuple[Any, ...]:
     function, form = step.function, step.function.form
     assert form is not None
-    dtype = torch.float64 if u.dtype == np.float64 else torch.float32
+    kind = torch.float64 if dtype == np.float64 else torch.float32
     low, high = function.intervals[0]
-    low, high = bound(low, dtype, up=False), bound(high, dtype, up=True)
-    integers, reals = np.zeros(8, np.int64), np.zeros(5)
+    return (
+        function.threshold,
+        function.strict,
+        function.height,
+        bound(low, kind, up=False),
+        bound(high, kind, up=True),
+        np.array(step.what_if, dtype),
+        step.shift,
+        PER_UNIT / step.unit,
+        (form.kind, form.top, form.scale, form.low, form.high),
+        *function.finite,
+        *step.carries,
+    )
+
+
+def _part(
+    u: NDArray[Any],
+    emitted: NDArray[Any],
+    constants: tuple[Any, ...],
+    step: Step,
+    seen: NDArray[np.uint8],
+    first: NDArray[np.int32],
+    difference: NDArray[np.int64],
+    follows: bool,
+    t: int,
+) -> Counted:
     cells, what_if = np.zeros(CELLS, np.int64), np.zeros(len(step.what_if), np.int64)
-    follows = pending is not None
-    _count(
-        u, emitted, function.threshold, function.strict, function.height, low, high,
-        np.array(step.what_if, u.dtype), step.shift, PER_UNIT / step.unit,
-        _numbers(form), *function.finite, seen,
-        pending.first.numpy() if pending is not None else _NOTHING,
-        pending.room_for(t) if pending is not None else np.zeros(2, np.int64),
-        follows, t, *step.carries, integers, reals, cells, what_if,
-    )  # fmt: skip
-    count, nonfinite, available, above, spikes, mismatched, unknown, _ = (int(n) for n in integers)
-    gain, mean, m2, least, most = (float(x) for x in reals)
+    counted = _count(u, emitted, *constants, seen, first, difference, follows, t, cells, what_if)
+    count, nonfinite, available, above, spikes, mismatched, unknown, gain, mean, m2, least, most = counted
     return Counted(
         count, nonfinite, available, count - nonfinite - available - above, above, spikes, gain, unknown,
         mean, m2, least, most, mismatched, cells, what_if,
     )  # fmt: skip
 
 
-def _numbers(form: Form) -> tuple[int, float, float, float, float]:
-    return form.kind, form.top, form.scale, form.low, form.high
-
-
 @numba.njit(nogil=True, cache=True)
 def _count(
-    u, emitted, threshold, strict, height, low, high, others, shift, scale, form, known_from, known_to, seen,
-    first, difference, follows, t, paused_carries, spiked_carries, integers, reals, cells, what_if,
+    u, emitted, threshold, strict, height, low, high, others, shift, scale, form, known_from, known_to,
+    paused_carries, spiked_carries, seen, first, difference, follows, t, cells, what_if,
 ):  # fmt: skip
     kind, top, slope, rect_low, rect_high = form
     neurons = len(seen)
@@ -81,49 +138,40 @@ def _count(
     inside = np.empty(BLOCK, np.uint8)
     fired = np.empty(BLOCK, np.uint8)
     centre = u.dtype.type(threshold)
+    level = emitted.dtype.type(height)
     for start in range(0, len(u), BLOCK):
         size = min(BLOCK, len(u) - start)
         row, out = u[start : start + size], emitted[start : start + size]
         for j in range(size):
             inside[j] = (row[j] > low) & (row[j] < high)
             fired[j] = (row[j] > centre) | ((row[j] == centre) & (not strict))
+        wrong = 0
+        within = outside = spiked = 0
         for j in range(size):
-            available += inside[j]
-            spikes += fired[j]
-            above += fired[j] & ~inside[j] & 1
-            mismatched += out[j] != fired[j] * height
+            within += inside[j]
+            spiked += fired[j]
+            outside += fired[j] & ~inside[j] & 1
+            wrong += out[j] != fired[j] * level
+        available += within
+        spikes += spiked
+        above += outside
+        mismatched += wrong
         for w in range(len(others)):
             for j in range(size):
                 what_if[w] += abs(row[j] - centre) < others[w]
         # Moments about the block's first potential, merged by Chan's update.
         origin = np.float64(row[0])
-        sums = squares = 0.0
-        lowest = highest = row[0]
-        for j in range(size):
-            z = np.float64(row[j]) - origin
-            sums += z
-            squares += z * z
-            lowest = min(lowest, row[j])
-            highest = max(highest, row[j])
+        sums, squares, lowest, highest = _sums(row, origin)
         whole = np.isfinite(squares)
         number = size
         if not whole:
-            number = 0
-            sums = squares = 0.0
-            for j in range(size):
-                if np.isfinite(row[j]):
-                    if number == 0:
-                        origin = np.float64(row[j])
-                        lowest = highest = row[j]
-                    z = np.float64(row[j]) - origin
-                    sums += z
-                    squares += z * z
-                    lowest = min(lowest, row[j])
-                    highest = max(highest, row[j])
-                    number += 1
-                else:
-                    nonfinite += 1
-                    above -= row[j] == np.inf  # a spike, but in no share
+            kept = row[np.isfinite(row)]
+            number = len(kept)
+            nonfinite += size - number
+            above -= np.sum(row == np.inf)  # spikes, but in no share
+            if number:
+                origin = np.float64(kept[0])
+                sums, squares, lowest, highest = _sums(kept, origin)
         if number:
             part = sums / number
             apart = origin + part - mean
@@ -131,8 +179,8 @@ def _count(
             mean += apart * share
             m2 += max(squares - sums * part, 0.0) + apart * apart * total * share
             total += number
-            least = min(least, np.float64(lowest))
-            most = max(most, np.float64(highest))
+            least = min(least, lowest)
+            most = max(most, highest)
         for j in range(size):
             # Clamped half a bin beyond the outer edges, so that every position has a cell.
             p = (np.float64(row[j]) - shift) * scale + REACH * PER_UNIT
@@ -143,42 +191,81 @@ def _count(
         for j in range(size):
             cells[place[j]] += 1
         if kind == 0:
-            for j in range(size):
-                x = np.float64(row[j]) - threshold
-                gain += top * ((x > rect_low) & (x < rect_high))
+            gain += top * _within(row, threshold, rect_low, rect_high)
         else:
-            gain += _gain(row, size, threshold, kind, top, slope)
+            gain += _gain(row, threshold, kind, top, slope)
         if not whole:
             for j in range(size):
                 if not np.isfinite(row[j]):
                     cells[place[j]] -= 1
-                    if not np.isnan(row[j]):
-                        x = np.float64(row[j]) - threshold
-                        gain -= _h(x, kind, top, slope)
+                    if not np.isnan(row[j]) and kind != 0:
+                        gain -= _h(np.float64(row[j]) - threshold, kind, top, slope)
         if known_from > -np.inf or known_to < np.inf:
             for j in range(size):
                 if np.isfinite(row[j]) and not (row[j] > known_from and row[j] < known_to):
                     unknown += 1
                     gain -= _h(np.float64(row[j]) - threshold, kind, top, slope)
         if follows:
-            for j in range(size):
-                k = start + j
-                if inside[j]:
-                    difference[first[k]] += 1
-                    difference[t + 1] -= 1
-                    first[k] = t + 1
-                elif (fired[j] and not spiked_carries) or (not fired[j] and not paused_carries):
-                    first[k] = t + 1
+            _follow(
+                first[start : start + size], inside, fired, difference, t, paused_carries, spiked_carries, within
+            )
         if neurons:
-            neuron = start % neurons
+            done = 0
+            while done < size:
+                neuron = (start + done) % neurons
+                length = min(size - done, neurons - neuron)
+                for j in range(length):
+                    f = fired[done + j]
+                    seen[neuron + j] |= AVAILABLE * inside[done + j] | SPIKED * f | PAUSED * (1 - f)
+                done += length
+    return len(u), nonfinite, available, above, spikes, mismatched, unknown, gain, mean, m2, least, most
+
+
+@numba.njit(nogil=True, cache=True)
+def _follow(first, inside, fired, difference, t, paused_carries, spiked_carries, within):
+    size = len(first)
+    if t <= FEW:
+        rest = within
+        for begun in range(t):
+            number = 0
             for j in range(size):
-                seen[neuron] |= AVAILABLE * inside[j] | SPIKED * fired[j] | PAUSED * (1 - fired[j])
-                neuron += 1
-                if neuron == neurons:
-                    neuron = 0
-    integers[0], integers[1], integers[2], integers[3] = len(u), nonfinite, available, above
-    integers[4], integers[5], integers[6] = spikes, mismatched, unknown
-    reals[0], reals[1], reals[2], reals[3], reals[4] = gain, mean, m2, least, most
+                number += (first[j] == begun) & inside[j]
+            difference[begun] += number
+            rest -= number
+        difference[t] += rest
+    else:
+        for j in range(size):
+            difference[first[j]] += inside[j]
+    difference[t + 1] -= within
+    ends_fired, ends_paused = np.uint8(not spiked_carries), np.uint8(not paused_carries)
+    following = np.int32(t + 1)
+    for j in range(size):
+        lost = inside[j] | (fired[j] & ends_fired) | ((1 - fired[j]) & ends_paused)
+        first[j] = following if lost else first[j]
+
+
+# Sums may be regrouped into vector lanes; nothing here assumes that numbers are finite.
+@numba.njit(nogil=True, cache=True, fastmath={"reassoc", "nsz"})
+def _sums(row, origin):
+    total = squares = 0.0
+    for j in range(len(row)):
+        z = np.float64(row[j]) - origin
+        total += z
+        squares += z * z
+    lowest = highest = row[0]
+    for j in range(len(row)):
+        lowest = row[j] if row[j] < lowest else lowest
+        highest = row[j] if row[j] > highest else highest
+    return total, squares, np.float64(lowest), np.float64(highest)
+
+
+@numba.njit(nogil=True, cache=True)
+def _within(row, threshold, low, high):
+    number = 0
+    for j in range(len(row)):
+        x = np.float64(row[j]) - threshold
+        number += (x > low) & (x < high)
+    return number
 
 
 @numba.njit(nogil=True, cache=True)
@@ -198,23 +285,27 @@ def _h(x, kind, top, slope):
 
 
 @numba.njit(nogil=True, cache=True, fastmath={"reassoc", "nsz"})
-def _gain(row, size, threshold, kind, top, slope):
-    # NaN is no potential: it must not spoil the sum of the others.
+def _gain(row, threshold, kind, top, slope):
+    # NaN is no potential: it must not spoil the sum of the others. One loop a form, so that it is vectorised.
     total = 0.0
-    for j in range(size):
-        z = abs(np.float64(row[j]) - threshold) * slope
-        if kind == 1:
-            h = max(0.0, 1.0 - z)
-        elif kind == 2:
+    if kind == 1:
+        for j in range(len(row)):
+            z = abs(np.float64(row[j]) - threshold) * slope
+            total += 1.0 - z if z < 1.0 else 0.0
+    elif kind == 2:
+        for j in range(len(row)):
+            z = (np.float64(row[j]) - threshold) * slope
             h = 1.0 / (1.0 + z * z)
-        elif kind == 3:
-            e = math.exp(-z)
-            h = 4.0 * e / ((1.0 + e) * (1.0 + e))
-        elif kind == 4:
+            total += h if z == z else 0.0
+    elif kind == 4:
+        for j in range(len(row)):
+            z = abs(np.float64(row[j]) - threshold) * slope
             h = 1.0 / ((1.0 + z) * (1.0 + z))
-        elif kind == 5:
-            h = math.exp(-z * z)
-        else:
-            h = math.exp(-z)
-        total += h if z == z else 0.0
+            total += h if z == z else 0.0
+    else:
+        for j in range(len(row)):
+            z = abs(np.float64(row[j]) - threshold) * slope
+            if z == z:
+                e = math.exp(-z * z) if kind == 5 else math.exp(-z)
+                total += 4.0 * e / ((1.0 + e) * (1.0 + e)) if kind == 3 else e
     return top * total
