@@ -1,22 +1,28 @@
 """`mpdviz check`: judge a recording; exit code 1 if anything fails, for use in CI pipelines."""
 
 from dataclasses import fields, make_dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from mpdviz.errors import unknown_name
 
 from .options import takes
-from .output import console
+from .output import console, spelled
 from .source import Source, prepared, record
 
+if TYPE_CHECKING:
+    from mpdviz.analysis.verdicts import Verdict
+
 HELP = """Judge a trained network: starved or saturated layers, silent neurons, silent input, widths that
-do not fit. Exit code 1 if a check fails.
+do not fit, gradients that are not finite. Exit code 1 if a check fails; what was not measured neither
+passes nor fails.
 
 CKPT is what `mpdviz inspect` takes. Every limit can be set."""
 
 FORMATS = ("table", "json")
+MARKS = {"ok": "[green]ok[/]", "failed": "[red]FAIL[/]", "not measured": "[yellow]not measured[/]"}
 
 
 def _limits() -> type:
@@ -43,7 +49,7 @@ LimitOptions = _limits()
 @takes(Source, "source")
 def check(
     source: Source,
-    verbose: Annotated[bool, typer.Option("--verbose", help="also the checks that passed")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="every check of every layer")] = False,
     format_: Annotated[str, typer.Option("--format", help="table or json")] = "table",
     limits: Any = None,
 ) -> int:
@@ -61,16 +67,33 @@ def check(
     verdicts = recording.verdicts(Limits(**vars(limits)))
     failed = [verdict for verdict in verdicts if not verdict.passed]
     if format_ == "json":
-        rows = [asdict(verdict) for verdict in verdicts]
+        rows = [asdict(verdict) | {"passed": verdict.passed} for verdict in verdicts]
         print(json.dumps([{k: None if v != v else v for k, v in row.items()} for row in rows], indent=1))
         return 1 if failed else 0
     for verdict in verdicts:
         if verbose or not verdict.passed:
-            mark = "[green]ok  [/]" if verdict.passed else "[red]FAIL[/]"
             limit = "" if verdict.passed else f" (limit {verdict.limit:g})"
-            console().print(
-                f"{mark} layer {verdict.layer} {verdict.name}: {verdict.check}: {verdict.sentence}{limit}"
-            )
+            _say(verdict, f"layer {verdict.layer} {verdict.name}", limit)
+    unknown = [verdict for verdict in verdicts if verdict.outcome == "not measured"]
+    if not verbose:
+        _say_unknown(unknown)
     layers = len({verdict.layer for verdict in verdicts})
-    console().print(f"{len(verdicts) - len(failed)} of {len(verdicts)} checks passed in {layers} layers")
+    measured = len(verdicts) - len(unknown)
+    counted = f", {len(unknown)} not measured" if unknown else ""
+    console().print(f"{measured - len(failed)} of {measured} checks passed in {layers} layers{counted}")
     return 1 if failed else 0
+
+
+def _say(verdict: "Verdict", where: str, limit: str = "") -> None:
+    said = escape(f"{where}: {verdict.check}: {spelled(verdict.sentence)}{limit}")
+    console().print(f"{MARKS[verdict.outcome]:<13} {said}")
+
+
+def _say_unknown(verdicts: "list[Verdict]") -> None:
+    """What was not measured, once a check and reason, with the layers that it is about."""
+    alike: dict[tuple[str, str], list[Verdict]] = {}
+    for verdict in verdicts:
+        alike.setdefault((verdict.check, verdict.sentence), []).append(verdict)
+    for first, *others in alike.values():
+        numbers = ", ".join(str(verdict.layer) for verdict in (first, *others))
+        _say(first, f"layer{'s' if others else ''} {numbers}")

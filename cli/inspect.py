@@ -123,7 +123,7 @@ def _make_folders(out: Path | None, save: Path | None) -> None:
 
 def _notes(recording: "Recording") -> None:
     for number, layer in recording.layers.items():
-        if layer.info.repeated_input:
+        if layer.repeated_input:
             say(
                 f"note: layer {number} ({layer.info.name}) gets the same current at every timestep, so its "
                 "spread grows with 1 + decay, not with sqrt(1 + decay^2) as the predictions take it"

@@ -118,7 +118,9 @@ class Recording:
         )
 
     def kappa_for(self, ratio: float) -> pd.DataFrame:
-        """The narrowest width, in steps of unit / 32 (`LayerInfo.unit`), that reaches an available ratio; a row a layer and t.
+        """The narrowest width that reaches an available ratio; a row a layer and timestep.
+
+        Widths run in steps of a 32nd of the layer's unit, which is v_th where that is positive.
 
         Raises:
             BadInput: `ratio` is not in (0, 1).

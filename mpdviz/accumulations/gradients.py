@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mpdviz.accumulations.histogram import Counts, Floats
 
@@ -78,22 +79,34 @@ class GradientFlow:
 
     @property
     def norm(self) -> Floats:
-        """Root mean square, over the backward passes, of the norm of dL/dv(t) `[T]`; NaN without one."""
-        return _root_mean(self.squares, self.passes)
+        """Root mean square, over the backward passes, of the norm of dL/dv(t) `[T]`.
+
+        NaN where no finite gradient came.
+        """
+        return _root_mean(self.squares, np.where(self.count > self.nonfinite, self.passes, 0))
 
     @property
     def spike_norm(self) -> Floats:
         """The same of the spike path's gradient; NaN where it is not known."""
-        return _root_mean(self.spike_squares, self.spike_passes)
+        return _root_mean(self.spike_squares, np.where(self.spike_count > 0, self.spike_passes, 0))
 
     @property
-    def nonfinite_known(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        """Where all gradients that are NaN or infinite were counted `[T]`.
+    def uncounted(self) -> NDArray[np.bool_]:
+        """Where some gradients are NaN or infinite and nobody counted how many `[T]`.
 
-        Older versions summed them with the others and so left no sum behind.
+        Older versions summed them with the others, so that their sum is not finite either.
         """
-        known: np.ndarray[Any, np.dtype[np.bool_]] = (self.count > 0) & np.isfinite(self.squares)
-        return known
+        return ~np.isfinite(self.squares)
+
+    @property
+    def counted(self) -> Counts:
+        """Gradients dL/dv `[T]` where it is known how many are finite, 0 elsewhere."""
+        return np.where(self.uncounted, 0, self.count)
+
+    @property
+    def nonzeros(self) -> Counts:
+        """Gradients dL/dv `[T]` that are finite and not zero."""
+        return self.count - self.zeros - self.nonfinite
 
     @property
     def cosine(self) -> Floats:

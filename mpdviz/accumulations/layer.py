@@ -72,6 +72,12 @@ class LayerAccumulation:
         )
         return LayerAccumulation(info, statistics, census, flow and flow.at(0, timesteps))
 
+    @property
+    def repeated_input(self) -> bool:
+        """Whether an input that is not silent throughout was the same at every timestep."""
+        silent = self.census is not None and bool(self.census.undriven.all())
+        return self.info.repeated_input and not silent
+
     def _check_alike(self, other: "LayerAccumulation") -> None:
         for name in ("name", "v_th", "unit", "surrogate", "epsilon", "what_if", "strict"):
             ours, theirs = getattr(self.info, name), getattr(other.info, name)

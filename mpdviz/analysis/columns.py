@@ -1,7 +1,7 @@
 """Every column of the tables: name, dtype, unit and meaning, in one place.
 
 `mpdviz list columns` prints this; tables are built in this order. Potentials and widths share one unit, that
-of the threshold.
+of the threshold. What was not measured is NaN, or missing (`Int64`), never 0.
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,9 @@ MAIN: tuple[Column, ...] = (
     Column("max", "float64", "potential", "largest finite potential"),
     Column("v_th", "float64", "potential", "threshold in force; 0 where only v - v_th is known"),
     Column("fires", "str", "", "`>=` or `>`: how v compares to v_th where a neuron spikes; empty: not known"),
-    Column("decay", "float64", "", "share of the potential kept from one timestep to the next"),
+    Column(
+        "decay", "float64", "", "share of the potential kept from one timestep to the next; NaN: not known"
+    ),
     Column("gamma_mean", "float64", "", "mean weight of the batch norm before the neuron, v_th excluded"),
     Column("kappa", "float64", "potential", "full width of the surrogate"),
     Column("lower", "float64", "potential", "lower end of the gradient-available interval (outside it)"),
@@ -38,7 +40,9 @@ MAIN: tuple[Column, ...] = (
         "below_ratio", "float64", "share", "finite potentials at or under the interval: degeneration side"
     ),
     Column("above_ratio", "float64", "share", "finite potentials at or over the interval: saturation side"),
-    Column("mean_gain", "float64", "1/potential", "mean surrogate derivative E[h(v - v_th)]"),
+    Column(
+        "mean_gain", "float64", "1/potential", "mean surrogate derivative E[h(v - v_th)], where it is finite"
+    ),
     Column(
         "reach_ratio",
         "float64",
@@ -80,8 +84,24 @@ FLOW: tuple[Column, ...] = (
     Column(
         "grad_norm", "float64", "loss/potential", "norm of dL/dv(t), root mean square over backward passes"
     ),
-    Column("grad_zero_ratio", "float64", "share", "potentials whose gradient is exactly zero"),
+    Column(
+        "spike_grad_norm",
+        "float64",
+        "loss/potential",
+        "the same of dL/dS(t) h alone, the path through the spike",
+    ),
+    Column("grad_zero", "Int64", "potentials", "potentials whose gradient dL/dv is exactly zero"),
+    Column("grad_zero_ratio", "float64", "share", "potentials whose gradient dL/dv is exactly zero"),
+    Column(
+        "grad_nonzero_ratio", "float64", "share", "potentials whose gradient dL/dv is finite and not zero"
+    ),
     Column("grad_cosine", "float64", "", "cosine between dL/dv(t) and dL/dv(t+1)"),
+    Column(
+        "grad_nonfinite",
+        "Int64",
+        "potentials",
+        "gradients dL/dv that are NaN or infinite, in no norm or cosine",
+    ),
     Column(
         "weight_grad_norm", "float64", "loss/weight", "norm of the gradient of the layer's synaptic weights"
     ),
@@ -106,7 +126,9 @@ LAYER: tuple[Column, ...] = (
     Column("gamma_mean", "float64", "", "mean weight of the batch norm before the neuron, v_th excluded"),
     Column("gamma_min", "float64", "", "smallest of these weights"),
     Column("gamma_negative", "int64", "channels", "how many of them are negative"),
-    Column("repeated_input", "bool", "", "the same current at every timestep, as from a static image"),
+    Column(
+        "repeated_input", "bool", "", "the same current at every timestep, as from a static image, not silent"
+    ),
 )
 """The table of layers: one row a neuron layer."""
 

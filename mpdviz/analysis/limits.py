@@ -28,3 +28,9 @@ class Limits:
         0.2, "largest difference between the available ratio and MPD-AGL's prediction of it"
     )
     nonfinite: float = _limit(0.0, "largest share of potentials that are NaN or infinite")
+    nonfinite_gain: float = _limit(
+        0.0, "largest share of potentials where the surrogate's derivative is NaN or infinite"
+    )
+    nonfinite_gradient: float = _limit(
+        0.0, "largest share of gradients at the potentials that are NaN or infinite"
+    )

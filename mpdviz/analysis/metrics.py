@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mpdviz.accumulations.census import Census
-from mpdviz.accumulations.histogram import Counts, Floats, bins, cell_edges
+from mpdviz.accumulations.histogram import bins, cell_edges
 from mpdviz.accumulations.layer import LayerAccumulation
 from mpdviz.analysis import columns, distances
 from mpdviz.analysis.columns import Column
+from mpdviz.analysis.frames import counts, frame, measured, share
 from mpdviz.analysis.predict import PREDICTIONS, predict
 
 Layers = Mapping[int, LayerAccumulation]
@@ -20,10 +20,7 @@ PAPER, *OTHERS = PREDICTIONS
 
 def main_columns(layers: Layers) -> pd.DataFrame:
     """The columns of `columns.MAIN` alone, which take a quarter of the time of the whole table."""
-    blocks = [
-        _observed(number, layer) | _predicted(layer, (PAPER,)) for number, layer in sorted(layers.items())
-    ]
-    return _frame(blocks, columns.MAIN)
+    return frame(_blocks(layers, (PAPER,)), columns.MAIN)
 
 
 def table(layers: Layers) -> pd.DataFrame:
@@ -31,10 +28,6 @@ def table(layers: Layers) -> pd.DataFrame:
 
     Its columns are `columns.MAIN`, then those of the other predictions, of what-if widths and of gradients.
     """
-    blocks = [
-        _observed(number, layer) | _predicted(layer, tuple(PREDICTIONS))
-        for number, layer in sorted(layers.items())
-    ]
     wanted = list(columns.MAIN) + list(columns.BOUNDS)
     for name in OTHERS:
         five = [column for column in columns.MAIN if column.name in _PREDICTED]
@@ -51,7 +44,7 @@ def table(layers: Layers) -> pd.DataFrame:
         )
     if any(layer.flow is not None for layer in layers.values()):
         wanted += columns.FLOW
-    return _frame(blocks, wanted)
+    return frame(_blocks(layers, tuple(PREDICTIONS)), wanted)
 
 
 _PREDICTED = ("predicted_mean", "predicted_std", "predicted_ratio", "ks", "wasserstein")
@@ -62,32 +55,26 @@ def what_if_names(width: float) -> tuple[str, str]:
     return f"available_ratio_kappa{width:g}", f"mean_gain_kappa{width:g}"
 
 
-def _frame(blocks: Sequence[Mapping[str, Any]], wanted: Sequence[Column]) -> pd.DataFrame:
-    # Scalars of a block spread over its rows; a layer without gradients has NaN in their columns.
-    rows = [max((np.size(value) for value in block.values()), default=0) for block in blocks]
-    values = {
-        column.name: [
-            value
-            for block, count in zip(blocks, rows, strict=True)
-            for value in np.broadcast_to(np.asarray(block.get(column.name, np.nan), object), count)
-        ]
-        for column in wanted
-    }
-    return pd.DataFrame(
-        {column.name: pd.Series(values[column.name], dtype=column.dtype) for column in wanted}
-    )
+def _blocks(layers: Layers, predictions: Sequence[str]) -> list[dict[str, Any]]:
+    """The values of the main table's columns, layer by layer."""
+    return [
+        measured(_observed(number, layer) | _predicted(layer, predictions), layer.info)
+        for number, layer in sorted(layers.items())
+    ]
 
 
 def _observed(number: int, layer: LayerAccumulation) -> dict[str, Any]:
     info, statistics = layer.info, layer.statistics
     finite = statistics.finite
+    # Without an interval nothing was counted as inside: that is no zero.
+    placed = np.where(np.isnan(info.lower) | np.isnan(info.upper), 0, finite)
     values = {
         "layer": number,
         "name": info.name,
         "timestep": np.arange(1, info.timesteps + 1),
         "count": statistics.count,
         "mean": np.where(finite > 0, statistics.mean, np.nan),
-        "std": np.sqrt(_share(statistics.m2, finite)),
+        "std": np.sqrt(share(statistics.m2, finite)),
         "min": np.where(finite > 0, statistics.min, np.nan),
         "max": np.where(finite > 0, statistics.max, np.nan),
         "v_th": info.thresholds_in_force,
@@ -97,24 +84,28 @@ def _observed(number: int, layer: LayerAccumulation) -> dict[str, Any]:
         "kappa": info.kappa,
         "lower": info.lower,
         "upper": info.upper,
-        "available_ratio": _share(statistics.available, finite),
-        "below_ratio": _share(statistics.below, finite),
-        "above_ratio": _share(statistics.above, finite),
-        "mean_gain": _share(statistics.gain, statistics.with_gain),
-        "reach_ratio": _share(statistics.reach, finite) if info.reach_known else np.nan,
-        "firing_rate": _share(statistics.spikes, statistics.count),
+        "available_ratio": share(statistics.available, placed),
+        "below_ratio": share(statistics.below, placed),
+        "above_ratio": share(statistics.above, placed),
+        "mean_gain": share(statistics.gain, statistics.with_gain),
+        "reach_ratio": share(statistics.reach, placed) if info.reach_known else np.nan,
+        "firing_rate": share(statistics.spikes, statistics.count),
         "synops": statistics.spikes * info.fan_out,
         "nonfinite": statistics.nonfinite,
     }
     for width, inside in zip(info.what_if, statistics.what_if.T, strict=True):
         ratio, gain = what_if_names(width)
-        share = _share(inside, finite)
-        values |= {ratio: share, gain: share / width}
+        shares = share(inside, finite)
+        values |= {ratio: shares, gain: shares / width}
     if layer.flow is not None:
         values |= {
             "grad_norm": layer.flow.norm,
-            "grad_zero_ratio": _share(layer.flow.zeros, layer.flow.count),
+            "spike_grad_norm": layer.flow.spike_norm,
+            "grad_zero": counts(layer.flow.zeros, layer.flow.count > 0),
+            "grad_zero_ratio": share(layer.flow.zeros, layer.flow.count),
+            "grad_nonzero_ratio": share(layer.flow.nonzeros, layer.flow.counted),
             "grad_cosine": layer.flow.cosine,
+            "grad_nonfinite": counts(layer.flow.nonfinite, layer.flow.counted > 0),
             "weight_grad_norm": layer.flow.weight_norm,
         }
     return values
@@ -125,7 +116,7 @@ def _predicted(layer: LayerAccumulation, predictions: Sequence[str]) -> dict[str
     if not (info.gamma and 0 <= info.decay <= 1 and info.v_th > 0):
         return {columns.BEST.name: ""}  # nothing to predict from
     gamma, beta = np.array(info.gamma), np.array(info.beta)
-    std = np.sqrt(_share(statistics.m2, statistics.finite))
+    std = np.sqrt(share(statistics.m2, statistics.finite))
     values: dict[str, Any] = {}
     for name in predictions:
         prediction = predict(
@@ -171,23 +162,22 @@ def layer_table(layers: Layers) -> pd.DataFrame:
             "gamma_mean": layer.info.gamma_mean,
             "gamma_min": gamma.min(initial=np.inf) if len(gamma) else np.nan,
             "gamma_negative": int((gamma < 0).sum()),
-            "repeated_input": layer.info.repeated_input,
+            "repeated_input": layer.repeated_input,
         }
-        blocks.append(block | _single_neurons(layer.census))
-    return _frame(blocks, columns.LAYER)
+        blocks.append(measured(block | _single_neurons(layer), layer.info))
+    return frame(blocks, columns.LAYER)
 
 
-def _single_neurons(census: Census | None) -> dict[str, Any]:
+def _single_neurons(layer: LayerAccumulation) -> dict[str, Any]:
     """How many neurons did what, and in which channel most of them sit; nothing where they are not known."""
+    census = layer.census
     if census is None:
         return {}
     block: dict[str, Any] = {"neurons": census.seen.size}
-    for name, neurons in (
-        ("silent", census.silent),
-        ("saturated", census.saturated),
-        ("gradient_dead", census.dead),
-        ("silent_input", census.undriven),
-    ):
+    known = {"silent": census.silent, "saturated": census.saturated, "silent_input": census.undriven}
+    if not np.isnan([*layer.info.lower, *layer.info.upper]).any():
+        known["gradient_dead"] = census.dead
+    for name, neurons in known.items():
         by_channel = neurons.reshape(len(neurons), -1).sum(1)
         block[name] = int(by_channel.sum())
         block[f"{name}_channel"] = int(by_channel.argmax()) if by_channel.any() else pd.NA
@@ -202,13 +192,13 @@ def histogram(number: int, layer: LayerAccumulation) -> pd.DataFrame:
     """
     info, statistics = layer.info, layer.statistics
     edges = np.unique(np.concatenate(cell_edges(info.unit))) + info.shifts[:, None]
-    counts = np.column_stack(
+    numbers = np.column_stack(
         [statistics.cells[:, 0], bins(statistics.cells), statistics.cells[:, -2:].sum(1)]
     )
     widths = np.diff(edges[0])
     total = np.maximum(statistics.finite, 1)[:, None]
     bounded = np.isfinite(widths)
-    density = np.where(bounded, counts / total / np.where(bounded, widths, 1), np.nan)
+    density = np.where(bounded, numbers / total / np.where(bounded, widths, 1), np.nan)
     return pd.DataFrame(
         {
             "layer": number,
@@ -216,14 +206,7 @@ def histogram(number: int, layer: LayerAccumulation) -> pd.DataFrame:
             "timestep": np.repeat(np.arange(1, info.timesteps + 1), len(widths)),
             "left": edges[:, :-1].ravel(),
             "right": edges[:, 1:].ravel(),
-            "count": counts.ravel(),
+            "count": numbers.ravel(),
             "density": density.ravel(),
         }
     )
-
-
-def _share(part: Counts | Floats, whole: Counts) -> Floats:
-    # A share of nothing is not a number, said without numpy's warning.
-    shares = np.full(len(part), np.nan)
-    np.divide(part, whole, out=shares, where=whole > 0)
-    return shares

@@ -1,18 +1,16 @@
-"""Judging a recording: what is wrong with which layer, in words (no torch).
-
-Every check is one function from a layer's rows to a verdict, with a limit of its own that can be set.
-"""
+"""Judging a recording: what is wrong with which layer, in words (no torch); `checks` holds the checks."""
 
 import math
-from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
-import pandas as pd
+from typing import Literal
 
 from mpdviz.analysis import metrics
+from mpdviz.analysis.checks import CHECKS, REMEDIES, Subject
 from mpdviz.analysis.limits import Limits
+
+OK: Literal["ok"] = "ok"
+FAILED: Literal["failed"] = "failed"
+NOT_MEASURED: Literal["not measured"] = "not measured"
 
 
 @dataclass(frozen=True)
@@ -22,12 +20,18 @@ class Verdict:
     layer: int
     name: str
     check: str
-    passed: bool
+    outcome: Literal["ok", "failed", "not measured"]
     value: float
-    """What was measured, at the worst timestep; NaN where there was nothing to measure."""
+    """What was measured, at the worst timestep; NaN where nothing was."""
     limit: float
     sentence: str
-    """In words, with the number, the timestep and what it means."""
+    """In words: the number, the timestep, what it means, and what helps where it failed; or why nothing was
+    measured."""
+
+    @property
+    def passed(self) -> bool:
+        """False only where the check failed: True says nothing of what was not measured."""
+        return self.outcome != FAILED
 
 
 def judge(layers: metrics.Layers, limits: Limits | None = None) -> list[Verdict]:
@@ -40,101 +44,14 @@ def judge(layers: metrics.Layers, limits: Limits | None = None) -> list[Verdict]
     limits = limits or Limits()
     table = metrics.table(layers)
     verdicts = []
-    for layer in metrics.layer_table(layers).to_dict("records"):
-        rows = table[table["layer"] == layer["layer"]]
+    for row in metrics.layer_table(layers).to_dict("records"):
+        number, name = row["layer"], row["name"]
+        subject = Subject(table[table["layer"] == number], row, layers[number])
         for check, measure in CHECKS.items():
             limit = getattr(limits, check)
-            value, passes, sentence = measure(rows, layer, limit)
-            # What could not be measured, such as a prediction without a batch norm, passes.
-            passed = passes or math.isnan(value)
-            verdicts.append(Verdict(layer["layer"], layer["name"], check, passed, value, limit, sentence))
+            value, passes, sentence = measure(subject, limit)
+            outcome = NOT_MEASURED if math.isnan(value) else OK if passes else FAILED
+            if outcome == FAILED and check in REMEDIES:
+                sentence = f"{sentence}; {REMEDIES[check]}"
+            verdicts.append(Verdict(number, name, check, outcome, value, limit, sentence))
     return verdicts
-
-
-Row = dict[Hashable, Any]
-Outcome = tuple[float, bool, str]
-
-
-def _starved(rows: pd.DataFrame, layer: Row, limit: float) -> Outcome:
-    value, t = _worst(rows, "available_ratio", smallest=True)
-    cause = ""
-    if layer["silent_input"] == layer["neurons"]:
-        cause = "; its input is silent, so the layer before is to blame, not the width"
-    return value, value >= limit, f"{value:.1%} of potentials get their spike gradient at t={t}{cause}"
-
-
-def _degenerate(rows: pd.DataFrame, layer: Row, limit: float) -> Outcome:
-    value, t = _worst(rows, "below_ratio")
-    return value, value <= limit, f"{value:.1%} of potentials lie below the interval at t={t}"
-
-
-def _saturated(rows: pd.DataFrame, layer: Row, limit: float) -> Outcome:
-    value, t = _worst(rows, "above_ratio")
-    return value, value <= limit, f"{value:.1%} of potentials lie above the interval at t={t}"
-
-
-def _silent_neurons(rows: pd.DataFrame, layer: Row, limit: float) -> Outcome:
-    return _share_of_neurons(layer, "silent", limit, "never spike")
-
-
-def _dead_neurons(rows: pd.DataFrame, layer: Row, limit: float) -> Outcome:
-    return _share_of_neurons(layer, "gradient_dead", limit, "never get their spike gradient")
-
-
-def _silent_input(rows: pd.DataFrame, layer: Row, limit: float) -> Outcome:
-    return _share_of_neurons(layer, "silent_input", limit, "have an input of exactly zero throughout")
-
-
-def _negative_gamma(rows: pd.DataFrame, layer: Row, limit: float) -> Outcome:
-    mean = float(layer["gamma_mean"])
-    value = layer["gamma_negative"] / layer["channels"] if layer["channels"] else float("nan")
-    sentence = (
-        f"{layer['gamma_negative']} of {layer['channels']} batch-norm weights are negative, mean {mean:.3g}"
-    )
-    return value, value <= limit and mean > 0, sentence
-
-
-def _too_wide(rows: pd.DataFrame, layer: Row, limit: float) -> Outcome:
-    wide = rows.assign(spreads=(rows["upper"] - rows["lower"]) / 2 / rows["std"].where(rows["std"] > 0))
-    value, t = _worst(wide, "spreads")
-    return value, value <= limit, f"half the interval is {value:.2f} standard deviations wide at t={t}"
-
-
-def _prediction_off(rows: pd.DataFrame, layer: Row, limit: float) -> Outcome:
-    off = rows.assign(off=(rows["predicted_ratio"] - rows["available_ratio"]).abs())
-    value, t = _worst(off, "off")
-    return value, value <= limit, f"the predicted available ratio is off by {value:.3f} at t={t}"
-
-
-def _nonfinite(rows: pd.DataFrame, layer: Row, limit: float) -> Outcome:
-    share = rows.assign(share=rows["nonfinite"] / rows["count"])
-    value, t = _worst(share, "share")
-    return value, value <= limit, f"{value:.1%} of potentials are NaN or infinite at t={t}"
-
-
-def _worst(rows: pd.DataFrame, column: str, *, smallest: bool = False) -> tuple[float, int]:
-    values, timesteps = rows[column].to_numpy(float), rows["timestep"].to_numpy()
-    if np.isnan(values).all():
-        return math.nan, int(timesteps[0])
-    at = int(np.nanargmin(values) if smallest else np.nanargmax(values))
-    return float(values[at]), int(timesteps[at])
-
-
-def _share_of_neurons(layer: Row, column: str, limit: float, what: str) -> Outcome:
-    value = layer[column] / layer["neurons"]
-    where = f", most of them in channel {layer[f'{column}_channel']}" if layer[column] else ""
-    return value, value <= limit, f"{layer[column]} of {layer['neurons']} neurons {what}{where}"
-
-
-CHECKS: dict[str, Callable[[pd.DataFrame, Row, float], Outcome]] = {
-    "starved": _starved,
-    "degenerate": _degenerate,
-    "saturated": _saturated,
-    "silent_neurons": _silent_neurons,
-    "dead_neurons": _dead_neurons,
-    "silent_input": _silent_input,
-    "negative_gamma": _negative_gamma,
-    "too_wide": _too_wide,
-    "prediction_off": _prediction_off,
-    "nonfinite": _nonfinite,
-}

@@ -153,7 +153,7 @@ def test_gradients_that_are_not_finite_are_counted_and_in_no_sum():
     both = flow([math.nan, 3, 0], [1, math.inf, 4]) + flow([1, 1, 1])
     assert both.nonfinite.tolist() == [1, 1]
     assert both.squares.tolist() == [12, 17]
-    assert both.nonfinite_known.all()
+    assert not both.uncounted.any()
 
 
 # Files. ---------------------------------------------------------------------------------------------------
@@ -194,4 +194,4 @@ def test_files_of_older_versions_know_less(tmp_path):
     assert layer.census is not None
     assert layer.statistics.gain_nonfinite.tolist() == [0, 0]
     assert np.isnan(layer.flow.spike_norm).all()
-    assert layer.flow.nonfinite_known.tolist() == [False, True]
+    assert layer.flow.uncounted.tolist() == [True, False]

@@ -38,7 +38,7 @@ def test_main_columns_come_first_with_their_types(recorded):
     assert table.columns[: len(declared)].tolist() == [column.name for column in declared]
     for column in (*declared, *columns.FLOW, columns.BEST):
         assert table[column.name].dtype == pd.Series(dtype=column.dtype).dtype, column.name
-    assert table.columns[-6:].tolist() == [
+    assert table.columns[-10:].tolist() == [
         "available_ratio_kappa1", "mean_gain_kappa1", *(column.name for column in columns.FLOW),
     ]  # fmt: skip
     for name in ("mixture", "time", "reset"):

@@ -115,3 +115,64 @@ def test_networks_side_by_side_have_a_norm_only_where_a_gradient_came():
     beside = sides.sides(layers).set_index("checkpoint")["grad_norm"]
     assert beside["a"] == 5
     assert np.isnan(beside["b"])
+
+
+def test_gradient_columns_hold_what_was_counted():
+    gradients = np.array([[3, 0, math.nan, 4], [0, 0, 1, 2]], float)
+    layers = {1: counted(potentials(2, 1, 4), flow=flow(*gradients, spike=[[1, 0, 2, 2], [0, 0, 0, 0]]))}
+    layers[2] = counted(potentials(2, 1, 4))
+    layers[3] = counted(potentials(2, 1, 4), flow=flow([1, math.inf, 2, 0]).at(1, 2))
+    table = metrics.table(layers).set_index(["layer", "timestep"])
+    for column, expected in {
+        "grad_norm": [5, math.sqrt(5), math.nan, math.nan, math.nan, math.sqrt(5)],
+        "spike_grad_norm": [3, 0, *[math.nan] * 4],
+        "grad_zero_ratio": [0.25, 0.5, *[math.nan] * 3, 0.25],
+        "grad_nonzero_ratio": [0.5, 0.5, *[math.nan] * 3, 0.5],
+    }.items():
+        np.testing.assert_allclose(table[column], expected, err_msg=column)
+    for column, expected in {"grad_zero": [1, 2, 0, 0, 0, 1], "grad_nonfinite": [1, 0, 0, 0, 0, 1]}.items():
+        assert table[column].dtype == "Int64"
+        assert table[column].isna().tolist() == [False, False, True, True, True, False]
+        assert table[column].fillna(0).tolist() == expected
+
+
+def test_what_an_older_version_did_not_count_is_missing():
+    layer = counted(potentials(1, 1, 4), flow=flow([1, 2, 0, 4]))
+    layer.flow.squares[0] = math.nan
+    found = row(layer)
+    assert found["grad_nonfinite"] is pd.NA
+    assert np.isnan(found["grad_nonzero_ratio"])
+    assert np.isnan(found["grad_norm"])
+    assert found["grad_zero"] == 1
+
+
+def test_a_column_that_was_not_measured_is_empty_whatever_was_summed():
+    described = info(not_measured={"reach_ratio": "", "silent": "", "count": "", "fires": ""})
+    layer = counted(potentials(2, 3, 4), described)
+    assert np.isnan(row(layer)["reach_ratio"])
+    assert row(layer)["count"] == 12
+    neurons = metrics.layer_table({1: layer}).iloc[0]
+    assert neurons["silent"] is pd.NA
+    assert neurons["silent_channel"] is pd.NA
+    assert neurons["saturated"] is not pd.NA
+
+
+def test_without_an_interval_no_share_of_it_is_known():
+    nowhere = (math.nan, 0.0)
+    layer = counted(potentials(2, 3, 4), info(lower=nowhere, upper=nowhere))
+    for column in ("available_ratio", "below_ratio", "above_ratio", "reach_ratio"):
+        assert np.isnan(row(layer, 1)[column])
+        assert not np.isnan(row(layer, 2)[column])
+    neurons = metrics.layer_table({1: layer}).iloc[0]
+    assert neurons["gradient_dead"] is pd.NA
+    assert neurons["silent"] is not pd.NA
+
+
+def test_a_silent_input_is_not_said_to_repeat():
+    repeats = info(repeated_input=True)
+    driven, silent = counted(potentials(2, 3, 4), repeats), counted(potentials(2, 3, 4), repeats)
+    silent.census.seen &= 7
+    some = counted(potentials(2, 3, 4), repeats)
+    some.census.seen[1:] &= 7
+    table = metrics.layer_table({1: driven, 2: silent, 3: some})
+    assert table["repeated_input"].tolist() == [True, False, True]

@@ -5,12 +5,14 @@ import math
 import numpy as np
 import pytest
 import torch
+from handmade import counted, flow, info
 from recording_twin import rng
 from torch import nn
 
 import mpdviz
+from mpdviz.analysis.checks import CHECKS, REMEDIES
 from mpdviz.analysis.limits import Limits
-from mpdviz.analysis.verdicts import CHECKS
+from mpdviz.analysis.verdicts import judge
 from mpdviz.neurons import LIF
 from mpdviz.norm import TDBatchNorm1d
 
@@ -48,8 +50,10 @@ def test_a_healthy_layer_passes_everything():
     model, x = healthy()
     verdicts = judged(model, x)
     assert list(verdicts) == list(CHECKS) == list(Limits.__dataclass_fields__)
+    assert verdicts.pop("nonfinite_gradient").outcome == "not measured"
     for verdict in verdicts.values():
-        assert verdict.passed, verdict
+        assert verdict.outcome == "ok", verdict
+        assert verdict.passed
         assert math.isfinite(verdict.value)
         assert (verdict.layer, verdict.name) == (1, "Layer" if verdict.name == "Layer" else "neuron")
 
@@ -134,10 +138,11 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("check", list(CHECKS))
+@pytest.mark.parametrize("check", list(WRONG))
 def test_each_check_finds_its_disease(check):
     recorded = []
     verdict = judged(*WRONG[check](), recorded=recorded)[check]
+    assert verdict.outcome == "failed"
     assert not verdict.passed
     table, layers = recorded[0].table(), recorded[0].layer_table().iloc[0]
     expected = {
@@ -157,7 +162,7 @@ def test_each_check_finds_its_disease(check):
     assert "\n" not in verdict.sentence
 
 
-@pytest.mark.parametrize("check", list(CHECKS))
+@pytest.mark.parametrize("check", list(WRONG))
 def test_each_limit_can_be_set(check):
     ours = judged(*WRONG[check]())[check].value
     loose, strict = (ours - 1e-6, ours + 1e-6) if check == "starved" else (ours + 1e-6, ours - 1e-6)
@@ -200,18 +205,20 @@ def test_a_silent_input_is_told_from_starvation():
     assert hungry["silent_input"].passed
 
 
-def test_what_cannot_be_measured_passes():
+def test_what_cannot_be_measured_is_neither_ok_nor_failed():
     neuron = LIF()
     with mpdviz.record(neuron) as mpd:
         neuron(torch.full((2, 3, 4), 0.4))
     verdicts = {verdict.check: verdict for verdict in mpd.verdicts()}
     for check in ("negative_gamma", "prediction_off", "too_wide"):
         assert math.isnan(verdicts[check].value)
-        assert verdicts[check].passed
+        assert verdicts[check].outcome == "not measured"
+        assert "nan" not in verdicts[check].sentence
     with mpdviz.record(neuron) as mpd:
         neuron(torch.full((2, 3, 4), float("nan")))
     verdicts = {verdict.check: verdict for verdict in mpd.verdicts()}
-    assert verdicts["starved"].passed
+    assert verdicts["starved"].outcome == "not measured"
+    assert verdicts["starved"].sentence == "no finite potentials were recorded"
     assert math.isnan(verdicts["starved"].value)
     assert not verdicts["nonfinite"].passed
     assert verdicts["nonfinite"].value == 1
@@ -240,3 +247,91 @@ def test_every_layer_is_judged_in_order():
     assert [verdict.layer for verdict in verdicts] == np.repeat(range(1, 6), len(CHECKS)).tolist()
     assert [verdict.check for verdict in verdicts] == list(CHECKS) * 5
     assert {verdict.name for verdict in verdicts} == set(mpd.table()["name"])
+
+
+# What only sums can be made to hold. ----------------------------------------------------------------------
+
+
+def of_sums(layer, **limits):
+    return {verdict.check: verdict for verdict in judge({1: layer}, Limits(**limits))}
+
+
+def test_every_check_has_its_disease():
+    assert set(CHECKS) == {*WRONG, "nonfinite_gain", "nonfinite_gradient"}
+
+
+def test_a_derivative_that_is_not_finite_fails_by_name():
+    layer = counted(np.zeros((2, 4, 8)))
+    layer.statistics.gain_nonfinite[1] = 1
+    verdict = of_sums(layer)["nonfinite_gain"]
+    assert (verdict.outcome, verdict.value) == ("failed", 1 / 32)
+    assert "NaN or infinite at t=2 for 3.1% of potentials" in verdict.sentence
+    assert of_sums(layer, nonfinite_gain=1 / 32)["nonfinite_gain"].outcome == "ok"
+    assert of_sums(counted(np.zeros((2, 4, 8))))["nonfinite_gain"].outcome == "ok"
+
+
+def test_where_a_derivative_is_nan_is_said_as_a_potential():
+    layer = counted(np.zeros((2, 4, 8)), info(nan_below=-3.42, thresholds=(0.5, 1.0)))
+    layer.statistics.gain_nonfinite[1] = 1
+    assert "NaN below v = -2.42, at t=2" in of_sums(layer)["nonfinite_gain"].sentence
+
+
+def test_a_gradient_that_is_not_finite_fails_by_name():
+    layer = counted(np.zeros((2, 1, 4)), flow=flow([1, 0, 2, 3], [0, math.nan, math.inf, 4]))
+    verdict = of_sums(layer)["nonfinite_gradient"]
+    assert (verdict.outcome, verdict.value) == ("failed", 0.5)
+    assert "50.0% of gradients at the potentials are NaN or infinite at t=2" in verdict.sentence
+    assert of_sums(layer, nonfinite_gradient=0.5)["nonfinite_gradient"].outcome == "ok"
+
+
+def test_gradients_that_an_older_version_could_not_tell_apart_fail():
+    layer = counted(np.zeros((2, 1, 4)), flow=flow([1, 0, 2, 3], [0, 1, 2, 4]))
+    layer.flow.squares[1] = math.nan
+    verdict = of_sums(layer)["nonfinite_gradient"]
+    assert verdict.outcome == "failed"
+    assert "t=2" in verdict.sentence
+
+
+@pytest.mark.parametrize("empty", [None, flow([1, 2]).at(1, 2)])
+def test_without_gradients_they_are_not_judged(empty):
+    layer = counted(np.zeros((2, 1, 2)), flow=empty)
+    if empty is not None:
+        layer.flow.count[:] = 0
+    assert of_sums(layer)["nonfinite_gradient"].outcome == "not measured"
+    assert "no gradients" in of_sums(layer)["nonfinite_gradient"].sentence
+
+
+def test_neurons_that_cannot_be_followed_are_not_judged():
+    layer = counted(np.zeros((2, 3, 4))) + counted(np.zeros((2, 3, 5)))
+    verdicts = of_sums(layer)
+    for check in ("silent_neurons", "dead_neurons", "silent_input"):
+        assert verdicts[check].outcome == "not measured"
+        assert "several sizes" in verdicts[check].sentence
+    assert verdicts["starved"].outcome == "failed"  # 0 is the interval's end
+
+
+def test_the_reason_is_the_recorders():
+    why = "the code that spikes does not say it"
+    described = info(decay=math.nan, gamma=(1.0,), beta=(0.0,), not_measured={"decay": why})
+    verdict = of_sums(counted(np.zeros((2, 3, 4)), described))["prediction_off"]
+    assert (verdict.outcome, verdict.sentence) == ("not measured", why)
+
+
+def test_without_an_interval_nothing_about_it_is_judged():
+    nowhere = (math.nan, math.nan)
+    described = info(lower=nowhere, upper=nowhere, not_measured={"lower": "no surrogate was found"})
+    verdicts = of_sums(counted(np.random.default_rng(0).normal(size=(2, 30, 4)), described))
+    for check in ("starved", "degenerate", "saturated", "dead_neurons", "too_wide", "prediction_off"):
+        assert verdicts[check].outcome == "not measured", check
+        assert "surrogate" in verdicts[check].sentence or check == "prediction_off"
+    assert verdicts["silent_neurons"].outcome == "ok"
+
+
+def test_a_failure_says_what_may_help_in_one_line():
+    for check, make in WRONG.items():
+        sentence = judged(*make())[check].sentence
+        assert "\n" not in sentence
+        if check in REMEDIES:
+            assert sentence.endswith(f"; {REMEDIES[check]}")
+    model, x = healthy()
+    assert not any(REMEDIES[check] in judged(model, x)[check].sentence for check in REMEDIES)
