@@ -8,7 +8,7 @@ import typer
 from mpdviz.errors import BadInput, unknown_name
 
 from .options import takes
-from .output import FORMATS, console, print_table, say
+from .output import FORMATS, console, print_table, say, tell
 from .select import layer_numbers, timestep_numbers
 from .source import Source, prepared, record
 
@@ -67,7 +67,7 @@ def inspect(
     if recording is None:
         return
     table = _select(_with_what_ifs(recording, target_ratio, what_if_surrogate), layer, timestep)
-    print_table(table, format_, full=full)
+    print_table(table, format_, full=full, left_out=recording.left_out)
     chosen = table["layer"].unique()
     if layer is not None and len(chosen) == 1 and format_ == "table":
         from .sketch import sketch
@@ -122,12 +122,35 @@ def _make_folders(out: Path | None, save: Path | None) -> None:
 
 
 def _notes(recording: "Recording") -> None:
+    """What the table does not hold, and what to know of what it does."""
+    for name, why in recording.left_out.items():
+        tell("left out:", f"{name}: {why}")
+    for why, columns in _not_measured(recording).items():
+        tell("not measured:", f"{columns}: {why}")
     for number, layer in recording.layers.items():
         if layer.repeated_input:
             say(
                 f"note: layer {number} ({layer.info.name}) gets the same current at every timestep, so its "
                 "spread grows with 1 + decay, not with sqrt(1 + decay^2) as the predictions take it"
             )
+
+
+def _not_measured(recording: "Recording") -> dict[str, str]:
+    """Columns, and the layers that lack them, by the reason."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for number, layer in recording.layers.items():
+        for column, why in layer.info.not_measured.items():
+            # Predictions say by their own absence that there is nothing to predict from.
+            if not (column == "predicted_ratio" and not layer.info.gamma):
+                found.setdefault(why, {}).setdefault(column, []).append(str(number))
+    everywhere = len(recording.layers)
+    return {
+        why: ", ".join(
+            column if len(numbers) == everywhere else f"{column} of layer {', '.join(numbers)}"
+            for column, numbers in columns.items()
+        )
+        for why, columns in found.items()
+    }
 
 
 def _write(recording: "Recording", table: "pd.DataFrame", out: Path, figure_format: str) -> None:

@@ -3,7 +3,7 @@
 import json
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -90,14 +90,24 @@ def spelled(text: str) -> str:
     return re.sub(r"`(\w+)`", lambda match: names.get(match[1], match[1]), text)
 
 
-def print_table(frame: "pd.DataFrame", kind: str, *, full: bool = False) -> None:
-    """Print the main table on stdout in one of FORMATS; `full` keeps every row and column on a terminal.
+def print_table(
+    frame: "pd.DataFrame", kind: str, *, full: bool = False, left_out: Mapping[str, str] | None = None
+) -> None:
+    """Print the main table on stdout in one of FORMATS.
+
+    Args:
+        frame: the table.
+        kind: of FORMATS.
+        full: keep every row and column on a terminal.
+        left_out: why a layer is not in it, by its name; JSON has a row for each.
 
     Raises:
         BadInput: a format whose library is not installed, or binary output to a terminal.
     """
     if kind == "table":
         _as_table(frame, full=full)
+    elif kind == "json":
+        _as_json(frame, left_out or {})
     else:
         FORMATS[kind](frame)
 
@@ -177,9 +187,11 @@ def _cell(name: str, value: object) -> str:
     return f"{value:.1%}" if "_ratio" in name or name.endswith("_rate") else f"{value:.3f}"
 
 
-def _as_json(frame: "pd.DataFrame") -> None:
+def _as_json(frame: "pd.DataFrame", left_out: Mapping[str, str]) -> None:
     # NaN is no JSON; null is.
-    rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    rows: list[dict[Any, Any]] = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    nothing = dict.fromkeys(frame.columns)
+    rows += [nothing | {"name": name, "left_out": why} for name, why in left_out.items()]
     print(json.dumps(rows, indent=1))
 
 
@@ -210,7 +222,7 @@ def _as_parquet(frame: "pd.DataFrame") -> None:
 
 FORMATS: dict[str, Callable[["pd.DataFrame"], None]] = {
     "table": lambda frame: _as_table(frame, full=False),
-    "json": _as_json,
+    "json": lambda frame: _as_json(frame, {}),
     "csv": _as_csv,
     "parquet": _as_parquet,
     "latex": _as_latex,

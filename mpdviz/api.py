@@ -202,19 +202,20 @@ def record(
     """Record the membrane potentials of every forward pass of `model` inside the `with` block.
 
     Args:
-        model: any module that holds neurons of `mpdviz.neurons`, SpikingJelly, snnTorch or Norse (those in
-            `recording.adapters`) or of a class that was registered, run inside the block as usual. A layer
-            whose potentials do not reproduce the spikes that it emits is left out, with a warning.
-        layers: numbers (from 1, in execution order) or names of the layers to record; None records all.
-        every: record every n-th forward pass, for use inside training; every n-th sequence of a network
-            whose neurons are called once a timestep.
+        model: any module that spikes, run inside the block as usual: through neurons of any framework, or
+            code of your own that turns potentials into spikes by a `torch.autograd.Function` or straight
+            through. What the recording cannot take as it is, it leaves out with a warning, and lists in
+            `left_out`; it never raises inside the model's forward or backward, and puts nothing on it.
+        layers: numbers (from 1, in execution order) or names of the layers to record, a module's path meaning
+            all places it serves; None records all.
+        every: record every n-th sequence, for use inside training. A sequence is a forward pass, or what a
+            network that is stepped from outside makes of many.
         gradients: also sum up the gradients of the backward passes that follow the recorded forwards.
         what_if: other widths kappa for which to count, exactly, the potentials that would be inside.
         epsilon: share of max h that bounds the available interval of a surrogate of infinite support.
 
     Raises:
-        BadInput: the model holds no neurons or some that cannot be read, or is compiled, or an option is out
-            of range.
+        BadInput: the model is compiled, or an option is out of range.
     """
     recorder = Recorder(
         model, layers=layers, every=every, gradients=gradients, what_if=what_if, epsilon=epsilon
@@ -233,6 +234,7 @@ def observing(recorder: Recorder) -> Iterator[LiveRecording]:
     finally:
         recorder.detach()
     # Not where the block failed: an error of ours must never take the place of the user's.
+    recorder.raise_warnings()
     recording._keep_network()
 
 

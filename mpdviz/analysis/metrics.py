@@ -113,7 +113,8 @@ def _observed(number: int, layer: LayerAccumulation) -> dict[str, Any]:
 
 def _predicted(layer: LayerAccumulation, predictions: Sequence[str]) -> dict[str, Any]:
     info, statistics = layer.info, layer.statistics
-    if not (info.gamma and 0 <= info.decay <= 1 and info.v_th > 0):
+    predictable = "predicted_ratio" not in info.not_measured
+    if not (predictable and info.gamma and 0 <= info.decay <= 1 and info.v_th > 0):
         return {columns.BEST.name: ""}  # nothing to predict from
     gamma, beta = np.array(info.gamma), np.array(info.beta)
     std = np.sqrt(share(statistics.m2, statistics.finite))

@@ -20,12 +20,14 @@ class Complaints:
         """None yet."""
         self.left_out: dict[str, str] = {}
         """Why a layer is not recorded."""
+        self.held_back: list[MpdvizWarning] = []
+        """Warnings that a filter made errors of."""
         self._said: set[str] = set()
 
     def cannot_read(self, name: str, why: str) -> None:
         """Layer `name` is not recorded."""
         if name not in self.left_out:
-            self._warn(f"layer {name} is not recorded: {why}")
+            self._warn(f"{name if name.startswith('layer ') else f'layer {name}'} is not recorded: {why}")
         self.left_out[name] = why
 
     def failed(self, path: str, error: Exception) -> None:
@@ -81,6 +83,12 @@ class Complaints:
             else:
                 self.cannot_read(name, adapter.silent or UNSEEN)
 
+    def no_spikes(self, network: str) -> None:
+        """Nothing in the network spiked while it ran."""
+        self._warn(
+            f"no spikes were seen in {network}, so nothing is recorded; if it spikes, say how with mpdviz.register"
+        )
+
     def mixed_lengths(self, timesteps: Mapping[str, int]) -> None:
         """The layers ran for so many timesteps each."""
         lengths = sorted(set(timesteps.values()))
@@ -94,7 +102,10 @@ class Complaints:
     def _warn(self, text: str) -> None:
         if text not in self._said:
             self._said.add(text)
-            warnings.warn(text, MpdvizWarning, stacklevel=3)
+            try:
+                warnings.warn(text, MpdvizWarning, stacklevel=3)
+            except MpdvizWarning as error:  # a filter makes errors of them; not inside somebody's forward
+                self.held_back.append(error)
 
 
 def _few(names: Iterable[str]) -> list[str]:

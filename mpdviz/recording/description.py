@@ -38,8 +38,7 @@ class Description:
         rows, known = sums.rows, self.inputs.of(self.layer)
         carries = None if adapter is None else adapter.carries
         reach_known = carries is not None and not self.layer.lost_reach
-        predictable = adapter is not None and adapter.predictable
-        gamma, beta = weights(known.norm) if predictable else ((), ())
+        gamma, beta = weights(known.norm)
         thresholds = tuple(row.threshold for row in rows)
         first = sums.unit if sums.unit in thresholds else thresholds[0]
         return LayerInfo(
@@ -71,6 +70,8 @@ class Description:
             missing["decay"] = f"{UNKNOWN} which share of a potential is kept"
         if not reach_known:
             missing["reach_ratio"] = f"{UNKNOWN} how potentials are reset"
+        if self.layer.adapter is None or not self.layer.adapter.predictable:
+            missing["predicted_ratio"] = "predictions are for neurons that follow v(t) = decay v(t-1) (1 - s(t-1)) + input"
         if not driven:
             missing["silent_input"] = f"{UNKNOWN} what its input is"
         return missing

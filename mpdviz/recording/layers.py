@@ -71,6 +71,7 @@ class Layer:
             row = Row.of(function, offset)
             unit = self.sums.unit or (row.threshold if row.threshold > 0 else 1.0)
             half = (row.upper - row.threshold) / row.kappa
+            half = 0.5 if half != half else half  # of an unknown surrogate: a rectangle's
             others = tuple(width * half for width in widths)
             self._measured = key, Step(function, unit, others, carries or (True, False)), row
         return self._measured[1:]

@@ -168,19 +168,26 @@ class Recorder:
         for layer in self._layers:
             if not self._wants(layer):
                 self._complaints.left_out[self._layers.name(layer)] = NOT_WANTED
-        numbers = range(1, len(recorded) + 1)
+        ran = sum(1 for _ in self._layers)
         for wanted in self._selected or ():
-            if isinstance(wanted, int) and wanted not in numbers:
-                self._complaints.cannot_read(f"layer {wanted}", f"there is none; {len(numbers)} ran")
+            if self._ran and isinstance(wanted, int) and wanted > ran:
+                self._complaints.cannot_read(f"layer {wanted}", f"there is none; {ran} ran")
         for layer in self._layers:
             kept = layer.adapter is not None and layer.adapter.kept
             at = next(iter(layer.sums.positions.values()), None)
             if kept and at is not None and at.stepped and layer.sums.sequences == 1 and not self._sequences.told:
                 self._complaints.never_reset(self._layers.name(layer), at.timestep + 1)
+        if self._ran and not recorded and not self._complaints.left_out:
+            self._complaints.no_spikes(type(self._model).__name__)
         self._complaints.mixed_lengths({info.name: info.timesteps for info in self._infos()})
 
     def _infos(self) -> list[LayerInfo]:
         return [accumulation.info for accumulation in self.layers.values()]
+
+    def raise_warnings(self) -> None:
+        """Raise a warning that somebody made an error of; inside the network's forward it was held back."""
+        for warning in self._complaints.held_back[:1]:
+            raise warning
 
     def clear(self) -> None:
         """Forget what was recorded; the model's wiring stays known."""
