@@ -66,8 +66,7 @@ def _blocks(layers: Layers, predictions: Sequence[str]) -> list[dict[str, Any]]:
 def _observed(number: int, layer: LayerAccumulation) -> dict[str, Any]:
     info, statistics = layer.info, layer.statistics
     finite = statistics.finite
-    # Without an interval nothing was counted as inside: that is no zero.
-    placed = np.where(np.isnan(info.lower) | np.isnan(info.upper), 0, finite)
+    placed = layer.placed  # without an interval nothing was counted as inside, which is no zero
     values = {
         "layer": number,
         "name": info.name,
