@@ -101,7 +101,7 @@ def _observed(number: int, layer: LayerAccumulation) -> dict[str, Any]:
             "grad_norm": layer.flow.norm,
             "spike_grad_norm": layer.flow.spike_norm,
             "grad_zero": counts(layer.flow.zeros, layer.flow.count > 0),
-            "grad_zero_ratio": share(layer.flow.zeros, layer.flow.count),
+            "grad_zero_ratio": share(layer.flow.zeros, layer.flow.comparable),
             "grad_nonzero_ratio": share(layer.flow.nonzeros, layer.flow.counted),
             "grad_cosine": layer.flow.cosine,
             "grad_nonfinite": counts(layer.flow.nonfinite, layer.flow.counted > 0),
