@@ -90,7 +90,9 @@ class Trail:
 
     def __init__(self, model: nn.Module) -> None:
         """Know the modules of `model`; nothing is followed yet."""
-        self._modules = {id(module): (path, module) for path, module in model.named_modules()}
+        self._modules: dict[int, tuple[str, nn.Module]] = {
+            id(module): (path, module) for path, module in model.named_modules()
+        }
         self._synaptic = {key for key, (_, module) in self._modules.items() if _has_synapses(module)}
         self._interned: dict[tuple[int, Chain, int], int] = {}
         self._sources: list[tuple[int, Chain, int]] = []
