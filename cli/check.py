@@ -22,7 +22,7 @@ passes nor fails.
 CKPT is what `mpdviz inspect` takes. Every limit can be set."""
 
 FORMATS = ("table", "json")
-MARKS = {"ok": "[green]ok[/]", "failed": "[red]FAIL[/]", "not measured": "[yellow]not measured[/]"}
+MARKS = {"ok": "[green]ok  [/]", "failed": "[red]FAIL[/]", "not measured": "[yellow]not measured[/]"}
 
 
 def _limits() -> type:
@@ -86,7 +86,7 @@ def check(
 
 def _say(verdict: "Verdict", where: str, limit: str = "") -> None:
     said = escape(f"{where}: {verdict.check}: {spelled(verdict.sentence)}{limit}")
-    console().print(f"{MARKS[verdict.outcome]:<13} {said}")
+    console().print(f"{MARKS[verdict.outcome]} {said}")
 
 
 def _say_unknown(verdicts: "list[Verdict]") -> None:

@@ -156,20 +156,22 @@ def _by_layer(frame: "pd.DataFrame") -> Table:
     lowest = frame["available_ratio"].min()
     for (number, name), rows in frame.groupby(["layer", "name"]):
         ratios = rows["available_ratio"]
-        at = rows["timestep"].to_numpy()[ratios.argmin()]
-        worst = f"{ratios.min():.1%} at t={at}" if ratios.notna().any() else "-"
+        worst = "-"
+        if ratios.notna().any():
+            at = rows["timestep"].to_numpy()[ratios.fillna(2).argmin()]
+            worst = f"{ratios.min():.1%} at t={at}"
         table.add_row(
             str(number),
             str(name),
-            f"{ratios.mean():.1%}",
+            _cell("_ratio", ratios.mean()),
             "".join(
                 BARS[min(int(ratio * len(BARS)), len(BARS) - 1)] if ratio == ratio else " "
                 for ratio in ratios
             ),
             f"[bold red]{worst}[/] <- lowest" if ratios.min() == lowest else worst,
-            f"{rows['reach_ratio'].mean():.1%}",
-            f"{rows['mean_gain'].mean():.3f}",
-            f"{rows['firing_rate'].mean():.1%}",
+            _cell("_ratio", rows["reach_ratio"].mean()),
+            _cell("mean_gain", rows["mean_gain"].mean()),
+            _cell("_rate", rows["firing_rate"].mean()),
         )
     return table
 
@@ -180,8 +182,10 @@ def _heading(name: str) -> str:
 
 
 def _cell(name: str, value: object) -> str:
-    if not isinstance(value, float):
-        return str(value)
+    if not isinstance(value, float):  # pandas' missing count has no type to ask for without pandas
+        return "-" if str(value) == "<NA>" else str(value)
+    if value != value:
+        return "-"
     if name.endswith("_norm"):
         return f"{value:.2e}"
     return f"{value:.1%}" if "_ratio" in name or name.endswith("_rate") else f"{value:.3f}"

@@ -24,19 +24,22 @@ def sketch(table: "pd.DataFrame", histogram: "pd.DataFrame") -> str:
         bars = _bars(histogram[histogram["timestep"] == row["timestep"]], low, high)
         marks = _marks(row, low, high)
         first, last = marks.find("["), marks.rfind("]")
-        inside = f"[yellow]{bars[first + 1 : last]}[/yellow]"
-        lines.append(
-            f"t={row['timestep']:<3} {bars[: first + 1]}{inside}{bars[last:]}  {row['available_ratio']:.1%}"
-        )
+        if first >= 0:
+            bars = f"{bars[: first + 1]}[yellow]{bars[first + 1 : last]}[/yellow]{bars[last:]}"
+        ratio = row["available_ratio"]
+        said = f"{ratio:.1%}" if ratio == ratio else "not measured"
+        lines.append(f"t={row['timestep']:<3} {bars}  {said}")
         lines.append("      " + marks.replace("[", r"\["))
     return "\n".join(lines)
 
 
 def _range(table: "pd.DataFrame") -> tuple[float, float]:
     spread = 3.5 * table["std"].max()
-    low = min(table["lower"].min(), (table["mean"] - spread).max(), table["mean"].min() - spread)
-    high = max(table["upper"].max(), table["mean"].max() + spread)
-    return float(low), float(high)
+    lows = [table["lower"].min(), (table["mean"] - spread).max(), table["mean"].min() - spread]
+    highs = [table["upper"].max(), table["mean"].max() + spread]
+    if np.isnan(lows).all() or np.isnan(highs).all():  # neither potentials nor interval are known
+        lows, highs = [table["v_th"].min() - 1], [table["v_th"].max() + 1]
+    return float(np.nanmin(lows)), float(np.nanmax(highs))
 
 
 def _bars(histogram: "pd.DataFrame", low: float, high: float) -> str:
@@ -51,6 +54,9 @@ def _marks(row: "pd.Series", low: float, high: float) -> str:
         return int(np.clip((value - low) / (high - low) * WIDTH, 0, WIDTH - 1))
 
     marks = [" "] * WIDTH
+    if np.isnan([row["lower"], row["upper"]]).any():
+        marks[place(row["v_th"])] = "|"
+        return "".join(marks)
     first, last = place(row["lower"]), place(row["upper"])
     marks[first : last + 1] = "-" * (last - first + 1)
     marks[place(row["v_th"])] = "|"

@@ -104,6 +104,11 @@ class GradientFlow:
         return np.where(self.uncounted, 0, self.count)
 
     @property
+    def comparable(self) -> Counts:
+        """Gradients dL/dv `[T]`, 0 where not one of them is finite."""
+        return np.where(self.count > self.nonfinite, self.count, 0)
+
+    @property
     def nonzeros(self) -> Counts:
         """Gradients dL/dv `[T]` that are finite and not zero."""
         return self.count - self.zeros - self.nonfinite

@@ -9,8 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from mpdviz.accumulations.census import OF_NEURONS, Census
 from mpdviz.accumulations.gradients import GradientFlow
+from mpdviz.accumulations.histogram import Counts
 from mpdviz.accumulations.info import LayerInfo
 from mpdviz.accumulations.statistics import LayerStatistics
 from mpdviz.errors import BadInput
@@ -71,6 +74,12 @@ class LayerAccumulation:
             self.flow if other.flow is None else other.flow if self.flow is None else self.flow + other.flow
         )
         return LayerAccumulation(info, statistics, census, flow and flow.at(0, timesteps))
+
+    @property
+    def placed(self) -> Counts:
+        """Finite potentials `[T]` where the available interval is known, 0 elsewhere."""
+        unknown = np.isnan(self.info.lower) | np.isnan(self.info.upper)
+        return np.where(unknown | ("available_ratio" in self.info.not_measured), 0, self.statistics.finite)
 
     @property
     def repeated_input(self) -> bool:

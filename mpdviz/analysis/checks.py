@@ -45,7 +45,7 @@ def _starved(of: Subject, limit: float) -> Measured:
     if pd.notna(silent) and silent == of.layer["neurons"]:
         cause = "; its input is silent, so the layer before is to blame, not the width"
     elif value < limit:
-        cause = "; `kappa_for` and `what_if` say which width would reach more"
+        cause = "; `what_if` counts what other widths would reach"
     return value, value >= limit, f"{value:.1%} of potentials get their spike gradient at t={t}{cause}"
 
 
@@ -107,7 +107,7 @@ def _nonfinite(of: Subject, limit: float) -> Measured:
     value, t = _worst(of, share(of.recorded.statistics.nonfinite, of.recorded.statistics.count))
     if math.isnan(value):
         return _not_measured("no potentials were recorded")
-    return value, value <= limit, f"{value:.1%} of potentials are NaN or infinite at t={t}"
+    return value, value <= limit, f"{_percent(value)} of potentials are NaN or infinite at t={t}"
 
 
 def _nonfinite_gain(of: Subject, limit: float) -> Measured:
@@ -115,12 +115,10 @@ def _nonfinite_gain(of: Subject, limit: float) -> Measured:
     value, t = _worst(of, share(statistics.gain_nonfinite, statistics.finite))
     if "mean_gain" in info.not_measured or math.isnan(value):
         return _not_measured(of.why("mean_gain", otherwise=NOTHING_FINITE))
-    sentence = f"the surrogate's derivative is NaN or infinite at t={t} for {value:.1%} of potentials"
+    sentence = f"the surrogate's derivative is NaN or infinite at t={t} for {_percent(value)} of potentials"
     if value and info.nan_below is not None:
         lowest = info.thresholds_in_force[t - 1] + info.nan_below
-        sentence = (
-            f"the surrogate's derivative is NaN below v = {lowest:.3g}, at t={t} for {value:.1%} of them"
-        )
+        sentence = f"the surrogate's derivative is NaN below v = {lowest:.3g}, at t={t} for {_percent(value)}"
     return value, value <= limit, sentence
 
 
@@ -134,7 +132,11 @@ def _nonfinite_gradient(of: Subject, limit: float) -> Measured:
         value = float(1 / flow.count[t - 1])
         return value, value <= limit, f"gradients at the potentials are NaN or infinite at t={t}, uncounted"
     value, t = _worst(of, share(flow.nonfinite, flow.count))
-    return value, value <= limit, f"{value:.1%} of gradients at the potentials are NaN or infinite at t={t}"
+    return (
+        value,
+        value <= limit,
+        f"{_percent(value)} of gradients at the potentials are NaN or infinite at t={t}",
+    )
 
 
 def _not_measured(why: str) -> Measured:
@@ -150,6 +152,11 @@ def _worst(
         return math.nan, 1
     at = int(np.nanargmin(found) if smallest else np.nanargmax(found))
     return float(found[at]), int(of.rows["timestep"].iloc[at])
+
+
+def _percent(share: float) -> str:
+    """A share in words; one that is not zero never reads as 0.0%."""
+    return f"{share:.1%}" if not 0 < share < 0.0005 else f"{100 * share:.1g}%"
 
 
 def _share_of_potentials(of: Subject, column: str, limit: float, what: str) -> Measured:

@@ -66,8 +66,7 @@ def _blocks(layers: Layers, predictions: Sequence[str]) -> list[dict[str, Any]]:
 def _observed(number: int, layer: LayerAccumulation) -> dict[str, Any]:
     info, statistics = layer.info, layer.statistics
     finite = statistics.finite
-    # Without an interval nothing was counted as inside: that is no zero.
-    placed = np.where(np.isnan(info.lower) | np.isnan(info.upper), 0, finite)
+    placed = layer.placed  # without an interval nothing was counted as inside, which is no zero
     values = {
         "layer": number,
         "name": info.name,
@@ -102,7 +101,7 @@ def _observed(number: int, layer: LayerAccumulation) -> dict[str, Any]:
             "grad_norm": layer.flow.norm,
             "spike_grad_norm": layer.flow.spike_norm,
             "grad_zero": counts(layer.flow.zeros, layer.flow.count > 0),
-            "grad_zero_ratio": share(layer.flow.zeros, layer.flow.count),
+            "grad_zero_ratio": share(layer.flow.zeros, layer.flow.comparable),
             "grad_nonzero_ratio": share(layer.flow.nonzeros, layer.flow.counted),
             "grad_cosine": layer.flow.cosine,
             "grad_nonfinite": counts(layer.flow.nonfinite, layer.flow.counted > 0),

@@ -108,14 +108,15 @@ def _layers(label: str, layers: Layers) -> pd.DataFrame:
     rows = []
     for number, layer in sorted(layers.items()):
         statistics = layer.statistics
-        finite, count = statistics.finite.sum(), statistics.count.sum()
-        with_gain = statistics.with_gain.sum()
+        placed, count = layer.placed.sum(), statistics.count.sum()
+        inside = statistics.available[layer.placed > 0].sum()
+        with_gain = 0 if "mean_gain" in layer.info.not_measured else statistics.with_gain.sum()
         rows.append(
             {
                 "layer": number,
                 "checkpoint": label,
                 "name": layer.info.name,
-                "available_ratio": statistics.available.sum() / finite if finite else np.nan,
+                "available_ratio": inside / placed if placed else np.nan,
                 "mean_gain": statistics.gain.sum() / with_gain if with_gain else np.nan,
                 "firing_rate": statistics.spikes.sum() / count if count else np.nan,
                 "grad_norm": np.nan if layer.flow is None else _whole_norm(layer.flow),

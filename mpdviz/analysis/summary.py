@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from mpdviz.accumulations.layer import LayerAccumulation
+from mpdviz.analysis.frames import share
 
 LOWEST = "lowest available ratio"
 
@@ -29,8 +30,7 @@ def by_layer(layers: Mapping[int, LayerAccumulation]) -> pd.DataFrame:
     """A row a layer, the neediest first: its lowest available ratio over time, when, and its firing rate."""
     rows = []
     for number, layer in sorted(layers.items()):
-        sums, finite = layer.statistics, layer.statistics.finite
-        ratio = np.divide(sums.available, finite, out=np.full(len(finite), np.nan), where=finite > 0)
+        sums, ratio = layer.statistics, share(layer.statistics.available, layer.placed)
         known = bool(np.isfinite(ratio).any())
         t = int(np.nanargmin(ratio)) if known else 0
         rate = sums.spikes.sum() / max(sums.count.sum(), 1)

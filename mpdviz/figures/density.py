@@ -14,8 +14,11 @@ def visible_range(table: pd.DataFrame, histograms: pd.DataFrame) -> tuple[float,
     share = counts.cumsum() / counts.transform("sum").clip(lower=1)
     bulk = inner[(share > 0.001) & (share < 0.999)]
     ends = bulk if len(bulk) else inner[inner["count"] > 0]
-    low = min(ends["left"].min(), table["lower"].min()) if len(ends) else table["lower"].min()
-    high = max(ends["right"].max(), table["upper"].max()) if len(ends) else table["upper"].max()
+    # Where neither a potential nor an interval is known, all of the histogram.
+    shown = [ends, table.rename(columns={"lower": "left", "upper": "right"})]
+    known = [frame for frame in shown if frame["left"].notna().any()] or [inner]
+    low = min(frame["left"].min() for frame in known)
+    high = max(frame["right"].max() for frame in known)
     margin = 0.05 * (high - low)
     return float(low - margin), float(high + margin)
 

@@ -6,7 +6,16 @@ from matplotlib.figure import Figure
 
 from mpdviz.figures.density import edges, rebinned, visible_range
 from mpdviz.figures.kinds import RecordingFigure
-from mpdviz.figures.style import INTERVAL, NARROW, OUTLINE, PAGE_WIDTH, POTENTIAL, THRESHOLD, style
+from mpdviz.figures.style import (
+    INTERVAL,
+    NARROW,
+    NOT_MEASURED,
+    OUTLINE,
+    PAGE_WIDTH,
+    POTENTIAL,
+    THRESHOLD,
+    style,
+)
 
 COLUMNS = 5
 """Panels in a row."""
@@ -63,9 +72,10 @@ def _panel(axis: Axes, row: pd.Series, bars: pd.DataFrame) -> None:
     )
     axis.stairs(bars["density"], edges(bars), color=OUTLINE, lw=0.8)
     axis.axvline(row["v_th"], color=THRESHOLD, ls="--", lw=0.9, label="threshold $v_{th}$")
-    ratio = row["available_ratio"]
-    available = "no finite potentials" if pd.isna(ratio) else f"{ratio:.1%} available"
-    axis.set_title(rf"$t={row['timestep']}$   $\kappa={row['kappa']:.3g}$" + "\n" + available)
+    ratio, kappa = row["available_ratio"], row["kappa"]
+    available = f"available ratio {NOT_MEASURED}" if pd.isna(ratio) else f"{ratio:.1%} available"
+    width = "" if pd.isna(kappa) else rf"   $\kappa={kappa:.3g}$"
+    axis.set_title(f"$t={row['timestep']}${width}\n{available}")
 
 
 FIGURE = RecordingFigure(

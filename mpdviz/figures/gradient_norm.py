@@ -11,6 +11,7 @@ from mpdviz.figures.style import (
     GRID,
     PAGE_WIDTH,
     layer_ticks,
+    say_nothing,
     shown_timesteps,
     style,
     timestep_colours,
@@ -74,6 +75,8 @@ def _panel(axis: Axes, values: pd.DataFrame, column: str, timesteps: list[int]) 
             axis.plot(
                 layers["layer"][zero], zero[zero] * 0, "v", color=colour, ms=4, transform=edge, clip_on=False
             )
+    if values[column].isna().all():
+        say_nothing(axis)
     axis.set_ylabel(PANELS[column])
     axis.grid(**GRID)
 

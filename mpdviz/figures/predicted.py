@@ -8,7 +8,7 @@ from matplotlib.ticker import PercentFormatter
 
 from mpdviz.analysis.columns import of_prediction
 from mpdviz.figures.kinds import RecordingFigure
-from mpdviz.figures.style import GRID, OBSERVED, PAGE_WIDTH, PREDICTIONS, layer_ticks, style
+from mpdviz.figures.style import GRID, OBSERVED, PAGE_WIDTH, PREDICTIONS, layer_ticks, say_nothing, style
 
 QUANTITIES = {"mean": "mean\n(potential)", "std": "spread: std\n(potential)", "ratio": "available\nratio"}
 """Rows of panels and their labels."""
@@ -92,6 +92,8 @@ def _panel(axis: Axes, values: pd.DataFrame, quantity: str) -> None:
             mew=0.8,
             label=f"predicted: {source}",
         )
+    if values[quantity].isna().all():
+        say_nothing(axis)
     axis.grid(**GRID)
 
 

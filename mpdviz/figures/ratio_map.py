@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
 from mpdviz.figures.kinds import RecordingFigure
-from mpdviz.figures.style import NARROW, PAGE_WIDTH, THRESHOLD, UNKNOWN, layer_labels, style
+from mpdviz.figures.style import NARROW, NOT_MEASURED, PAGE_WIDTH, THRESHOLD, UNKNOWN, layer_labels, style
 
 ROOM = 15
 """Most timesteps whose cells hold a number."""
@@ -97,7 +97,7 @@ def _explain(figure: Figure, axis: Axes, ratio: NDArray[np.float64]) -> None:
         axis.add_patch(frame)
         entries.append(Patch(fill=False, ec=THRESHOLD, lw=1.6, label="smallest share"))
     if not np.isfinite(ratio).all():
-        entries.append(Patch(color=UNKNOWN, label="no finite potentials"))
+        entries.append(Patch(color=UNKNOWN, label=NOT_MEASURED))
     figure.legend(handles=entries, loc="outside upper center", ncols=3)
 
 

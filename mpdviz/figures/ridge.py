@@ -91,7 +91,9 @@ def ridge(table: pd.DataFrame, histograms: pd.DataFrame) -> Figure:
 
 
 def _ridge(axis: Axes, bars: pd.DataFrame, base: float, scale: float) -> None:
-    """One layer at one timestep, standing on `base`."""
+    """One layer at one timestep, standing on `base`; nothing where the layer has no such timestep."""
+    if bars.empty:
+        return
     first = bars.iloc[0]
     interval = (first["lower"], base), first["upper"] - first["lower"], 1.0
     axis.add_patch(Rectangle(*interval, color=INTERVAL, alpha=0.3, lw=0, label="gradient-available interval"))

@@ -7,7 +7,17 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MultipleLocator, PercentFormatter
 
 from mpdviz.figures.kinds import RecordingFigure
-from mpdviz.figures.style import ABOVE, INTERVAL, NARROW, NOTE, OUTLINE, PAGE_WIDTH, layer_labels, style
+from mpdviz.figures.style import (
+    ABOVE,
+    INTERVAL,
+    NARROW,
+    NOT_MEASURED,
+    NOTE,
+    OUTLINE,
+    PAGE_WIDTH,
+    layer_labels,
+    style,
+)
 
 STATES = {
     "below_ratio": ("below the interval", OUTLINE, "white"),
@@ -31,7 +41,7 @@ def numbers(table: pd.DataFrame) -> pd.DataFrame:
     shares = list(STATES)
     if table["timestep"].nunique() <= PANELS:
         return table[["layer", "name", "timestep", *shares]].sort_values(["layer", "timestep"])
-    finite = table["count"] - table["nonfinite"]
+    finite = (table["count"] - table["nonfinite"]).where(table["available_ratio"].notna(), 0)
     potentials = table[shares].mul(finite, axis=0).assign(finite=finite)
     layers = potentials.groupby([table["layer"], table["name"]]).sum()
     averaged = layers[shares].div(layers["finite"].replace(0, np.nan), axis=0).reset_index()
@@ -69,7 +79,7 @@ def states(table: pd.DataFrame) -> Figure:
 
 
 def _panel(axis: Axes, shares: pd.DataFrame) -> None:
-    """One stacked bar a layer, from the top; without finite potentials, words instead."""
+    """One stacked bar a layer, from the top; where nothing was measured, words instead."""
     rows = np.arange(len(shares))
     left = np.zeros(len(shares))
     for column, (label, colour, ink) in STATES.items():
@@ -79,7 +89,7 @@ def _panel(axis: Axes, shares: pd.DataFrame) -> None:
         axis.bar_label(bars, texts, label_type="center", color=ink, fontsize=6)
         left += np.nan_to_num(share)
     for row in rows[shares["available_ratio"].isna()]:
-        axis.text(0.02, row, "no finite potentials", **NOTE)
+        axis.text(0.02, row, NOT_MEASURED, **NOTE)
     axis.tick_params(axis="y", length=0)
 
 

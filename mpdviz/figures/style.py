@@ -22,7 +22,7 @@ OF_STRATEGY = {"mpd-agl": BLUE, "fixed": VERMILION}
 POTENTIAL, OUTLINE, INTERVAL, THRESHOLD = SKY, BLUE, ORANGE, VERMILION
 ABOVE = "#F2CBE1"  # a tint of the palette's purple: in grey it must differ from the orange beside it
 UNKNOWN = "#DDDDDD"
-"""Where there is nothing finite to colour by."""
+"""Where there is nothing to colour by."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 """One for each colour, so that grey prints tell them apart too."""
 OBSERVED = "#222222"
@@ -39,6 +39,8 @@ DEPTH = "layer, from input to output"
 """Label of an axis of layers."""
 NOTE: dict[str, Any] = {"fontsize": 6, "style": "italic", "va": "center"}
 """Text where there is nothing to draw."""
+NOT_MEASURED = "not measured"
+"""What it says."""
 PAGE_WIDTH = 7.0
 """Width in inches of the text of a two-column page."""
 NARROW = 0.7 * PAGE_WIDTH
@@ -99,6 +101,11 @@ def layer_labels(table: pd.DataFrame, most: int = 20) -> dict[int, str]:
         int(number): f"{number}  {shorten(name)}"
         for number, name in zip(layers["layer"], layers["name"].astype(str), strict=True)
     }
+
+
+def say_nothing(axis: Axes) -> None:
+    """Write in the middle of an empty panel that there is nothing to show."""
+    axis.text(0.5, 0.5, NOT_MEASURED, transform=axis.transAxes, ha="center", **NOTE)
 
 
 def layer_ticks(axis: Axes, layers: pd.Series, most: int) -> None:

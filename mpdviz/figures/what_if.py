@@ -9,10 +9,10 @@ from matplotlib.ticker import FuncFormatter, PercentFormatter
 from mpdviz.figures.kinds import RecordingFigure
 from mpdviz.figures.style import (
     NARROW,
-    NOTE,
     OBSERVED,
     PAGE_WIDTH,
     layer_labels,
+    say_nothing,
     shown_timesteps,
     style,
     timestep_colours,
@@ -36,7 +36,7 @@ def numbers(table: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     Returns:
         Columns `layer, name, timestep, kappa, available_ratio, mean_gain, own`: `own` is True in one row a
         layer and timestep, which holds what was recorded; its kappa is the width of its available interval.
-        A layer without finite potentials has NaN throughout.
+        A layer without finite potentials has NaN throughout, one whose interval is not known in its own row.
     """
     rows = table[table["timestep"].isin(shown_timesteps(table))]
     recorded = rows[["layer", "name", "timestep"]].assign(
@@ -49,8 +49,9 @@ def numbers(table: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     nth = points.groupby(["layer", "timestep"]).cumcount()
     wanted = np.unique(np.geomspace(1, nth.max() + 1, WIDTHS).round().astype(int)) - 1
     points = points.loc[nth.isin(wanted), list(recorded.columns[:-1])].assign(own=False)
-    at_own = points.merge(recorded, on=["layer", "timestep"], how="left")["available_ratio_y"]
-    points.loc[at_own.isna().to_numpy(), ["available_ratio", "mean_gain"]] = np.nan
+    finite = rows[["layer", "timestep"]].assign(finite=rows["count"] > rows["nonfinite"])
+    known = points.merge(finite, on=["layer", "timestep"], how="left")["finite"].to_numpy()
+    points.loc[~known, ["available_ratio", "mean_gain"]] = np.nan
     return pd.concat([points, recorded]).sort_values(["layer", "timestep", "own", "kappa"], ignore_index=True)
 
 
@@ -107,7 +108,7 @@ def _panel(axis: Axes, layer: pd.DataFrame, value: str, timesteps: list[int]) ->
         axis.plot(curve["kappa"], curve[value], color=colour, lw=0.8, label=f"$t={timestep}$")
         axis.plot(recorded["kappa"], recorded[value], "o", color=colour, ms=3, mec="white", mew=0.4, zorder=3)
     if layer[value].isna().all():
-        axis.text(0.5, 0.5, "no finite potentials", transform=axis.transAxes, ha="center", **NOTE)
+        say_nothing(axis)
     axis.plot([], [], "o", color=OBSERVED, ms=3, label="own width, as recorded")
 
 

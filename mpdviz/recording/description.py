@@ -71,7 +71,9 @@ class Description:
         if not reach_known:
             missing["reach_ratio"] = f"{UNKNOWN} how potentials are reset"
         if self.layer.adapter is None or not self.layer.adapter.predictable:
-            missing["predicted_ratio"] = "predictions are for neurons that follow v(t) = decay v(t-1) (1 - s(t-1)) + input"
+            missing["predicted_ratio"] = (
+                "predictions are for neurons that follow v(t) = decay v(t-1) (1 - s(t-1)) + input"
+            )
         if not driven:
             missing["silent_input"] = f"{UNKNOWN} what its input is"
         return missing

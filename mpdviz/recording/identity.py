@@ -40,7 +40,9 @@ def identity(model: nn.Module, layers: Iterable[Description]) -> dict[str, str]:
         if isinstance(adapter, Native):
             known[f"surrogate of layer {name}"] = _shape(adapter.module.surrogate)
         elif info.steady:
-            known[f"surrogate of layer {name}"] = f"{info.surrogate}, {info.lower[0]:.6g} to {info.upper[0]:.6g}"
+            known[f"surrogate of layer {name}"] = (
+                f"{info.surrogate}, {info.lower[0]:.6g} to {info.upper[0]:.6g}"
+            )
         if adapter is not None and adapter.carries is not None:
             known[f"reset of layer {name}"] = RESETS[adapter.carries]
     for owner, strategy in strategies(model).items():

@@ -72,7 +72,9 @@ class Inputs:
             known.before = None
         elif sequence:
             if known.repeated is None:
-                known.repeated = len(current) > 1 and all(torch.equal(current[0], step) for step in current[1:])
+                known.repeated = len(current) > 1 and all(
+                    torch.equal(current[0], step) for step in current[1:]
+                )
         else:
             if goes_on and known.before is not None:
                 known.repeated = torch.equal(known.before, current)

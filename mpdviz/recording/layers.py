@@ -157,9 +157,10 @@ class Layers:
                 continue
             other = self._trail.source(known)
             apart = next((i for i, (a, b) in enumerate(zip(code, other, strict=False)) if a != b), None)
-            if apart is not None and code[apart][0] is other[apart][0]:
-                if _exclude_each_other(code[apart][0], code[apart][1], other[apart][1]):
-                    return layers[0]
+            if apart is None or code[apart][0] is not other[apart][0]:
+                continue
+            if _exclude_each_other(code[apart][0], code[apart][1], other[apart][1]):
+                return layers[0]
         return None
 
     def number(self, layer: Layer) -> int:
@@ -177,7 +178,7 @@ class Layers:
         return f"{layer.path}@{places[at]}" + (f"#{again + 1}" if places.count(places[at]) > 1 else "")
 
     def _where(self, layer: Layer, same: list[Layer]) -> str:
-        """`function:line` of the first position, from the outside in, that tells it from others of its module."""
+        """`function:line` of the first position, from the outside in, that tells it from the others."""
         if layer.driver:
             return layer.driver
         mine = self._trail.source(layer.place)
@@ -189,7 +190,7 @@ class Layers:
         return ""
 
     def goes_by(self, layer: Layer, name: str) -> bool:
-        """Whether `name` means it: the path of its module, which means all places of it, or that of its own."""
+        """Whether `name` means it: its module's path, which means all places of that, or its own name."""
         return name in (layer.path, self.name(layer))
 
 
@@ -202,7 +203,9 @@ def _span(code: CodeType, at: int) -> tuple[int, int] | None:
 
 
 @cache
-def _branches(code: CodeType) -> list[tuple[list[tuple[int, int, int, int]], list[tuple[int, int, int, int]]]]:
+def _branches(
+    code: CodeType,
+) -> list[tuple[list[tuple[int, int, int, int]], list[tuple[int, int, int, int]]]]:
     """For each `if` in a function, where its two branches lie: first and last line and column."""
     try:
         lines, first = inspect.getsourcelines(code)

@@ -1,10 +1,10 @@
 """A network observed: every spike site's potentials, streamed into accumulations.
 
-Reads top-down: `attach` begins to look, `_spiked` is told of every call of a spike function and `_read` of every
-call of our own neurons, `_add` finds out which layer and timestep that is and counts it, `detach` looks away.
-Nothing is put on the network and nothing is changed on the way: outputs, random numbers and gradients stay bit for
-bit what they were. Nothing is ever raised inside the network's forward or backward; what cannot be read is left
-out and listed.
+Reads top-down: `attach` begins to look, `_spiked` is told of every call of a spike function and `_read` of
+every call of our own neurons, `_count` finds out which layer and timestep that is and counts it, `detach`
+looks away. Nothing is put on the network and nothing is changed on the way: outputs, random numbers and
+gradients stay bit for bit what they were. Nothing is ever raised inside the network's forward or backward;
+what cannot be read is left out and listed.
 """
 
 import threading
@@ -90,7 +90,7 @@ class Recorder:
         self._trail.on_end.append(self._end)
 
     def _check_selected(self) -> None:
-        paths = {path: module for path, module in self._model.named_modules()}
+        paths = dict(self._model.named_modules())
         for wanted in self._selected or ():
             named = isinstance(wanted, str) and (
                 wanted.partition("@")[0] in paths or wanted == type(self._model).__name__
@@ -118,7 +118,9 @@ class Recorder:
 
     def network(self) -> dict[str, str]:
         """What tells this network from others, as it is now; reads all of its weights."""
-        return identity(self._model, [self._described(layer) for layer in self._layers if layer.sums.timesteps])
+        return identity(
+            self._model, [self._described(layer) for layer in self._layers if layer.sums.timesteps]
+        )
 
     def _described(self, layer: Layer) -> Description:
         flow = None if self._flow is None else self._flow.flows.get(id(layer))
@@ -175,7 +177,13 @@ class Recorder:
         for layer in self._layers:
             kept = layer.adapter is not None and layer.adapter.kept
             at = next(iter(layer.sums.positions.values()), None)
-            if kept and at is not None and at.stepped and layer.sums.sequences == 1 and not self._sequences.told:
+            if (
+                kept
+                and at is not None
+                and at.stepped
+                and layer.sums.sequences == 1
+                and not self._sequences.told
+            ):
                 self._complaints.never_reset(self._layers.name(layer), at.timestep + 1)
         if self._ran and not recorded and not self._complaints.left_out:
             self._complaints.no_spikes(type(self._model).__name__)
@@ -261,7 +269,11 @@ class Recorder:
         place = self._trail.here(frame) if found is not None else None
         if found is None or place is None:
             return
-        u = None if isinstance(found, str) else [arg for arg in args if isinstance(arg, Tensor)][found.argument]
+        u = (
+            None
+            if isinstance(found, str)
+            else [arg for arg in args if isinstance(arg, Tensor)][found.argument]
+        )
         self._take_found(call, adapter, place, found, u, result)
 
     def _straight(self, u: Tensor, result: Tensor, spike: Probe, frame: FrameType | None) -> None:
@@ -321,7 +333,14 @@ class Recorder:
             # A function's node hands the spike path back; of a sum it has to be computed.
             derivative = partial(found.function.at, found.u) if straight else None
             self._flow.watch_site(
-                id(layer), first, u, result, found.argument, subtracted, rows=len(steps), derivative=derivative
+                id(layer),
+                first,
+                u,
+                result,
+                found.argument,
+                subtracted,
+                rows=len(steps),
+                derivative=derivative,
             )
 
     def _take(self, call: Call, adapter: Adapter, output: Any) -> None:

@@ -1,8 +1,8 @@
 """Calls of neuron layers put together to sequences: which timestep a call is, and which sequences count.
 
-A place that one forward passes several times holds its own loop over time. One that is passed once a forward is
-stepped from outside; its sequence goes on where the neurons are known to go on, or where `new_sequence` tells
-when one begins. Where nothing is known no call is joined to another.
+A place that one forward passes several times holds its own loop over time. One that is passed once a forward
+is stepped from outside; its sequence goes on where the neurons are known to go on, or where `new_sequence`
+tells when one begins. Where nothing is known no call is joined to another.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from mpdviz.recording.trail import Start
 
 Finding = Literal["", "not reset", "no sequences", "too long"]
 LONGEST = 4096
-"""Timesteps of a sequence, beyond which another begins: a state that nobody resets must not fill the memory."""
+"""Timesteps of a sequence, beyond which another begins: a state that nobody resets must not fill memory."""
 
 
 @dataclass(eq=False)

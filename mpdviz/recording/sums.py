@@ -113,8 +113,10 @@ class Sums:
         """Add the statistics of whole sequences from timestep `first` on."""
         timesteps = max(self.timesteps, first + len(statistics.count))
         before = self._counted()
-        self._sums = before.at(0, timesteps) + statistics.at(first, timesteps) if self.timesteps else (
-            statistics.at(first, timesteps)
+        self._sums = (
+            before.at(0, timesteps) + statistics.at(first, timesteps)
+            if self.timesteps
+            else (statistics.at(first, timesteps))
         )
         self.timesteps = timesteps
 
@@ -134,7 +136,10 @@ class Sums:
 
     def _counted(self) -> LayerStatistics:
         return LayerStatistics(
-            **{field.name: getattr(self._sums, field.name)[: self.timesteps].copy() for field in fields(self._sums)}
+            **{
+                field.name: getattr(self._sums, field.name)[: self.timesteps].copy()
+                for field in fields(self._sums)
+            }
         )
 
     def _make_room(self, timestep: int, widths: int) -> None:

@@ -198,7 +198,8 @@ class Trail:
 
     def path_of(self, module: int) -> str:
         """The path of a module that is given by its identity."""
-        return self._modules[module][0]
+        path, _ = self._modules[module]
+        return path
 
 
 def _has_synapses(module: nn.Module) -> bool:

@@ -1,8 +1,8 @@
 """Spike functions of anybody's, known by what they do: where they step, and what derivative autograd finds.
 
-Nothing is taken from a name. The function is evaluated on a grid about its threshold, every end is bisected to
-neighbouring floating-point numbers, and where the derivative has one of the known closed forms that form is
-noted, since it can be summed faster than autograd can be asked.
+Nothing is taken from a name. The function is evaluated on a grid about its threshold, every end is bisected
+to neighbouring floating-point numbers, and where the derivative has one of the known closed forms that form
+is noted, since it can be summed faster than autograd can be asked.
 """
 
 from collections.abc import Callable
@@ -68,7 +68,7 @@ class SpikeFunction:
         return 1.0
 
     def is_still(self, spike: Probe) -> bool:
-        """Whether `spike` does at a few points about the threshold what this function did when it was probed."""
+        """Whether `spike` does at a few points about the threshold what this function did."""
         return bool(torch.equal(derivative_of(spike, self.points), self.values))
 
     def available(self, u: Tensor) -> Tensor:
@@ -146,7 +146,9 @@ def probe(spike: Probe, name: str, *, like: Tensor, epsilon: float) -> SpikeFunc
 def _points(intervals: tuple[Interval, ...], threshold: float, grid: Tensor) -> Tensor:
     """The threshold, and a few shares of the way to the first interval's ends and beyond them."""
     reach = [end - threshold for end in intervals[0] if np.isfinite(end)] or [1.0]
-    return grid.new_tensor([threshold + end * share for end in reach for share in (0, 0.3, 0.7, 0.98, 1.02, 1.5)])
+    return grid.new_tensor(
+        [threshold + end * share for end in reach for share in (0, 0.3, 0.7, 0.98, 1.02, 1.5)]
+    )
 
 
 def _grid(dtype: torch.dtype, device: torch.device) -> Tensor:
@@ -194,6 +196,11 @@ def _short(value: float, dtype: torch.dtype) -> str:
 
 
 def derivative_of(spike: Probe, u: Tensor) -> Tensor:
+    """The derivative that autograd finds for a function, at arguments of any shape; like `u`.
+
+    Raises:
+        NotAStep: it has none.
+    """
     # Whoever keeps count of the tensors that a forward saves, as checkpointing does, gets none of these.
     saved = torch.autograd.graph.saved_tensors_hooks(_as_it_is, _as_it_is)
     with torch.inference_mode(False), torch.enable_grad(), saved:
@@ -204,7 +211,8 @@ def derivative_of(spike: Probe, u: Tensor) -> Tensor:
         (gradient,) = torch.autograd.grad(out, argument, torch.ones_like(out), allow_unused=True)
     if gradient is None:
         raise NotAStep("its spike function has no derivative")
-    return gradient.detach()
+    found: Tensor = gradient.detach()
+    return found
 
 
 def _as_it_is(tensor: Tensor) -> Tensor:
@@ -292,7 +300,19 @@ def of_derivative(
         unknown = Form(0, nan, 1.0, nan, nan)
         zero = like.new_zeros(1)
         return SpikeFunction(
-            0.0, strict, 1.0, ((nan, nan),), False, nan, nan, (-np.inf, np.inf), unknown, "", torch.zeros_like, zero, zero
+            0.0,
+            strict,
+            1.0,
+            ((nan, nan),),
+            False,
+            nan,
+            nan,
+            (-np.inf, np.inf),
+            unknown,
+            "",
+            torch.zeros_like,
+            zero,
+            zero,
         )
     half = shape.half_width(epsilon)
     x = torch.from_numpy(np.concatenate([-_side()[::-1], [0.0], _side()]))

@@ -176,3 +176,10 @@ def test_a_silent_input_is_not_said_to_repeat():
     some.census.seen[1:] &= 7
     table = metrics.layer_table({1: driven, 2: silent, 3: some})
     assert table["repeated_input"].tolist() == [True, False, True]
+
+
+def test_gradients_of_which_none_is_finite_are_no_sign_of_life():
+    found = row(counted(potentials(1, 1, 2), flow=flow([math.nan, math.inf])))
+    assert np.isnan(found["grad_zero_ratio"])
+    assert found["grad_nonzero_ratio"] == 0
+    assert found["grad_nonfinite"] == 2

@@ -270,6 +270,14 @@ def test_a_derivative_that_is_not_finite_fails_by_name():
     assert of_sums(counted(np.zeros((2, 4, 8))))["nonfinite_gain"].outcome == "ok"
 
 
+def test_one_in_a_million_does_not_read_as_none():
+    layer = counted(np.zeros((2, 1000, 1000)))
+    layer.statistics.gain_nonfinite[1] = 1
+    verdict = of_sums(layer)["nonfinite_gain"]
+    assert verdict.outcome == "failed"
+    assert "for 0.0001% of potentials" in verdict.sentence
+
+
 def test_where_a_derivative_is_nan_is_said_as_a_potential():
     layer = counted(np.zeros((2, 4, 8)), info(nan_below=-3.42, thresholds=(0.5, 1.0)))
     layer.statistics.gain_nonfinite[1] = 1

@@ -148,13 +148,20 @@ def test_two_processes_count_the_same_integers(rows):
 
 
 def test_check_passes_and_fails_by_its_limits():
-    assert "50 of 50 checks passed in 5 layers" in mpdviz("check", SAMPLE)
+    said = mpdviz("check", SAMPLE)
+    assert "55 of 55 checks passed in 5 layers, 5 not measured" in said
+    assert "not measured layers 1, 2, 3, 4, 5: nonfinite_gradient: no gradients were recorded" in said
+    assert said.count("not measured") == 2
+    assert mpdviz("check", SAMPLE, "--verbose").count("not measured layer ") == 5
     failed = mpdviz("check", SAMPLE, "--starved", "0.99", code=1)
     assert failed.count("FAIL") == 5
     assert "starved" in failed
     verdicts = json.loads(mpdviz("check", SAMPLE, "--starved", "0.99", "--format", "json", code=1))
-    assert len(verdicts) == 50
+    assert len(verdicts) == 60
     assert sum(not verdict["passed"] for verdict in verdicts) == 5
+    outcomes = [verdict["outcome"] for verdict in verdicts]
+    assert [outcomes.count(outcome) for outcome in ("ok", "failed", "not measured")] == [50, 5, 5]
+    assert all((verdict["value"] is None) == (verdict["outcome"] == "not measured") for verdict in verdicts)
 
 
 @pytest.mark.parametrize("what", ["models", "neurons", "strategies", "surrogates", "data", "columns"])

@@ -284,7 +284,7 @@ def test_states_average_by_finite_potentials(large, broken):
     left = [bar.get_x() for bar in figure.axes[3].containers[1]]
     at = shares[shares["timestep"] == 4]["below_ratio"]
     np.testing.assert_array_equal(left, at.fillna(0))
-    assert "no finite potentials" in [text.get_text() for text in figure.axes[3].texts]
+    assert "not measured" in [text.get_text() for text in figure.axes[3].texts]
 
 
 def test_distribution_shades_the_interval(small):

@@ -518,12 +518,13 @@ def test_silent_input_is_looked_for_before_the_norm():
     assert not mpd.layers[1].census.undriven.any()
 
 
-def test_images_of_two_sizes_are_refused():
+def test_images_of_two_sizes_have_no_single_neurons():
     model = Bare(LIF())
-    with mpdviz.record(model):
-        model(torch.ones(2, 3, 4))
-        with pytest.raises(BadInput, match="size"):
-            model(torch.ones(2, 3, 5))
+    with mpdviz.record(model) as mpd:
+        for size in (4, 5, 4):
+            model(torch.ones(2, 3, size))
+    assert mpd.table()["count"].tolist() == [3 * 13] * 2
+    assert mpd.layer_table()["silent"].isna().all()
 
 
 # Properties. ----------------------------------------------------------------------------------------------

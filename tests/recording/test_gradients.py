@@ -8,6 +8,7 @@ from recording_twin import rng
 from torch import nn
 
 import mpdviz
+from mpdviz.analysis.columns import FLOW
 from mpdviz.neurons import LIF
 
 COLUMNS = ["grad_norm", "grad_zero_ratio", "grad_cosine", "weight_grad_norm"]
@@ -65,7 +66,9 @@ def test_against_gradients_kept_by_hand(options):
             kept.read()
         network(torch.randn(3, 1, 8, 8, generator=rng()))  # no backward pass of its own
     rows = mpd.table()
-    assert rows.columns[-4:].tolist() == COLUMNS
+    assert rows.columns[-len(FLOW) :].tolist() == [column.name for column in FLOW]
+    assert rows["grad_nonfinite"].eq(0).all()
+    np.testing.assert_allclose(rows["grad_zero_ratio"] + rows["grad_nonzero_ratio"], 1, rtol=1e-12)
     np.testing.assert_allclose(rows[COLUMNS], list(kept.rows()), rtol=1e-6)
     assert rows["grad_zero_ratio"].between(0.05, 0.999).any() == (options.get("surrogate") != "atan")
     flow = mpd.layers[1].flow

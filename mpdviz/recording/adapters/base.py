@@ -98,7 +98,7 @@ class Adapter(ABC):
         del call
         return None
 
-    def ended(self, call: Call, output: Any) -> None:
+    def ended(self, call: Call, output: Any) -> None:  # noqa: B027 - most have nothing to remember
         """The call is over."""
 
     def fires(self, codes: Sequence[CodeType]) -> bool:

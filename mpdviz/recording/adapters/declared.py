@@ -70,7 +70,7 @@ def register(
             that decided about the spikes, before any reset: `[T, N, ...]`, of stepped neurons `[N, ...]`.
         threshold: in units of potential, one number or a tensor that the potentials broadcast with, or a
             function of the module that gives it.
-        surrogate: shape of the surrogate derivative, e.g. `mpdviz.surrogates.get("atan")`, or a spike function
+        surrogate: the surrogate derivative, e.g. `mpdviz.surrogates.get("atan")`, or a spike function
             of v - threshold whose derivative autograd finds; None: not known.
         fires: `>=` or `>`: how potentials are compared with the threshold.
         decay: share of the potential kept from one timestep to the next, or a function of the module; None:
@@ -167,7 +167,9 @@ class Declared(Adapter):
                 if told is None or isinstance(told, Surrogate):
                     made = of_derivative(told, like=like, epsilon=epsilon, strict=strict)
                 else:
-                    made = probe(told, getattr(told, "__name__", type(told).__name__), like=like, epsilon=epsilon)
+                    made = probe(
+                        told, getattr(told, "__name__", type(told).__name__), like=like, epsilon=epsilon
+                    )
             except NotAStep as error:
                 return str(error) or "its surrogate is no spike function"
             self._derivative = made

@@ -24,7 +24,9 @@ class SnnTorch(Adapter):
     def __init__(self, module: nn.Module) -> None:
         super().__init__(module)
         self._neuron: Any = module
-        self._kind = next(base.__name__ for base in type(module).__mro__ if base.__module__.startswith("snntorch"))
+        self._kind = next(
+            base.__name__ for base in type(module).__mro__ if base.__module__.startswith("snntorch")
+        )
         self._left: Tensor | None = None
 
     @classmethod

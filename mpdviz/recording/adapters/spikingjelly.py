@@ -1,8 +1,9 @@
 """SpikingJelly's neurons, of version 2, of 0.0.0.0.14 and of its predecessor `clock_driven`.
 
-All of them fire by a surrogate function of v - v_threshold; what is added is the threshold, the decay and the
-reset. Where a fused kernel fires (on a GPU, or scripted code of the older versions in evaluation), no function is
-seen; the charge of the plain neurons is then computed once more, by their own operations in their order.
+All of them fire by a surrogate function of v - v_threshold; what is added is the threshold, the decay and
+the reset. Where a fused kernel fires (on a GPU, or scripted code of the older versions in evaluation), no
+function is seen; the charge of the plain neurons is then computed once more, by their own operations in
+their order.
 """
 
 from typing import Any, Self
@@ -15,7 +16,14 @@ from mpdviz.recording.adapters.base import NAN, Adapter, Carries, Potentials, nu
 from mpdviz.recording.trail import Call, Start
 from mpdviz.surrogates.probed import NotAStep, probe, shifted
 
-PLAIN = ("IFNode", "LIFNode", "ParametricLIFNode", "MultiStepIFNode", "MultiStepLIFNode", "MultiStepParametricLIFNode")
+PLAIN = (
+    "IFNode",
+    "LIFNode",
+    "ParametricLIFNode",
+    "MultiStepIFNode",
+    "MultiStepLIFNode",
+    "MultiStepParametricLIFNode",
+)
 STATELESS = ("PSN", "MaskedPSN", "SlidingPSN")
 _OWN_STEPS = (
     "neuronal_charge",
@@ -128,17 +136,26 @@ class SpikingJelly(Adapter):
         unchanged = all(
             getattr(type(self._node), step, None) is getattr(self._base, step, None) for step in _OWN_STEPS
         )
-        if self._kind not in PLAIN or not unchanged or not isinstance(x, Tensor) or not isinstance(output, Tensor):
+        if (
+            self._kind not in PLAIN
+            or not unchanged
+            or not isinstance(x, Tensor)
+            or not isinstance(output, Tensor)
+        ):
             return None
         if self.silent or x.shape != output.shape:
             return None
         node = self._node
         threshold = torch.as_tensor(node.v_threshold, dtype=x.dtype, device=x.device).detach()
         try:
-            function = probe(node.surrogate_function, type(node.surrogate_function).__name__, like=x, epsilon=epsilon)
+            function = probe(
+                node.surrogate_function, type(node.surrogate_function).__name__, like=x, epsilon=epsilon
+            )
         except NotAStep:
             return None
-        xs, spikes = (values if self._multi_step else values.unsqueeze(0) for values in (x.detach(), output.detach()))
+        xs, spikes = (
+            values if self._multi_step else values.unsqueeze(0) for values in (x.detach(), output.detach())
+        )
         rest = 0.0 if node.v_reset is None else node.v_reset
         start = self._start
         v = torch.full_like(xs[0], rest) if start is None or start.shape != xs.shape[1:] else start.to(xs)
@@ -167,4 +184,6 @@ class SpikingJelly(Adapter):
 
 
 def _is_theirs(kind: type) -> bool:
-    return kind.__module__.startswith(("spikingjelly.activation_based.neuron", "spikingjelly.clock_driven.neuron"))
+    return kind.__module__.startswith(
+        ("spikingjelly.activation_based.neuron", "spikingjelly.clock_driven.neuron")
+    )

@@ -19,7 +19,7 @@ SCANNED = (torch.float32, torch.float64)
 
 
 class Meter:
-    """Measures the layers of one recording; compiles the scans once that pays, or where it was done before."""
+    """Measures the layers of one recording; compiles the scans once that pays, or was done before."""
 
     def __init__(self, epsilon: float, what_if: tuple[float, ...]) -> None:
         """Measure with this epsilon and count the potentials inside these what-if widths besides."""
@@ -53,7 +53,9 @@ class Meter:
                 if self._pool is None:
                     self._pool = ThreadPoolExecutor(torch.get_num_threads())
                 threads = torch.get_num_threads()
-                return stepscan.in_one_pass(*arrays, step, seen.numpy(), pending, timestep, self._pool, threads)
+                return stepscan.in_one_pass(
+                    *arrays, step, seen.numpy(), pending, timestep, self._pool, threads
+                )
         return single.by_tensors(u, emitted, step, seen, pending, timestep)
 
     def _scans(self) -> bool:

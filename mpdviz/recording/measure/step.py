@@ -155,7 +155,9 @@ def inside(u: Tensor, function: SpikeFunction) -> Tensor:
     """Which arguments the derivative is available at."""
     if len(function.intervals) > 1:  # as many as a periodic one has: asked for, each
         return function.available(u)
-    low, high = (bound(end, u.dtype, up=up) for end, up in zip(function.intervals[0], (False, True), strict=True))
+    low, high = (
+        bound(end, u.dtype, up=up) for end, up in zip(function.intervals[0], (False, True), strict=True)
+    )
     return (u > low) & (u < high)
 
 
@@ -180,6 +182,6 @@ def _follow(pending: Pending, available: Tensor, fired: Tensor, carries: tuple[b
 
 
 def scan_is_kept() -> bool:
-    """Whether an earlier process on this machine compiled `stepscan`: using it then costs its import alone."""
+    """Whether an earlier process here compiled `stepscan`: using it then costs its import alone."""
     beside = Path(__file__).parent / "__pycache__"
     return any(beside.glob("stepscan._count-*.nbc"))

@@ -6,6 +6,7 @@ machine ever waits for it.
 
 import math
 from concurrent.futures import Executor
+from itertools import pairwise
 from typing import Any
 
 import numba
@@ -72,7 +73,7 @@ def in_one_pass(
         counted = _part(u[at], emitted[at], constants, step, mine, runs, reached, pending is not None, t)
         return counted, np.roll(mine, turned), reached
 
-    others = [pool.submit(part, start, stop) for start, stop in zip(ends[1:-1], ends[2:], strict=True)]
+    others = [pool.submit(part, start, stop) for start, stop in pairwise(ends[1:])]
     total = Counted()  # the first part is done here, while the others run
     for counted, mine, reached in (part(*ends[:2]), *(other.result() for other in others)):
         total += counted
@@ -114,7 +115,8 @@ def _part(
     t: int,
 ) -> Counted:
     cells, what_if = np.zeros(CELLS, np.int64), np.zeros(len(step.what_if), np.int64)
-    counted = _count(u, emitted, *constants, seen, first, difference, follows, t, cells, what_if)
+    count_all: Any = _count  # a compiled function has no signature to speak of
+    counted = count_all(u, emitted, *constants, seen, first, difference, follows, t, cells, what_if)
     count, nonfinite, available, above, spikes, mismatched, unknown, gain, mean, m2, least, most = counted
     return Counted(
         count, nonfinite, available, count - nonfinite - available - above, above, spikes, gain, unknown,
@@ -207,7 +209,14 @@ def _count(
                     gain -= _h(np.float64(row[j]) - threshold, kind, top, slope)
         if follows:
             _follow(
-                first[start : start + size], inside, fired, difference, t, paused_carries, spiked_carries, within
+                first[start : start + size],
+                inside,
+                fired,
+                difference,
+                t,
+                paused_carries,
+                spiked_carries,
+                within,
             )
         if neurons:
             done = 0

@@ -37,7 +37,7 @@ def watch(look: Look) -> Callable[[], None]:
 
 
 def _apply(cls: type, *args: Any) -> Any:
-    result = super(_BASE, cls).apply(*args)  # type: ignore[misc]
+    result = super(_BASE, cls).apply(*args)
     if not looking_away():
         # This function's caller is `Function.apply`, whose caller is the code that spikes.
         frame = sys._getframe(1).f_back

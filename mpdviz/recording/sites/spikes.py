@@ -104,7 +104,9 @@ class Spikes:
             return Spiked(u - thresholds, result.detach(), known.function, tensors, thresholds)
         return Spiked(u, result.detach(), known, tensors)
 
-    def read_alone(self, place: int, spike: Probe, u: Tensor, spikes: Tensor, forward: int) -> Spiked | str | None:
+    def read_alone(
+        self, place: int, spike: Probe, u: Tensor, spikes: Tensor, forward: int
+    ) -> Spiked | str | None:
         """The same of a function of the potential alone, at a place of the source.
 
         Args:
@@ -117,17 +119,22 @@ class Spikes:
         key = (place, u.dtype, u.device)
         with unseen(), torch.random.fork_rng(devices=[]):
             try:
-                known = self._known[key][0] if key in self._known else None
+                known: SpikeFunction | ByNeuron | str | None = (
+                    self._known[key][0] if key in self._known else None
+                )
                 seen = self._looked.get(key) == forward
-                if known is None or (isinstance(known, SpikeFunction) and not seen and not known.is_still(spike)):
+                if known is None or (
+                    isinstance(known, SpikeFunction) and not seen and not known.is_still(spike)
+                ):
                     known = probe(spike, "straight-through", like=u, epsilon=self._epsilon)
             except NotAStep as error:
                 known = str(error)
             except Exception as error:  # whatever their code raises on other shapes
                 known = f"its spike function cannot be evaluated alone ({type(error).__name__}: {error})"
         self._known[key], self._looked[key] = (known, None), forward
-        if not isinstance(known, SpikeFunction):
+        if isinstance(known, str):
             return known or None
+        assert isinstance(known, SpikeFunction)
         # The sum that carries the gradient is off by rounding.
         fired = (spikes.detach() > known.height / 2).to(u.dtype) * known.height
         return Spiked(u.detach(), fired, known, 0)
@@ -157,7 +164,9 @@ class Spikes:
 def _alone(cls: Any, args: tuple[Any, ...], at: int) -> Probe:
     """The function of its potential alone, its other arguments as they are now."""
     with torch.inference_mode(False):
-        fixed = [arg.detach().clone() if isinstance(arg, Tensor) and i != at else arg for i, arg in enumerate(args)]
+        fixed = [
+            arg.detach().clone() if isinstance(arg, Tensor) and i != at else arg for i, arg in enumerate(args)
+        ]
 
     def spike(u: Tensor) -> Tensor:
         result: Tensor = cls.apply(*fixed[:at], u, *fixed[at + 1 :])
@@ -173,7 +182,8 @@ def _differ(args: tuple[Any, ...], at: int) -> bool:
 def _of_first(args: tuple[Any, ...], at: int) -> tuple[Any, ...]:
     """The arguments of the first neuron."""
     return tuple(
-        arg.detach().flatten()[0] if isinstance(arg, Tensor) and i != at else arg for i, arg in enumerate(args)
+        arg.detach().flatten()[0] if isinstance(arg, Tensor) and i != at else arg
+        for i, arg in enumerate(args)
     )
 
 

@@ -25,7 +25,7 @@ from mpdviz.recording.trail import looking_away
 from mpdviz.surrogates.probed import Probe
 
 Found = Callable[[Tensor, Tensor, Probe, FrameType | None], None]
-"""Called with potentials and spikes of one call, the function of potentials alone, and the code that spikes."""
+"""Called with potentials and spikes of one call, the function of potentials alone, and the code there."""
 COMPARISONS = {"gt", "ge", "lt", "le", "greater", "greater_equal", "less", "less_equal", "sign", "heaviside"}
 SUMS = {"add": 1.0, "sub": -1.0, "rsub": -1.0, "subtract": -1.0}
 CASTS = {"where", "type_as", "to", "type"}
@@ -73,7 +73,7 @@ class StraightThrough(TorchFunctionMode):
 
     def __enter__(self) -> Self:
         """Start looking."""
-        super().__enter__()
+        super().__enter__()  # type: ignore[no-untyped-call]
         return self
 
     def __torch_function__(
@@ -86,7 +86,12 @@ class StraightThrough(TorchFunctionMode):
         return result
 
     def _note(
-        self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Tensor, frame: FrameType | None
+        self,
+        func: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        result: Tensor,
+        frame: FrameType | None,
     ) -> None:
         name = _name(func)
         operands = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
@@ -126,7 +131,9 @@ class StraightThrough(TorchFunctionMode):
 
     def _is_straight(self, note: Note, result: Tensor, frame: FrameType | None) -> bool:
         terms = {term: factor for term, factor in note.terms.items() if factor}
-        steps = [summand for (summand, _), factor in terms.items() if note.notes[summand].step and factor == 1]
+        steps = [
+            summand for (summand, _), factor in terms.items() if note.notes[summand].step and factor == 1
+        ]
         live = [summand for (summand, detached), factor in terms.items() if not detached and factor == 1]
         live = [summand for summand in live if note.notes[summand].step is None]
         if len(terms) != 3 or len(steps) != 1 or len(live) != 1 or terms.get((live[0], True)) != -1:
@@ -189,7 +196,7 @@ class Search:
         looking: StraightThrough | None = getattr(self._local, "looking", None)
         if looking is not None:
             self._local.looking = None
-            looking.__exit__(None, None, None)
+            looking.__exit__(None, None, None)  # type: ignore[no-untyped-call]
             self._any |= looking.any
 
 
@@ -237,7 +244,8 @@ def _again(note: Note, values: dict[int, Tensor]) -> Tensor:
             values[id(note)] = note.tensor.detach()
         else:
             args, kwargs = tree_map(
-                lambda leaf: _again(leaf, values) if isinstance(leaf, Note) else leaf, (note.args, note.kwargs)
+                lambda leaf: _again(leaf, values) if isinstance(leaf, Note) else leaf,
+                (note.args, note.kwargs),
             )
             if _in_place(note.function):
                 args = (args[0].clone(), *args[1:])

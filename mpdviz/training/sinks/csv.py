@@ -1,6 +1,7 @@
 """A run's tables: metrics.csv, widths.csv and mpd.csv."""
 
 from collections.abc import Mapping, Sequence
+from io import StringIO
 from typing import Any
 
 import pandas as pd
@@ -68,5 +69,10 @@ class Tables(Sink):
     def _add_mpd(self, table: pd.DataFrame) -> None:
         # As text at once: written again after every epoch, a long run's numbers would take ever longer.
         header, rows = table.to_csv(index=False).split("\n", 1)
+        if self._header not in ("", header + "\n"):  # of an older version, which knew other columns
+            text = StringIO(self._header + "".join(self._mpd))
+            before = pd.read_csv(text, dtype=str, keep_default_na=False)
+            before = before.reindex(columns=table.columns, fill_value="")
+            self._mpd = [before.to_csv(index=False, header=False)]
         self._header = header + "\n"
         self._mpd.append(rows)
