@@ -6,11 +6,14 @@ neuron module that serves six places of a network is six layers; a place passed 
 Nothing is put on the network: the hooks are torch's global ones, and look modules up by their identity.
 """
 
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, Literal
 
@@ -24,7 +27,9 @@ Position = tuple[int, int]
 """A position in the source: code by identity, instruction."""
 Chain = tuple[Position, ...]
 """Positions from the outside in."""
-_OF_TORCH = torch_module.__file__
+_TORCH, _MODULES, _OURS = (
+    str(Path(file).parent) + os.sep for file in (torch.__file__, torch_module.__file__, __file__)
+)
 _SEQUENTIAL = nn.Sequential.forward.__code__
 
 
@@ -171,7 +176,7 @@ class Trail:
             if frame is None:
                 return None
             code = frame.f_code
-            if code.co_filename != _OF_TORCH:
+            if _counts(code):
                 self._codes.setdefault(id(code), code)
                 # `nn.Sequential` loops over modules, never over time.
                 chain.append((id(code), call.children if code is _SEQUENTIAL else frame.f_lasti))
@@ -200,6 +205,15 @@ class Trail:
         """The path of a module that is given by its identity."""
         path, _ = self._modules[module]
         return path
+
+
+@cache
+def _counts(code: CodeType) -> bool:
+    """Whether a function is the network's: torch's inner workings, and ours, come and go between two calls."""
+    file = code.co_filename
+    if file.startswith(_TORCH):
+        return file.startswith(_MODULES) and file != torch_module.__file__
+    return not file.startswith(_OURS)
 
 
 def _has_synapses(module: nn.Module) -> bool:
