@@ -1,7 +1,9 @@
 """Every idiom's recording against what its forward and autograd had in hand, and the run against an unrecorded one."""
 
 import contextlib
+import gc
 import warnings
+import weakref
 
 import numpy as np
 import pytest
@@ -153,3 +155,29 @@ def test_counts_without_gradients(name, mode, training):
             out = net(x)
     assert torch.equal(out, expected)
     check(mpd, notes)
+
+
+@pytest.mark.parametrize("name", papers.NETWORKS)
+def test_no_more_graph_is_kept_alive_than_without_a_recording(name):
+    class Saved:
+        def __init__(self, tensor):
+            self.tensor = tensor
+
+    def left(recording):
+        net, x = made(name)
+        alive = weakref.WeakSet()
+
+        def pack(tensor):
+            saved = Saved(tensor)
+            alive.add(saved)
+            return saved
+
+        with recording(net), torch.autograd.graph.saved_tensors_hooks(pack, lambda saved: saved.tensor):
+            out = net(x)
+            del out
+            for module in net.modules():  # what the network keeps itself
+                vars(module).update((state, None) for state in ("v", "mem") if state in vars(module))
+            gc.collect()
+            return len(alive)
+
+    assert left(recorded) == left(contextlib.nullcontext)
