@@ -86,7 +86,7 @@ class Spikes:
             # Not what happens to be binary once, such as a gradient's scale on spikes, is a spike function.
             if not _two_levels(result):
                 return None
-            self._known[key] = (self._probed(cls, args, at, u), args)
+            self._known[key] = (self._probed(cls, args, at, u), _by_identity(others))
             while len(self._known) > KEPT:
                 self._known.popitem(last=False)
             self._looked[key] = forward
@@ -94,7 +94,7 @@ class Spikes:
             self._looked[key] = forward
             known = self._known[key][0]
             if not isinstance(known, str) and self._moved(known, cls, args, at):
-                self._known[key] = (self._probed(cls, args, at, u), args)
+                self._known[key] = (self._probed(cls, args, at, u), _by_identity(others))
         known = self._known[key][0]
         if isinstance(known, str):
             return known or None
@@ -162,14 +162,15 @@ class Spikes:
 
 
 def _alone(cls: Any, args: tuple[Any, ...], at: int) -> Probe:
-    """The function of its potential alone, its other arguments as they are now."""
+    """The function of its potential alone, its other arguments as they are now; the potential is not kept."""
     with torch.inference_mode(False):
-        fixed = [
-            arg.detach().clone() if isinstance(arg, Tensor) and i != at else arg for i, arg in enumerate(args)
-        ]
+        before, after = (
+            [arg.detach().clone() if isinstance(arg, Tensor) else arg for arg in part]
+            for part in (args[:at], args[at + 1 :])
+        )
 
     def spike(u: Tensor) -> Tensor:
-        result: Tensor = cls.apply(*fixed[:at], u, *fixed[at + 1 :])
+        result: Tensor = cls.apply(*before, u, *after)
         return result
 
     return spike
@@ -229,14 +230,26 @@ def _two_levels(result: Tensor) -> bool:
     return bool(((values == 0) | (values == top)).all())
 
 
-def _fingerprint(value: Any) -> Any:
+def _by_identity(others: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The arguments that are known by being the same object: it must live on. No graph but theirs is kept."""
+    return tuple(value for value in others if not _has_values(value))
+
+
+def _has_values(value: Any) -> bool:
+    """Whether an argument is known by its values."""
     if isinstance(value, Tensor):
-        known = value.detach()
-        if known.numel() <= LARGE and known.dtype != torch.bfloat16:
-            return (known.dtype, tuple(known.shape), known.cpu().contiguous().numpy().tobytes())
-        return (id(value), value._version)
+        return value.numel() <= LARGE and value.dtype != torch.bfloat16
     try:
         hash(value)
     except TypeError:
-        return id(value)
+        return False
+    return True
+
+
+def _fingerprint(value: Any) -> Any:
+    if not _has_values(value):
+        return (id(value), value._version) if isinstance(value, Tensor) else id(value)
+    if isinstance(value, Tensor):
+        known = value.detach()
+        return (known.dtype, tuple(known.shape), known.cpu().contiguous().numpy().tobytes())
     return (type(value), value)
