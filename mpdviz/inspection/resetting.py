@@ -1,4 +1,4 @@
-"""A network put back to rest before a sequence: by its framework's own reset, and to what it was before it ran."""
+"""A network put back to rest before a sequence: by its framework's reset, and to what it was at first."""
 
 import inspect
 from collections import deque
@@ -7,6 +7,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from mpdviz.errors import BadInput
+from mpdviz.inspection.theirs import said
+
 _OF_EVERY_MODULE = frozenset(nn.Module().__dict__)
 """What torch itself keeps on a module: hooks, parameters, the mode."""
 
@@ -14,7 +17,7 @@ _OF_EVERY_MODULE = frozenset(nn.Module().__dict__)
 class Rest:
     """What a network is at rest, and the way back there.
 
-    SpikingJelly's modules are reset as its `functional.reset_net` does, snnTorch's by their `reset_mem`, however
+    SpikingJelly's modules are reset as its `functional.reset_net` does, snnTorch's by `reset_mem`, however
     deep they lie. Of code written by hand only what it keeps is known: attributes that are tensors, numbers,
     None or containers of such, and buffers that a forward in evaluation mode changes (in training mode batch
     norm changes some too). They become fresh copies of what they were before the first forward; what was not
@@ -32,7 +35,11 @@ class Rest:
         self._states: set[tuple[int, str]] = set()
 
     def restore(self) -> None:
-        """Put the network back to rest."""
+        """Put the network back to rest.
+
+        Raises:
+            BadInput: its own reset fails.
+        """
         memo: dict[int, Any] = {}
         for kept in self._attributes:
             kept.put_back(kept.changed(), memo)
@@ -50,7 +57,10 @@ class Rest:
 
     def _reset(self) -> None:
         for reset in self._resets:
-            reset()
+            try:
+                reset()
+            except Exception as error:  # whatever their code raises
+                raise BadInput(f"resetting the model: {said(error)}", "see to its `reset`") from None
 
 
 class _Kept:
