@@ -1,5 +1,7 @@
 """Where a recording comes from: a checkpoint run over a data set, or recordings saved before."""
 
+import sys
+from contextlib import redirect_stdout
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -40,8 +42,8 @@ class Source:
     time_axis: Annotated[
         int | None,
         typer.Option(
-            help="axis on which it takes whole sequences (default: 0, or a call a timestep if stepped)",
-            metavar="0|1",
+            help="axis on which it takes whole sequences (default: whether and where is tried)",
+            metavar="AXIS",
             rich_help_panel=OWN,
         ),
     ] = None
@@ -50,6 +52,38 @@ class Source:
         typer.Option(
             help="show it each image T times (default: it repeats images itself)",
             metavar="T",
+            rich_help_panel=OWN,
+        ),
+    ] = None
+    loss: Annotated[
+        str | None,
+        typer.Option(
+            help="with --gradients: function of output and target (default: cross-entropy)",
+            metavar="MODULE:FUNCTION",
+            rich_help_panel=OWN,
+        ),
+    ] = None
+    batch: Annotated[
+        str | None,
+        typer.Option(
+            help="function of a batch x, y that gives what it is fed: tensor, tuple or dict of arguments",
+            metavar="MODULE:FUNCTION",
+            rich_help_panel=OWN,
+        ),
+    ] = None
+    key: Annotated[
+        str | None,
+        typer.Option(
+            help="entry of CKPT that holds its weights (default: the one that fits)",
+            metavar="NAME",
+            rich_help_panel=OWN,
+        ),
+    ] = None
+    prefix: Annotated[
+        str | None,
+        typer.Option(
+            help="to strip from names in CKPT (default: what makes them fit)",
+            metavar="P",
             rich_help_panel=OWN,
         ),
     ] = None
@@ -99,17 +133,20 @@ def prepared(source: Source) -> "Prepared":
         return prepare(paths, options)
     if len(paths) > 1:
         raise BadInput(f"{len(paths)} checkpoints", "give one")
-    from mpdviz.inspection.models import build
+    from mpdviz.inspection.theirs import build
 
-    return prepare(build(source.model, source.model_args or ()), options, weights=paths[0] if paths else None)
+    with redirect_stdout(sys.stderr):  # stdout is for tables, whatever their network prints
+        model = build(source.model, source.model_args or ())
+        return prepare(model, options, weights=paths[0] if paths else None)
 
 
 def record(source: Source, inspection: "Prepared") -> "Recording | None":
     """Record what `source` describes, and say what it was; None for a process that does not lead its team."""
-    recording = inspection.run()
+    with redirect_stdout(sys.stderr):
+        recording = inspection.run()
     if recording is not None:
-        for note in inspection.notes:
-            tell("", f"{source.model}, {note}" if source.model is not None else note)
+        for number, note in enumerate(inspection.notes):
+            tell("", f"{source.model}, {note}" if source.model is not None and number == 0 else note)
     return recording
 
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from mpdviz.api import Recording, record
 
 Potentials = Callable[[Any, NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]
-"""Called with the module, its inputs and its spikes `[T, N, ...]`; gives the pre-reset potentials, like them."""
+"""Called with the module, its inputs and spikes `[T, N, ...]`; gives the pre-reset potentials, like them."""
 
 
 def check_neuron(

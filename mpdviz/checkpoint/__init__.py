@@ -1,13 +1,14 @@
-"""Checkpoints: ours (`ours`), and the reference implementation's released format (`released`)."""
+"""Checkpoints: ours (`ours`), the reference's released ones (`released`), anybody's weights (`foreign`)."""
 
 from pathlib import Path
 
 from mpdviz.checkpoint import ours, released
 from mpdviz.checkpoint.archive import fill, read_archive
+from mpdviz.checkpoint.foreign import fill_any
 from mpdviz.checkpoint.ours import Checkpoint, save
 from mpdviz.errors import BadInput
 
-__all__ = ["Checkpoint", "fill", "load", "read_archive", "save"]
+__all__ = ["Checkpoint", "fill", "fill_any", "load", "read_archive", "save"]
 
 
 def load(

@@ -1,6 +1,7 @@
 """Reading weights safely: checksums verified, no code run, names and shapes checked first."""
 
 import io
+import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -46,9 +47,12 @@ def read_archive(path: Path) -> dict[str, Any]:
         content = torch.load(io.BytesIO(clean.getvalue()), map_location="cpu", weights_only=True)
     except Exception as error:  # torch wraps every reason, refused code included, in its own ways
         if "WeightsUnpickler" in str(error) or "Weights only" in str(error):
+            named = re.search(r"GLOBAL (\S+)", str(error))
+            objects = f"Python objects ({named[1]})" if named else "Python objects"
             raise BadInput(
-                f"{path} holds Python objects, not only tensors (nothing in it was run)",
-                "save a plain state dict, e.g. torch.save({'net': model.state_dict()}, path)",
+                f"{path} holds {objects}, not only tensors (nothing in it was run)",
+                "where you trust it, save its state dict alone: file = torch.load(path, weights_only=False); "
+                "torch.save(file['state_dict'], 'weights.pt'), or whatever name it has there",
             ) from None
         raise damaged from None
     if not isinstance(content, dict):

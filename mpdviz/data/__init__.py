@@ -28,16 +28,22 @@ _FILE = "npz:"
 def describe() -> dict[str, str]:
     """What each name that `load` takes stands for, in one line."""
     described = {name: named.description for name, named in DATA.items()}
-    return described | {f"{_FILE}FILE": "your own arrays x [N, C, H, W] or [N, T, C, H, W] and y [N]"}
+    return described | {
+        f"{_FILE}FILE": "your own arrays x [N, C, H, W] or [N, T, C, H, W] and y [N]; for --model any"
+    }
 
 
-def load(name: str, *, timesteps: int | None = None, data_dir: Path | None = None) -> Dataset:
+def load(
+    name: str, *, timesteps: int | None = None, data_dir: Path | None = None, as_it_is: bool = False
+) -> Dataset:
     """Load a data set into memory.
 
     Args:
         name: one of `describe()`.
         timesteps: frames T wanted of event data; of no concern to static images, which the network repeats.
         data_dir: folder of the files, for data sets that are read from files; None downloads them, once.
+        as_it_is: take an `npz:FILE` with samples of any rank and any targets, or none; otherwise it must hold
+            what the networks of this package take: square images or frames, and class labels.
 
     Returns:
         The data set; its splits are the same at every call.
@@ -46,7 +52,8 @@ def load(name: str, *, timesteps: int | None = None, data_dir: Path | None = Non
         BadInput: for an unknown name, files that are missing or damaged, or timesteps that cannot be had.
     """
     if name.startswith(_FILE):
-        return npz.load(Path(name.removeprefix(_FILE)), timesteps)
+        path = Path(name.removeprefix(_FILE))
+        return npz.load_as_it_is(path) if as_it_is else npz.load(path, timesteps)
     if name not in DATA:
         raise unknown_name(DATA.kind, name, [*DATA, f"{_FILE}FILE"])
     return DATA[name].load(timesteps, data_dir)

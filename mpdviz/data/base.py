@@ -17,8 +17,9 @@ class Split:
     """Samples and their labels, batch-first.
 
     Attributes:
-        x: images `[N, C, H, W]` or event frames `[N, T, C, H, W]`, uint8, float16 or float32, in raw units.
-        y: class labels, int64 `[N]`.
+        x: images `[N, C, H, W]` or event frames `[N, T, C, H, W]`, uint8, float16 or float32, in raw units;
+            of a file that was loaded as it is, vectors, sequences or whatever it holds.
+        y: class labels, int64 `[N]`; of a file that was loaded as it is, any targets `[N, ...]`.
     """
 
     x: Tensor
@@ -45,14 +46,15 @@ class Dataset:
         train: samples to learn from.
         val: samples to choose by; may be empty for a tiny file of the user's.
         test: samples to report on; may be empty for a tiny file of the user's.
-        classes: number of classes; labels are `0 .. classes - 1`.
-        frames: whether `x` carries its own time axis.
+        classes: number of classes; labels are `0 .. classes - 1`. 0 where the samples have no such labels.
+        frames: whether `x` carries its own time axis, its second.
         mean: what to subtract, one value a channel in raw units; empty means used as they are.
         std: what to divide by, one value a channel in raw units; empty means used as they are.
         augment: random change of a training batch, given its raw values as float32, batch-first, and a CPU
             generator; None means that training sees the samples as they are.
         file_order: int64 `[N]`: where each sample of the source file lies in train, val, test laid end to
             end; None where the source has no order of its own.
+        about_labels: what the labels are, where that has to be said; empty where they are the source's own.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Dataset:
     std: tuple[float, ...] = ()
     augment: Callable[[Tensor, torch.Generator], Tensor] | None = None
     file_order: Tensor | None = None
+    about_labels: str = ""
 
     @property
     def channels(self) -> int:
@@ -161,7 +164,8 @@ def batches(
         augment: CPU generator for the data set's augmentation; None leaves the samples as they are.
 
     Returns:
-        An iterator over `x`, `[n, C, H, W]` or time-major `[T, n, C, H, W]` for frames, and `y`, int64 `[n]`.
+        An iterator over `x`, `[n, C, H, W]` or time-major `[T, n, C, H, W]` for frames, and `y`, int64 `[n]`
+        (see `Split` for files that were loaded as they are).
 
     Raises:
         BadInput: for an unknown split or a batch size below 1; at the call, before the first batch.

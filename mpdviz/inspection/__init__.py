@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mpdviz.inspection.options import Options
+from mpdviz.inspection.options import Function, Options
 from mpdviz.inspection.prepared import Prepared, prepare
 
 if TYPE_CHECKING:
@@ -34,6 +34,10 @@ def inspect(
     v_th: float | None = None,
     time_axis: int | None = None,
     repeat_input: int | None = None,
+    loss: Function | None = None,
+    batch: Function | None = None,
+    key: str | None = None,
+    prefix: str | None = None,
     device: str = "auto",
     backend: str = "auto",
 ) -> "Recording | None":
@@ -59,9 +63,17 @@ def inspect(
         strategy: of a released file; None: `mpd-agl`.
         decay: of a released file's LIF neurons; None: 0.2.
         v_th: threshold of a released file's neurons; None: 0.5.
-        time_axis: axis on which your module takes whole sequences; None: 0, or a call a timestep if its
-            neurons are stepped.
+        time_axis: axis on which your module takes whole sequences, e.g. 0, 1 or -1; None: it is tried on one
+            sample whether it takes them, and where, or a call is one timestep.
         repeat_input: show your module each image so many times; None: it repeats images itself.
+        loss: with `gradients`, function of what your module returned (stacked over time where a call is one
+            timestep) and the targets; its gradients are recorded. None: cross-entropy of the mean over time.
+        batch: function of a batch `x` (float32, `[N, ...]`, or `[T, N, ...]` of sequences and frames) and its
+            targets (None where there are none) that gives what your module is fed: a tensor like `x`, or for
+            one call a tuple of arguments or a dict of keyword arguments.
+        key: entry of the file of weights that holds them; None: the one whose names are your module's.
+        prefix: what to strip from the names of the weights; entries without it are left out. None: what makes
+            them your module's.
         device: `cpu`, `cuda`, ... or `auto`.
         backend: neuron kernels.
 
@@ -88,6 +100,10 @@ def inspect(
         v_th=v_th,
         time_axis=time_axis,
         repeat_input=repeat_input,
+        loss=loss,
+        batch=batch,
+        key=key,
+        prefix=prefix,
         device=device,
         backend=backend,
     )

@@ -5,12 +5,13 @@ from pathlib import Path
 from torch import Tensor
 
 from mpdviz import checkpoint, data
-from mpdviz.api import Recording
+from mpdviz.api import LiveRecording, Recording
 from mpdviz.checkpoint import Checkpoint
 from mpdviz.data import Dataset
 from mpdviz.errors import BadInput
 from mpdviz.inspection.observe import Observation
 from mpdviz.inspection.options import Options
+from mpdviz.inspection.outcome import Judge
 
 
 class PreparedCheckpoint:
@@ -32,7 +33,9 @@ class PreparedCheckpoint:
         )
         network = self._loaded.network
         dataset = _load_data(self._loaded, options)
-        self._observation = Observation(network, self._forward, dataset, options)
+        # Data that fit it have no more classes than it knows.
+        judge = Judge(dataset.classes, fewer=True)
+        self._observation = Observation(network, self._forward, dataset, options, judge)
         self.names = dict(enumerate((name for name, _ in network.spiking_layers()), start=1))
         self.timesteps = network.timesteps
         self.notes: tuple[str, ...] = ()
@@ -48,9 +51,9 @@ class PreparedCheckpoint:
             self.notes = (f"{lacks}; taken: {taken}", *self.notes)
         return recording
 
-    def _forward(self, x: Tensor) -> Tensor:
+    def _forward(self, x: Tensor, _: Tensor, __: LiveRecording) -> tuple[Tensor, Tensor]:
         logits: Tensor = self._loaded.network(x)
-        return logits.mean(0)
+        return logits, logits.mean(0)
 
 
 def _load_data(loaded: Checkpoint, options: Options) -> Dataset:

@@ -3,18 +3,19 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import reduce
+from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mpdviz import data
 from mpdviz.accumulations.contents import Contents
 from mpdviz.accumulations.layer import merge
-from mpdviz.api import Recording, observing
+from mpdviz.api import LiveRecording, Recording, observing
 from mpdviz.data import Dataset
 from mpdviz.errors import BadInput
 from mpdviz.inspection.options import Options
+from mpdviz.inspection.outcome import Judge
 from mpdviz.kernels import backends
 from mpdviz.norm import frozen_statistics
 from mpdviz.recording.recorder import Recorder
@@ -23,14 +24,17 @@ from mpdviz.system.memory import keep_large_buffers
 from mpdviz.system.progress import bar
 from mpdviz.system.team import Team, team
 
-Forward = Callable[[Tensor], Tensor | None]
-"""Runs one batch; its logits `[N, K]`, None where it has none."""
+Forward = Callable[[Tensor, Tensor, LiveRecording], tuple[Any, Tensor | None]]
+"""Runs one batch `x`, `y` from rest under a recording; what the network returned, and the class scores
+`[N, K]` in it, None where it has none."""
 
 
 class Observation:
     """A network, a way to run it and the samples to run it on; everything is checked before it starts."""
 
-    def __init__(self, network: nn.Module, forward: Forward, dataset: Dataset, options: Options) -> None:
+    def __init__(
+        self, network: nn.Module, forward: Forward, dataset: Dataset, options: Options, judge: Judge
+    ) -> None:
         """Find the device, the samples and the neurons.
 
         Args:
@@ -38,6 +42,7 @@ class Observation:
             forward: see `Forward`.
             dataset: the data.
             options: which part of them, and what to record.
+            judge: what holds outputs against the targets.
 
         Raises:
             BadInput: no such split, device or backend, no neurons, or an option out of range.
@@ -48,6 +53,7 @@ class Observation:
             problem = f"the {self.split} split of {dataset.name} is empty"
             raise BadInput(problem, "choose another `split`, e.g. all")
         self._network, self._forward, self._dataset, self._options = network, forward, dataset, options
+        self._judge = judge
         self._device = pick_device(options.device)
         self._order = torch.arange(samples)[: options.limit]
         self._backend = backends.resolve(options.backend)
@@ -60,7 +66,7 @@ class Observation:
         """Record; the recording, None for a process that does not lead, and over what it ran, in words.
 
         Raises:
-            BadInput: gradients of an output that is no class scores.
+            BadInput: gradients of an output that has no loss, or an output that cannot be had.
         """
         keep_large_buffers()
         options, network = self._options, self._network
@@ -73,40 +79,44 @@ class Observation:
             frozen_statistics(network),
             observing(self._recorder) as recording,
         ):
-            counts = self._batches(ranks)
-            gathered = ranks.gather((dict(recording.layers), dict(recording.left_out), counts))
+            *counts, unjudged = self._batches(ranks, recording)
+            gathered = ranks.gather((dict(recording.layers), dict(recording.left_out), unjudged, counts))
         if not ranks.leads:
             return None, ""
         layers = reduce(merge, (part for part, *_ in gathered if part))
-        left_out = {name: why for _, part, _ in gathered for name, why in part.items()}
+        left_out = {name: why for _, part, *_ in gathered for name, why in part.items()}
         samples, judged, correct = (sum(numbers) for numbers in zip(*(c for *_, c in gathered), strict=True))
         accuracy = f", accuracy {correct / judged:.2%}" if judged else ""
+        if not judged:
+            accuracy = f", accuracy not measured: {next(filter(None, (why for *_, why, _ in gathered)), '')}"
         mode = ", batch statistics" if options.mode == "train" else ""
         contents = Contents(layers, left_out, recording.contents.network)
         return Recording(contents), f"{self._dataset.name} {self.split}{mode}, {samples} samples{accuracy}"
 
-    def _batches(self, ranks: Team) -> tuple[int, int, int]:
-        """Samples, those with class scores, and those classified right, of this process's batches."""
-        options = self._options
+    def _batches(self, ranks: Team, recording: LiveRecording) -> tuple[int, int, int, str]:
+        """Of this process's batches: samples, those judged, those classified right; why others were not."""
+        options, judge = self._options, self._judge
         batches = data.batches(self._dataset, self.split, options.batch_size, order=self._order)
         samples = judged = correct = 0
+        unjudged = ""
         with bar("recording", -(-len(self._order) // options.batch_size)) as progress:
             for number, (x, y) in enumerate(batches):
                 progress.update()
                 if not ranks.takes(number):
                     continue
-                logits = self._forward(x.to(self._device))
+                x, y = x.to(self._device), y.to(self._device)
+                output, logits = self._forward(x, y, recording)
                 samples += len(y)
-                if logits is None or int(y.max()) >= logits.shape[1]:
-                    if options.gradients:
-                        raise BadInput("`gradients`: the model's output is no class scores", "leave it out")
-                    continue
                 if options.gradients:
-                    F.cross_entropy(logits, y.to(self._device)).backward()
+                    judge.loss_of(output, logits, y).backward()
                     self._network.zero_grad()
+                complaint = judge.complaint(logits)
+                if complaint or logits is None:
+                    unjudged = complaint
+                    continue
                 judged += len(y)
-                correct += int((logits.argmax(1).cpu() == y).sum())
-        return samples, judged, correct
+                correct += judge.correct(logits, y)
+        return samples, judged, correct, unjudged
 
 
 @contextmanager

@@ -1,13 +1,19 @@
 """What may be asked of an inspection; the defaults of `inspect` and of the command line are these."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mpdviz.errors import BadInput, unknown_name
 
 MODES = ("eval", "train")
-OF_MODULES = ("time_axis", "repeat_input")
-"""Options that say how a module of the user's takes its input."""
+OF_MODULES = ("time_axis", "repeat_input", "loss", "batch", "key", "prefix")
+"""Options that say how a module of the user's takes input and weights, and what its output is worth."""
+OF_WEIGHTS = ("key", "prefix")
+"""Options that say where in a file the weights are."""
+Function = str | Callable[..., Any]
+"""A function, or `package.module:function`."""
 OF_RELEASED = ("timesteps", "strategy", "decay", "v_th")
 """Options that say what a released file does not hold."""
 
@@ -31,6 +37,10 @@ class Options:
     v_th: float | None = None
     time_axis: int | None = None
     repeat_input: int | None = None
+    loss: Function | None = None
+    batch: Function | None = None
+    key: str | None = None
+    prefix: str | None = None
     device: str = "auto"
     backend: str = "auto"
 
@@ -46,8 +56,8 @@ class Options:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise BadInput(f"`{name}` {value}", "give at least 1")
-        if self.time_axis not in (None, 0, 1):
-            raise BadInput(f"`time_axis` {self.time_axis}", "give 0 or 1")
+        if self.loss is not None and not self.gradients:
+            raise BadInput("`loss` without `gradients`", "give `gradients` too, or leave it out")
 
     def refuse(self, names: tuple[str, ...], why: str, remedy: str) -> None:
         """Refuse those of these options that were given.

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from mpdviz.accumulations.census import Census
 from mpdviz.accumulations.gradients import GradientFlow
 from mpdviz.accumulations.layer import LayerAccumulation, LayerInfo
+from mpdviz.recording.adapters import Native
 from mpdviz.recording.adapters.base import NAN
 from mpdviz.recording.inputs import Inputs
 from mpdviz.recording.layers import Layer
@@ -40,7 +41,8 @@ class Description:
         reach_known = carries is not None and not self.layer.lost_reach
         gamma, beta = weights(known.norm)
         thresholds = tuple(row.threshold for row in rows)
-        first = sums.unit if sums.unit in thresholds else thresholds[0]
+        # Ours may be moved over time by a strategy; what they were made with stays.
+        first = adapter.threshold if isinstance(adapter, Native) else thresholds[0]
         return LayerInfo(
             name=self.name,
             v_th=first,

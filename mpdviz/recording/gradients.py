@@ -236,13 +236,13 @@ def _subtraction(u: Tensor) -> tuple[Any, int] | None:
     node: Any = u.grad_fn
     if node is None or not type(node).__name__.startswith("SubBackward"):
         return None
-    edges = [
-        (maker, output)
-        for maker, output in node.next_functions
-        if maker is not None and type(maker).__name__ != "AccumulateGrad"
-    ]
-    # A learned threshold is a leaf, or is small: v is the operand of u's own shape.
-    return edges[0] if len(edges) == 1 else None
+    # v comes first and is of u's own shape, whatever the threshold is: a leaf, made of one, or a state as large.
+    maker, output = node.next_functions[0]
+    if maker is None or type(maker).__name__ == "AccumulateGrad":
+        return None
+    if tuple(maker._input_metadata[output].shape) != tuple(u.shape):
+        return None
+    return maker, output
 
 
 def spike_path(decay: float, spikes: Tensor, carries: tuple[bool, bool], total: Tensor) -> Tensor:

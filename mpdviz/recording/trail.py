@@ -20,6 +20,7 @@ from typing import Any, Literal
 import torch
 from torch import nn
 from torch.nn.modules import module as torch_module
+from torch.nn.parameter import is_lazy
 
 Start = Literal["rest", "goes on", "elsewhere"]
 """Where neurons start: from rest, from where their last call left them, or from other potentials."""
@@ -89,7 +90,9 @@ class Trail:
 
     def __init__(self, model: nn.Module) -> None:
         """Know the modules of `model`; nothing is followed yet."""
-        self._modules = {id(module): (path, module) for path, module in model.named_modules()}
+        self._modules: dict[int, tuple[str, nn.Module]] = {
+            id(module): (path, module) for path, module in model.named_modules()
+        }
         self._synaptic = {key for key, (_, module) in self._modules.items() if _has_synapses(module)}
         self._interned: dict[tuple[int, Chain, int], int] = {}
         self._sources: list[tuple[int, Chain, int]] = []
@@ -209,7 +212,7 @@ class Trail:
 
 @cache
 def _counts(code: CodeType) -> bool:
-    """Whether a function is the network's: torch's inner workings, and ours, come and go between two calls."""
+    """Whether a function is the network's: torch's inner workings, and ours, come and go between calls."""
     file = code.co_filename
     if file.startswith(_TORCH):
         return file.startswith(_MODULES) and file != torch_module.__file__
@@ -218,4 +221,4 @@ def _counts(code: CodeType) -> bool:
 
 def _has_synapses(module: nn.Module) -> bool:
     """Whether it is, or holds, a matrix of weights; a norm's weights are vectors."""
-    return any(parameter.dim() > 1 for parameter in module.parameters())
+    return any(is_lazy(parameter) or parameter.dim() > 1 for parameter in module.parameters())

@@ -16,7 +16,7 @@ import mpdviz
 from mpdviz import checkpoint
 from mpdviz.errors import BadInput
 from mpdviz.inspection import Options, prepare
-from mpdviz.inspection.models import build, load_weights
+from mpdviz.inspection.theirs import build
 
 T, N = 4, 10
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -136,7 +136,7 @@ def test_weights_are_found_in_their_wrapping(folder, jelly, tmp_path, wrapping):
     given, taken = jelly(), jelly()
     path = tmp_path / "weights.pth"
     torch.save(WRAPPINGS[wrapping](given.state_dict()), path)
-    load_weights(taken, path)
+    assert checkpoint.fill_any(taken, path, key=None, prefix=None) == ()
     for name, value in given.state_dict().items():
         assert torch.equal(taken.state_dict()[name], value)
 
@@ -215,7 +215,8 @@ def test_check_and_figures_work_on_them(folder, jelly, tmp_path):
         (["--model", "nets:plain", "--model-args", "3"], "give name=value"),
         (["--model", "nets:plain", "--model-args", "x=3"], "unexpected keyword argument 'x'"),
         (["--model", "nets:plain", "--decay", "0.3"], "--decay with --model"),
-        (["--model", "nets:plain", "--time-axis", "3"], "give 0 or 1"),
+        (["--model", "nets:hidden", "--time-axis", "3"], "--time-axis with data that have no time"),
+        (["--model", "nets:hidden"], "give --repeat-input T"),
         (["--repeat-input", "3", "absent.pt"], "--repeat-input without --model"),
         (["--model", "nets:plain", "absent.pt"], "absent.pt"),
         ([], "no checkpoint"),
@@ -245,13 +246,13 @@ def test_data_that_do_not_fit_are_told(folder, jelly, tmp_path):
     np.savez(tmp_path / "wide.npz", x=np.zeros((4, T, 2, 5, 5), np.float32), y=np.arange(4) % 3)
     done = inspect(folder, "--model", "nets:jelly", "--data", f"npz:{tmp_path / 'wide.npz'}")
     assert done.returncode == 2
-    assert "the model does not take an input [4, 1, 2, 5, 5]" in done.stderr
+    assert "the model does not take an input [4, N, 2, 5, 5]" in done.stderr
 
 
 def test_weights_of_another_network_are_told(jelly, tmp_path):
     torch.save(jelly(hidden=5).state_dict(), tmp_path / "other.pth")
     with pytest.raises(BadInput, match="where"):
-        load_weights(jelly(), tmp_path / "other.pth")
+        checkpoint.fill_any(jelly(), tmp_path / "other.pth", key=None, prefix=None)
 
 
 def test_arguments_are_values_as_in_toml_or_text(nets, monkeypatch):
@@ -287,8 +288,9 @@ def test_time_may_lie_on_the_second_axis(tmp_path):
     model = Second().train()
     inspection = prepare(model, Options(data=f"npz:{tmp_path / 'frames.npz'}", time_axis=1, batch_size=N))
     assert inspection.timesteps == T
-    assert inspection.forward(torch.from_numpy(x).transpose(0, 1)).shape == (N, 2)
     assert inspection.run().samples == N
+    assert "accuracy" in inspection.notes[0]
+    assert "not measured" not in inspection.notes[0]
     assert model.training
 
 

@@ -126,7 +126,7 @@ def test_the_result_names_what_was_reached_and_where_it_started(run, config, tmp
 
 
 def test_mpd_rows_are_those_of_the_first_validation_samples(run, config):
-    table = pd.read_csv(run.mpd)
+    table = pd.read_csv(run.mpd, dtype={"fires": str}).fillna({"fires": ""})
     assert list(table["epoch"].unique()) == list(range(1, EPOCHS + 1))
     assert (table["step"] == STEPS).all()
     network = checkpoint.load(run.last).network.channels_last().eval()

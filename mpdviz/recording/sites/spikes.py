@@ -5,7 +5,6 @@ probed once for each set of its other arguments, and looked at again at each for
 annealed behind its back.
 """
 
-import weakref
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
@@ -59,26 +58,13 @@ class ByNeuron:
     """Of the first neuron's potential."""
 
 
-class _Held:
-    """Arguments of a call: what was made by operations, and holds a graph, is not kept alive."""
-
-    def __init__(self, args: tuple[Any, ...]) -> None:
-        self._tensors = [weakref.ref(arg) for arg in args if isinstance(arg, Tensor) and not _small(arg)]
-        self._others = [arg for arg in args if not isinstance(arg, Tensor)]
-
-    def alive(self) -> bool:
-        """Whether all that is known by its identity is still there."""
-        return all(tensor() is not None for tensor in self._tensors)
-
-
 class Spikes:
     """The spike functions of one recording."""
 
     def __init__(self, epsilon: float) -> None:
         """Bound infinite supports at this share of max |h|."""
         self._epsilon = epsilon
-        # With what a key tells apart by identity alone, which must not become another object's.
-        self._known: OrderedDict[Any, tuple[SpikeFunction | ByNeuron | str, _Held]] = OrderedDict()
+        self._known: OrderedDict[Any, tuple[SpikeFunction | ByNeuron | str, Any]] = OrderedDict()
         self._looked: dict[Any, int] = {}  # forward at which a function was last looked at
 
     def read(self, cls: type, args: tuple[Any, ...], result: Any, forward: int) -> Spiked | str | None:
@@ -96,13 +82,11 @@ class Spikes:
         u = args[at].detach()
         others = args[:at] + args[at + 1 :]
         key = (cls, at, u.dtype, u.device, tuple(_fingerprint(other) for other in others))
-        if key in self._known and not self._known[key][1].alive():
-            del self._known[key]
         if key not in self._known:
             # Not what happens to be binary once, such as a gradient's scale on spikes, is a spike function.
             if not _two_levels(result):
                 return None
-            self._known[key] = (self._probed(cls, args, at, u), _Held(others))
+            self._known[key] = (self._probed(cls, args, at, u), _by_identity(others))
             while len(self._known) > KEPT:
                 oldest, _ = self._known.popitem(last=False)
                 self._looked.pop(oldest, None)
@@ -111,7 +95,7 @@ class Spikes:
             self._looked[key] = forward
             known = self._known[key][0]
             if not isinstance(known, str) and self._moved(known, cls, args, at):
-                self._known[key] = (self._probed(cls, args, at, u), _Held(others))
+                self._known[key] = (self._probed(cls, args, at, u), _by_identity(others))
         known = self._known[key][0]
         if isinstance(known, str):
             return known or None
@@ -148,7 +132,7 @@ class Spikes:
                 known = str(error)
             except Exception as error:  # whatever their code raises on other shapes
                 known = f"its spike function cannot be evaluated alone ({type(error).__name__}: {error})"
-        self._known[key], self._looked[key] = (known, _Held(())), forward
+        self._known[key], self._looked[key] = (known, None), forward
         if isinstance(known, str):
             return known or None
         assert isinstance(known, SpikeFunction)
@@ -179,16 +163,15 @@ class Spikes:
 
 
 def _alone(cls: Any, args: tuple[Any, ...], at: int) -> Probe:
-    """The function of its potential alone, its other arguments as they are now."""
+    """The function of its potential alone, its other arguments as they are now; the potential is not kept."""
     with torch.inference_mode(False):
-        fixed = [
-            arg.detach().clone() if isinstance(arg, Tensor) else arg
-            for i, arg in enumerate(args)
-            if i != at  # the potential, which holds a graph
-        ]
+        before, after = (
+            [arg.detach().clone() if isinstance(arg, Tensor) else arg for arg in part]
+            for part in (args[:at], args[at + 1 :])
+        )
 
     def spike(u: Tensor) -> Tensor:
-        result: Tensor = cls.apply(*fixed[:at], u, *fixed[at:])
+        result: Tensor = cls.apply(*before, u, *after)
         return result
 
     return spike
@@ -248,19 +231,26 @@ def _two_levels(result: Tensor) -> bool:
     return bool(((values == 0) | (values == top)).all())
 
 
-def _small(value: Tensor) -> bool:
-    """Whether it is known by its values."""
-    return value.numel() <= LARGE and value.dtype != torch.bfloat16
+def _by_identity(others: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The arguments that are known by being the same object: it must live on. No graph but theirs is kept."""
+    return tuple(value for value in others if not _has_values(value))
 
 
-def _fingerprint(value: Any) -> Any:
+def _has_values(value: Any) -> bool:
+    """Whether an argument is known by its values."""
     if isinstance(value, Tensor):
-        if _small(value):
-            known = value.detach()
-            return (known.dtype, tuple(known.shape), known.cpu().contiguous().numpy().tobytes())
-        return (id(value), value._version)
+        return value.numel() <= LARGE and value.dtype != torch.bfloat16
     try:
         hash(value)
     except TypeError:
-        return id(value)
+        return False
+    return True
+
+
+def _fingerprint(value: Any) -> Any:
+    if not _has_values(value):
+        return (id(value), value._version) if isinstance(value, Tensor) else id(value)
+    if isinstance(value, Tensor):
+        known = value.detach()
+        return (known.dtype, tuple(known.shape), known.cpu().contiguous().numpy().tobytes())
     return (type(value), value)
