@@ -117,8 +117,11 @@ class Layers:
             if other is not None:
                 self._at[place] = [other]
                 return other
-        driver = self._trail.path_of(next(iter(drivers.values()))) if here and drivers else ""
-        layer = Layer(shown(call.path, call.module), place, id(call.module), adapter, Sums(), drivers, driver)
+        layer = Layer(shown(call.path, call.module), place, id(call.module), adapter, Sums(), drivers)
+        for other in here[:1]:
+            differs = next(at for at, module in drivers.items() if other.drivers.get(at, module) != module)
+            layer.driver = self._trail.path_of(drivers[differs])
+            other.driver = other.driver or self._trail.path_of(other.drivers[differs])
         here.append(layer)
         self._layers.append(layer)
         return layer

@@ -203,7 +203,8 @@ def derivative_of(spike: Probe, u: Tensor) -> Tensor:
     """
     # Whoever keeps count of the tensors that a forward saves, as checkpointing does, gets none of these.
     saved = torch.autograd.graph.saved_tensors_hooks(_as_it_is, _as_it_is)
-    with torch.inference_mode(False), torch.enable_grad(), saved:
+    # A derivative that is drawn at random must not draw the network's numbers.
+    with torch.inference_mode(False), torch.enable_grad(), saved, torch.random.fork_rng(devices=[]):
         argument = u.detach().clone().requires_grad_()
         out = spike(argument)
         if not out.requires_grad:
