@@ -1,4 +1,4 @@
-"""Recording networks of other frameworks against running them bare, and beside each framework's own monitor."""
+"""Recording networks of other frameworks against running them bare, beside each framework's own monitor.
 
 from collections.abc import Callable
 from functools import partial
