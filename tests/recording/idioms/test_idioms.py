@@ -2,15 +2,13 @@
 
 import contextlib
 import gc
-import warnings
 import weakref
 
 import numpy as np
 import pytest
 import torch
 from recording.idioms import networks as papers
-
-import mpdviz
+from recording.idioms.runs import recorded
 
 EPSILON = 0.1
 
@@ -104,15 +102,6 @@ MODES = {
     "no gradients": torch.no_grad,
     "inference": torch.inference_mode,
 }
-
-
-@contextlib.contextmanager
-def recorded(net, **options):
-    """Any warning but the one that says that it holds its time in the batch is an error."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        with mpdviz.record(net, **options) as mpd:
-            yield mpd
 
 
 @pytest.mark.parametrize("training", [True, False])
