@@ -69,7 +69,11 @@ class SpikeFunction:
 
     def is_still(self, spike: Probe) -> bool:
         """Whether `spike` does at a few points about the threshold what this function did."""
-        return bool(torch.equal(derivative_of(spike, self.points), self.values))
+        at = self.points.new_tensor(self.threshold)
+        about = torch.stack([torch.nextafter(at, at - np.inf), torch.nextafter(at, at + np.inf)])
+        with torch.no_grad():
+            below, above = (spike(about) > self.height / 2).tolist()
+        return above and not below and bool(torch.equal(derivative_of(spike, self.points), self.values))
 
     def available(self, u: Tensor) -> Tensor:
         """Whether the derivative is available at arguments of any shape, each asked for."""
