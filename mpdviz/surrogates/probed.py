@@ -174,8 +174,8 @@ def _step(spike: Probe, grid: Tensor) -> tuple[float, bool, float]:
         raise NotAStep("")
     levels = values.unique()
     if len(levels) != 2:
-        whole = len(levels) > 2 and bool((levels == levels.round()).all()) and len(levels) <= 64
-        raise NotAStep(f"its spikes have {len(levels)} levels" if whole else "")
+        graded = 2 < len(levels) <= 64 and are_multiples(levels)
+        raise NotAStep(f"its spikes have {len(levels)} levels" if graded else "")
     low, high = levels.tolist()
     up = values == high
     if low != 0 or bool((up[:-1] & ~up[1:]).any()):
@@ -193,6 +193,12 @@ def _step(spike: Probe, grid: Tensor) -> tuple[float, bool, float]:
     # Of two neighbours the threshold is the one that somebody wrote down.
     strict = len(_short(silent, grid.dtype)) <= len(_short(firing, grid.dtype))
     return (silent if strict else firing), strict, high
+
+
+def are_multiples(levels: Tensor) -> bool:
+    """Whether these, sorted, are whole multiples of the smallest step between them."""
+    steps = levels / levels.diff().min()
+    return bool(((steps - steps.round()).abs() < 1e-3).all())
 
 
 def _short(value: float, dtype: torch.dtype) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from recording.idioms.runs import recorded
+from recording.idioms.runs import recorded, warned
 from torch import nn
 
 
@@ -74,3 +74,88 @@ def test_a_threshold_that_is_moved_behind_its_back(by):
         OffCentre.threshold = 0.3
     assert fired(mpd) == kept(net)
     assert mpd.layers[1].info.v_th == pytest.approx(0.3 + by)
+
+
+class Levels(torch.autograd.Function):
+    """Spikes of more heights than one."""
+
+    @staticmethod
+    def forward(ctx, x, least, most, scale):
+        ctx.save_for_backward(x)
+        return x.clamp(least, most).round() * scale
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad * (ctx.saved_tensors[0].abs() < 4), None, None, None
+
+
+@pytest.mark.parametrize(("least", "most", "scale"), [(-1, 1, 1.0), (0, 4, 1.0), (0, 4, 0.25), (-1, 1, 0.3)])
+def test_what_is_not_binary_is_left_out_by_name(least, most, scale):
+    class Beside(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.graded = Plain(lambda v: Levels.apply(3 * v, least, most, scale))
+            self.binary = Plain(OffCentre.apply)
+
+        def forward(self, x):
+            return self.binary(x) + self.graded(x)
+
+    net = Beside()
+    with warned(net) as (mpd, said):
+        net(data())
+    why = f"its spikes have {most - least + 1} levels"
+    assert dict(mpd.left_out) == {"graded": why}
+    assert [layer.info.name for layer in mpd.layers.values()] == ["binary"]
+    assert [str(warning.message) for warning in said] == [f"layer graded is not recorded: {why}"]
+
+
+class Scaled(torch.autograd.Function):
+    """No spikes: the gradient is scaled."""
+
+    @staticmethod
+    def forward(ctx, x, scale):
+        ctx.scale = scale
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad * ctx.scale, None
+
+
+@pytest.mark.parametrize("levels", [1, 2, 4])
+def test_a_gradient_that_is_scaled_is_no_spike(levels):
+    def function(v):
+        s = OffCentre.apply(v)
+        Scaled.apply(levels * s, 0.5)
+        Scaled.apply((levels * v).round(), 0.5)
+        return s
+
+    net = Plain(function)
+    with recorded(net) as mpd:
+        net(data())
+    assert fired(mpd) == kept(net)
+
+
+class ThresholdFirst(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, threshold, v, width):
+        ctx.save_for_backward(threshold, v, width)
+        return (v >= threshold).to(v)
+
+    @staticmethod
+    def backward(ctx, grad):
+        threshold, v, width = ctx.saved_tensors
+        h = grad * ((v - threshold).abs() < width)
+        return -h.sum_to_size(threshold.shape), h, None
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (64,)])
+def test_a_threshold_may_come_first(shape):
+    threshold = nn.Parameter(torch.full(shape, 0.25))
+    net = Plain(lambda v: ThresholdFirst.apply(threshold, v, torch.tensor(0.4)))
+    with recorded(net, gradients=True) as mpd:
+        net(data()).square().sum().backward()
+    assert fired(mpd) == kept(net)
+    inside = [int(((v - 0.25).abs() < 0.4).sum()) for v, _ in net.kept]
+    assert mpd.layers[1].statistics.available.tolist() == inside
+    assert (mpd.layers[1].flow.spike_squares > 0).all()
