@@ -1,5 +1,6 @@
 """Spike functions that are odd in one way each, in one and the same plain network."""
 
+import numpy as np
 import pytest
 import torch
 from recording.idioms.runs import recorded, warned
@@ -159,3 +160,35 @@ def test_a_threshold_may_come_first(shape):
     inside = [int(((v - 0.25).abs() < 0.4).sum()) for v, _ in net.kept]
     assert mpd.layers[1].statistics.available.tolist() == inside
     assert (mpd.layers[1].flow.spike_squares > 0).all()
+
+
+class At(torch.autograd.Function):
+    """A constant is compared with potentials of whatever precision."""
+
+    @staticmethod
+    def forward(ctx, x, strict):
+        ctx.save_for_backward(x)
+        return (x > 0.3).to(x) if strict else (x >= 0.3).to(x)
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad * ((ctx.saved_tensors[0] - 0.3).abs() < 0.5).to(grad), None
+
+
+@pytest.mark.parametrize("strict", [True, False])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+@pytest.mark.parametrize("autocast", [True, False])
+def test_other_precisions(dtype, strict, autocast):
+    net = Plain(lambda v: At.apply(v, strict))
+    x = data(2000)
+    if autocast:
+        if dtype is torch.float64:
+            return
+    else:
+        net, x = net.to(dtype), x.to(dtype)
+    with recorded(net) as mpd, torch.autocast("cpu", dtype, enabled=autocast):
+        net(x)
+    assert {v.dtype for v, _ in net.kept} == {dtype}
+    assert fired(mpd) == kept(net)
+    inside = [int(((v - 0.3).abs() < 0.5).sum()) for v, _ in net.kept]
+    np.testing.assert_allclose(mpd.layers[1].statistics.available, inside, rtol=1e-2)
