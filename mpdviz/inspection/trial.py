@@ -148,7 +148,7 @@ class Trials:
             feed,
             {number: layer.info.name for number, layer in probe.layers.items()},
             tuple(layer.info.timesteps for layer in probe.layers.values()),
-            probe.samples,
+            probe.samples or 0,
             next((f"{name}: {why}" for name, why in probe.left_out.items()), ""),
             failure,
             keeps_state=left or returned,

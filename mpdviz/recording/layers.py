@@ -17,7 +17,7 @@ from mpdviz.recording.adapters import Adapter
 from mpdviz.recording.adapters.base import Carries
 from mpdviz.recording.measure.step import Step
 from mpdviz.recording.sums import Row, Sums
-from mpdviz.recording.trail import Call, Position, Trail
+from mpdviz.recording.trail import SEQUENTIAL, Call, Position, Trail
 from mpdviz.surrogates.probed import SpikeFunction
 
 LOOKED = 3
@@ -183,6 +183,8 @@ class Layers:
         for i, (code, at) in enumerate(mine):
             others = (self._trail.source(other.place) for other in same if other is not layer)
             if any(i >= len(other) or other[i] != (code, at) for other in others):
+                if code is SEQUENTIAL:
+                    return str(at + 1)  # of the places that it has there
                 span = _span(code, at)
                 return f"{code.co_name}:{span[0] if span else code.co_firstlineno}"
         return ""

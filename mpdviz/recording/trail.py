@@ -31,7 +31,7 @@ Chain = tuple[Position, ...]
 _TORCH, _MODULES, _OURS = (
     str(Path(file).parent) + os.sep for file in (torch.__file__, torch_module.__file__, __file__)
 )
-_SEQUENTIAL = nn.Sequential.forward.__code__
+SEQUENTIAL = nn.Sequential.forward.__code__
 
 
 @dataclass(eq=False)
@@ -45,14 +45,23 @@ class Call:
     frame: FrameType
     """Torch's own, from which that forward is called."""
     inputs: tuple[Any, ...]
-    children: int = 0
-    """Calls of modules from within it, so far."""
+    turns: dict[int, int] = field(default_factory=dict)
+    """Calls from within it of modules that a sequence holds several times, by identity."""
     drivers: dict[Position, int] = field(default_factory=dict)
     """The synapses last called from each position of its code, modules by identity."""
     start: Start | None = None
     """Where its neurons start; None: not known, or no neurons."""
     number: int = 0
     """Of the call, in its thread."""
+
+    def turn(self, module: nn.Module) -> int:
+        """Which of its places in this `nn.Sequential` a module is called at: it loops over them, not over time."""
+        places = list(self.module._modules.values()).count(module)
+        if places <= 1:
+            return 0
+        turn = self.turns[id(module)] = self.turns.get(id(module), -1) + 1
+        return turn % places
+
     fired: dict[int, int] = field(default_factory=dict)
     """How often each layer fired in it, layers by identity."""
 
@@ -141,7 +150,8 @@ class Trail:
             place = self._intern(-1, (), id(module))
         else:
             parent = stack[-1]
-            parent.children += 1
+            if chain and chain[-1][0] == id(SEQUENTIAL):
+                chain = (*chain[:-1], (id(SEQUENTIAL), parent.turn(module)))
             if chain and id(module) in self._synaptic:
                 parent.drivers[chain[-1]] = id(module)
             place = self._intern(parent.place, chain or (), id(module))
@@ -181,8 +191,7 @@ class Trail:
             code = frame.f_code
             if _counts(code):
                 self._codes.setdefault(id(code), code)
-                # `nn.Sequential` loops over modules, never over time.
-                chain.append((id(code), call.children if code is _SEQUENTIAL else frame.f_lasti))
+                chain.append((id(code), frame.f_lasti))
             frame = frame.f_back
         return tuple(reversed(chain))
 

@@ -187,7 +187,8 @@ def _step(spike: Probe, grid: Tensor) -> tuple[float, bool, float]:
 
     def fires(u: Tensor) -> Tensor:
         with torch.no_grad():
-            return spike(u) == high
+            fired: Tensor = spike(u) == high
+        return fired
 
     first = int(up.int().argmax())
     below, above = bisected(fires, grid[first - 1 : first], grid[first : first + 1])
