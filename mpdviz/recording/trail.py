@@ -57,7 +57,7 @@ class Call:
     """Of the call, in its thread."""
 
     def turn(self, module: nn.Module) -> int:
-        """Which of its places in this `nn.Sequential` a module is called at: it loops over them, not over time."""
+        """Which of its places in this `nn.Sequential` a module is at: that loops over modules, not time."""
         places = list(self.module._modules.values()).count(module)
         if places <= 1:
             return 0
