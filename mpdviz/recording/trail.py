@@ -6,9 +6,11 @@ neuron module that serves six places of a network is six layers; a place passed 
 Nothing is put on the network: the hooks are torch's global ones, and look modules up by their identity.
 """
 
+import dis
 import os
 import sys
 import threading
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -191,7 +193,7 @@ class Trail:
             code = frame.f_code
             if _counts(code):
                 self._codes.setdefault(id(code), code)
-                chain.append((id(code), frame.f_lasti))
+                chain.append((id(code), _instruction(code, frame.f_lasti)))
             frame = frame.f_back
         return tuple(reversed(chain))
 
@@ -226,6 +228,20 @@ def _counts(code: CodeType) -> bool:
     if file.startswith(_TORCH):
         return file.startswith(_MODULES) and file != torch_module.__file__
     return not file.startswith(_OURS)
+
+
+@cache
+def _instruction(code: CodeType, at: int) -> int:
+    """Where an instruction lies that is under way at `at`.
+
+    Once it has run a few times the interpreter may do one and the same call a little earlier, in the instruction
+    that prepares it, or say that it is at what it keeps behind it.
+    """
+    instructions = [(i.offset, i.opname) for i in dis.get_instructions(code)]
+    last = bisect_right(instructions, at, key=lambda instruction: instruction[0]) - 1
+    if instructions[last][1] == "PRECALL":  # of Python 3.11
+        last += 1
+    return instructions[last][0]
 
 
 def _has_synapses(module: nn.Module) -> bool:
