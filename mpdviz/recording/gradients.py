@@ -236,7 +236,7 @@ def _subtraction(u: Tensor) -> tuple[Any, int] | None:
     node: Any = u.grad_fn
     if node is None or not type(node).__name__.startswith("SubBackward"):
         return None
-    # v comes first and is of u's own shape, whatever the threshold is: a leaf, made of one, or a state as large.
+    # v comes first and has the shape of u, whatever the threshold is: a leaf, made of one, or another state.
     maker, output = node.next_functions[0]
     if maker is None or type(maker).__name__ == "AccumulateGrad":
         return None

@@ -17,11 +17,11 @@ from mpdviz.recording.adapters import Adapter
 from mpdviz.recording.adapters.base import Carries
 from mpdviz.recording.measure.step import Step
 from mpdviz.recording.sums import Row, Sums
-from mpdviz.recording.trail import Call, Position, Trail
+from mpdviz.recording.trail import SEQUENTIAL, Call, Position, Trail
 from mpdviz.surrogates.probed import SpikeFunction
 
 LOOKED = 3
-"""Passes after which a place is no longer held to be another one's copy."""
+"""Passes of potentials that differ, after which a place is no longer held to be another one's copy."""
 
 
 def shown(path: str, module: nn.Module) -> str:
@@ -48,7 +48,7 @@ class Layer:
     """Of these, the path of the one that tells it from another layer of the same place."""
     passes: int = 0
     last: Tensor | None = None
-    """What the spike function was last called with, while this forward lasts."""
+    """What the spike function was last called with, while this forward lasts and as long as it may be copied."""
     refuted: str = ""
     """Why it is not to be believed."""
     lost_reach: bool = False
@@ -129,28 +129,26 @@ class Layers:
     def is_copy(self, layer: Layer, place: int, u: Tensor) -> bool:
         """Whether `u` is what another layer of the module fired by: evaluated again, for the reset.
 
-        Looked at in the first few passes; a layer that turns out to be a copy is forgotten.
+        Looked at in the first few passes that can tell, which potentials that are all the same cannot; a layer
+        that turns out to be a copy is forgotten.
         """
         others = [other for other in self._layers if other.module == layer.module and other is not layer]
-        if layer.passes < LOOKED:
+        if layer.passes < LOOKED and u.numel() and bool((u != u.flatten()[0]).any()):
             for other in others:
-                if (
-                    other.last is not None
-                    and other.last.shape == u.shape
-                    and torch.equal(other.last, u)
-                    and bool((u != u.flatten()[0]).any())
-                ):
+                if other.last is not None and other.last.shape == u.shape and torch.equal(other.last, u):
                     self._copies.add(place)
                     self._layers.remove(layer)
                     return True
-        layer.passes += 1
+            layer.passes += 1
         layer.last = u if others or layer.passes < LOOKED else None
         return False
 
     def forget_last(self) -> None:
-        """Keep no potentials alive."""
+        """Keep no potentials alive but those that the next forward's may be copies of."""
+        looking = {layer.module for layer in self._layers if layer.passes < LOOKED}
         for layer in self._layers:
-            layer.last = None
+            if layer.module not in looking:
+                layer.last = None
 
     def _alternative(self, place: int, call: Call) -> Layer | None:
         """The layer of this module that fires at the other branch of an `if`: never both at one timestep."""
@@ -188,6 +186,8 @@ class Layers:
         for i, (code, at) in enumerate(mine):
             others = (self._trail.source(other.place) for other in same if other is not layer)
             if any(i >= len(other) or other[i] != (code, at) for other in others):
+                if code is SEQUENTIAL:
+                    return str(at + 1)  # of the places that it has there
                 span = _span(code, at)
                 return f"{code.co_name}:{span[0] if span else code.co_firstlineno}"
         return ""

@@ -247,7 +247,8 @@ class Recorder:
     def _safely(self, do: Callable[..., Any], *args: Any) -> Any:
         """Do it; whatever it raises is a complaint, never an error of the network's."""
         try:
-            with torch.no_grad(), unseen():  # a derivative without a closed form is asked of their function
+            # The user's functions that are evaluated on the way are nobody's spikes.
+            with torch.no_grad(), unseen():
                 return do(*args)
         except Exception as error:
             self._complaints.failed(self._trail.stack[-1].path if self._trail.stack else "", error)

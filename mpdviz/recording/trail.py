@@ -6,9 +6,11 @@ neuron module that serves six places of a network is six layers; a place passed 
 Nothing is put on the network: the hooks are torch's global ones, and look modules up by their identity.
 """
 
+import dis
 import os
 import sys
 import threading
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -31,7 +33,7 @@ Chain = tuple[Position, ...]
 _TORCH, _MODULES, _OURS = (
     str(Path(file).parent) + os.sep for file in (torch.__file__, torch_module.__file__, __file__)
 )
-_SEQUENTIAL = nn.Sequential.forward.__code__
+SEQUENTIAL = nn.Sequential.forward.__code__
 
 
 @dataclass(eq=False)
@@ -45,14 +47,23 @@ class Call:
     frame: FrameType
     """Torch's own, from which that forward is called."""
     inputs: tuple[Any, ...]
-    children: int = 0
-    """Calls of modules from within it, so far."""
+    turns: dict[int, int] = field(default_factory=dict)
+    """Calls from within it of modules that a sequence holds several times, by identity."""
     drivers: dict[Position, int] = field(default_factory=dict)
     """The synapses last called from each position of its code, modules by identity."""
     start: Start | None = None
     """Where its neurons start; None: not known, or no neurons."""
     number: int = 0
     """Of the call, in its thread."""
+
+    def turn(self, module: nn.Module) -> int:
+        """Which of its places in this `nn.Sequential` a module is at: that loops over modules, not time."""
+        places = list(self.module._modules.values()).count(module)
+        if places <= 1:
+            return 0
+        turn = self.turns[id(module)] = self.turns.get(id(module), -1) + 1
+        return turn % places
+
     fired: dict[int, int] = field(default_factory=dict)
     """How often each layer fired in it, layers by identity."""
 
@@ -141,7 +152,8 @@ class Trail:
             place = self._intern(-1, (), id(module))
         else:
             parent = stack[-1]
-            parent.children += 1
+            if chain and chain[-1][0] == id(SEQUENTIAL):
+                chain = (*chain[:-1], (id(SEQUENTIAL), parent.turn(module)))
             if chain and id(module) in self._synaptic:
                 parent.drivers[chain[-1]] = id(module)
             place = self._intern(parent.place, chain or (), id(module))
@@ -181,8 +193,7 @@ class Trail:
             code = frame.f_code
             if _counts(code):
                 self._codes.setdefault(id(code), code)
-                # `nn.Sequential` loops over modules, never over time.
-                chain.append((id(code), call.children if code is _SEQUENTIAL else frame.f_lasti))
+                chain.append((id(code), _instruction(code, frame.f_lasti)))
             frame = frame.f_back
         return tuple(reversed(chain))
 
@@ -217,6 +228,20 @@ def _counts(code: CodeType) -> bool:
     if file.startswith(_TORCH):
         return file.startswith(_MODULES) and file != torch_module.__file__
     return not file.startswith(_OURS)
+
+
+@cache
+def _instruction(code: CodeType, at: int) -> int:
+    """Where an instruction lies that is under way at `at`.
+
+    Once it has run a few times the interpreter may do one and the same call a little earlier, in the instruction
+    that prepares it, or say that it is at what it keeps behind it.
+    """
+    instructions = [(i.offset, i.opname) for i in dis.get_instructions(code)]
+    last = bisect_right(instructions, at, key=lambda instruction: instruction[0]) - 1
+    if instructions[last][1] == "PRECALL":  # of Python 3.11
+        last += 1
+    return instructions[last][0]
 
 
 def _has_synapses(module: nn.Module) -> bool:

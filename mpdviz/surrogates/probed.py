@@ -19,6 +19,8 @@ from mpdviz.surrogates.closed import FORMS, Form, fitted
 
 Probe = Callable[[Tensor], Tensor]
 Interval = tuple[float, float]
+WIDE = (torch.float32, torch.float64)
+"""Types that functions are probed in; of others only their steps are."""
 FARTHEST = 20
 """Power of two of the distance up to which a function is looked at, in units of its argument."""
 NEAREST = 1e-30
@@ -69,7 +71,11 @@ class SpikeFunction:
 
     def is_still(self, spike: Probe) -> bool:
         """Whether `spike` does at a few points about the threshold what this function did."""
-        return bool(torch.equal(derivative_of(spike, self.points), self.values))
+        at = self.points.new_tensor(self.threshold)
+        about = torch.stack([torch.nextafter(at, at - np.inf), torch.nextafter(at, at + np.inf)])
+        with torch.no_grad():
+            below, above = (spike(about) > self.height / 2).tolist()
+        return above and not below and bool(torch.equal(derivative_of(spike, self.points), self.values))
 
     def available(self, u: Tensor) -> Tensor:
         """Whether the derivative is available at arguments of any shape, each asked for."""
@@ -95,9 +101,11 @@ def probe(spike: Probe, name: str, *, like: Tensor, epsilon: float) -> SpikeFunc
     Raises:
         NotAStep: it is no step of its argument, or has no derivative.
     """
-    dtype = like.dtype if like.dtype in (torch.float32, torch.float64) else torch.float32
+    dtype = like.dtype if like.dtype in WIDE else torch.float32
     grid = _grid(dtype, like.device)
     threshold, strict, height = _step(spike, grid)
+    if like.dtype not in WIDE:  # where it steps is its own affair: a constant is rounded to what it is compared with
+        threshold, height = _coarse_step(spike, grid.to(like.dtype), strict)
 
     def derivative(u: Tensor) -> Tensor:
         return derivative_of(spike, u)
@@ -170,8 +178,8 @@ def _step(spike: Probe, grid: Tensor) -> tuple[float, bool, float]:
         raise NotAStep("")
     levels = values.unique()
     if len(levels) != 2:
-        whole = len(levels) > 2 and bool((levels == levels.round()).all()) and len(levels) <= 64
-        raise NotAStep(f"its spikes have {len(levels)} levels" if whole else "")
+        graded = 2 < len(levels) <= 64 and are_multiples(levels)
+        raise NotAStep(f"its spikes have {len(levels)} levels" if graded else "")
     low, high = levels.tolist()
     up = values == high
     if low != 0 or bool((up[:-1] & ~up[1:]).any()):
@@ -179,7 +187,8 @@ def _step(spike: Probe, grid: Tensor) -> tuple[float, bool, float]:
 
     def fires(u: Tensor) -> Tensor:
         with torch.no_grad():
-            return spike(u) == high
+            fired: Tensor = spike(u) == high
+        return fired
 
     first = int(up.int().argmax())
     below, above = bisected(fires, grid[first - 1 : first], grid[first : first + 1])
@@ -189,6 +198,24 @@ def _step(spike: Probe, grid: Tensor) -> tuple[float, bool, float]:
     # Of two neighbours the threshold is the one that somebody wrote down.
     strict = len(_short(silent, grid.dtype)) <= len(_short(firing, grid.dtype))
     return (silent if strict else firing), strict, high
+
+
+def _coarse_step(spike: Probe, grid: Tensor, strict: bool) -> tuple[float, float]:
+    """Threshold and height in few bits."""
+    with torch.no_grad():
+        values = spike(grid)
+        first = int((values != 0).int().argmax())
+        below, above = bisected(lambda u: spike(u) != 0, grid[first - 1 : first], grid[first : first + 1])
+    silent, firing = float(below), float(above)
+    if max(abs(silent), abs(firing)) <= NEAREST:
+        return 0.0, float(values[-1])
+    return (silent if strict else firing), float(values[-1])
+
+
+def are_multiples(levels: Tensor) -> bool:
+    """Whether these, sorted, are whole multiples of the smallest step between them."""
+    steps = levels / levels.diff().min()
+    return bool(((steps - steps.round()).abs() < 1e-3).all())
 
 
 def _short(value: float, dtype: torch.dtype) -> str:

@@ -19,6 +19,7 @@ from mpdviz.surrogates.probed import (
     NotAStep,
     Probe,
     SpikeFunction,
+    are_multiples,
     bisected,
     derivative_of,
     probe,
@@ -27,6 +28,10 @@ from mpdviz.surrogates.probed import (
 
 KEPT = 512
 """Sets of arguments that are remembered."""
+MOST = 9
+"""Levels up to which a result is held to be spikes that are not binary, and said to be left out."""
+LOOKED = 256
+"""Elements among which they are looked for first."""
 LARGE = 1 << 16
 """Elements up to which an argument is known by its values, not by being the same tensor."""
 
@@ -83,8 +88,8 @@ class Spikes:
         others = args[:at] + args[at + 1 :]
         key = (cls, at, u.dtype, u.device, tuple(_fingerprint(other) for other in others))
         if key not in self._known:
-            # Not what happens to be binary once, such as a gradient's scale on spikes, is a spike function.
-            if not _two_levels(result):
+            # Not what happens to have few levels once, such as a gradient's scale on spikes, is a spike function.
+            if not _few_levels(result):
                 return None
             self._known[key] = (self._probed(cls, args, at, u), _by_identity(others))
             while len(self._known) > KEPT:
@@ -217,18 +222,24 @@ def _potential(args: tuple[Any, ...], result: Any) -> int | None:
         return None
     for at, arg in enumerate(args):
         if isinstance(arg, Tensor) and arg.is_floating_point():
-            fits = arg.shape == result.shape and arg.dim() > 0 and not isinstance(arg, nn.Parameter)
-            return at if fits else None
+            # A threshold, or a width, may come first.
+            if arg.shape == result.shape and arg.dim() > 0 and not isinstance(arg, nn.Parameter):
+                return at
     return None
 
 
-def _two_levels(result: Tensor) -> bool:
-    """Whether it is 0 or one positive height everywhere."""
+def _few_levels(result: Tensor) -> bool:
+    """Whether it is 0 or one positive height everywhere, or of a few whole multiples of one height."""
     values = result.detach()
     if not values.numel() or values.is_complex():
         return False
     top = values.max()
-    return bool(((values == 0) | (values == top)).all())
+    if bool(((values == 0) | (values == top)).all()):
+        return True
+    if len(values.flatten()[:LOOKED].unique()) > MOST:  # what is no spikes has as many levels as elements
+        return False
+    levels = values.unique()
+    return len(levels) <= MOST and bool((levels == 0).any()) and are_multiples(levels)
 
 
 def _by_identity(others: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -2,15 +2,13 @@
 
 import contextlib
 import gc
-import warnings
 import weakref
 
 import numpy as np
 import pytest
 import torch
 from recording.idioms import networks as papers
-
-import mpdviz
+from recording.idioms.runs import recorded
 
 EPSILON = 0.1
 
@@ -106,15 +104,6 @@ MODES = {
 }
 
 
-@contextlib.contextmanager
-def recorded(net, **options):
-    """Any warning but the one that says that it holds its time in the batch is an error."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        with mpdviz.record(net, **options) as mpd:
-            yield mpd
-
-
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("name", papers.NETWORKS)
 def test_gradients_and_counts(name, training):
@@ -181,3 +170,60 @@ def test_no_more_graph_is_kept_alive_than_without_a_recording(name):
             return len(alive)
 
     assert left(recorded) == left(contextlib.nullcontext)
+
+
+def test_a_surrogate_that_is_annealed_belongs_to_the_call():
+    (net, x), slopes = made("Evolving"), (papers.EvolvingSpike.k, papers.TanhSpike.K)
+    notes = []
+    try:
+        with recorded(net) as mpd:
+            for epoch in range(3):
+                net.anneal(epoch / 4)
+                with noted() as some:
+                    net(x)
+                notes.append(some)
+    finally:
+        papers.EvolvingSpike.k, papers.TanhSpike.K = slopes
+    for layer, *forwards in zip(mpd.layers.values(), *(truth(some).values() for some in notes), strict=True):
+        for t, steps in enumerate(zip(*forwards, strict=True)):
+            inside = [
+                int((note.h > 0).sum() if layer.info.epsilon is None else (note.h >= EPSILON * note.top).sum())
+                for note in steps
+            ]
+            assert len(set(inside)) > 1
+            assert layer.statistics.available[t] == sum(inside)
+            np.testing.assert_allclose(
+                layer.statistics.gain[t], sum(float(note.h.sum()) for note in steps), rtol=1e-5
+            )
+        assert not layer.info.steady
+
+
+@pytest.mark.parametrize("name", ["TDBNResNet", "TwiceAStep", "MPDAGL"])
+def test_two_recordings_at_once(name):
+    net, x = made(name)
+    with noted() as notes, recorded(net, gradients=True) as outer:
+        with recorded(net, gradients=True) as inner:
+            net(x).square().sum().backward()
+        check_gradients(inner, notes)
+        check(inner, notes)
+        check(outer, notes)
+        papers.NOTES = None
+        with torch.no_grad():
+            net(x)
+    if not any(module.training and hasattr(module, "running_mean") for module in net.modules()):
+        check(inner, notes)
+        check(outer, notes, passes=2)
+
+
+@pytest.mark.parametrize("name", papers.NETWORKS)
+def test_several_batches(name):
+    net, x = made(name)
+    net.eval()
+    with noted() as notes:
+        net(x)
+    papers.NOTES = None
+    with recorded(net) as mpd, torch.no_grad():
+        for _ in range(3):
+            mpd.new_sequence()  # of a network without a loop over time nothing else tells
+            net(x)
+    check(mpd, notes, passes=3)

@@ -1,0 +1,194 @@
+"""Spike functions that are odd in one way each, in one and the same plain network."""
+
+import numpy as np
+import pytest
+import torch
+from recording.idioms.runs import recorded, warned
+from torch import nn
+
+
+class Plain(nn.Module):
+    """Two layers over time; keeps what its first layer's function was given and what it returned."""
+
+    def __init__(self, function, timesteps=4):
+        super().__init__()
+        torch.manual_seed(0)
+        self.fc1, self.fc2 = nn.Linear(9, 64), nn.Linear(64, 8)
+        self.function, self.timesteps, self.kept = function, timesteps, []
+
+    def forward(self, x):
+        v = out = 0
+        for _ in range(self.timesteps):
+            v = 0.5 * v + self.fc1(x)
+            s = self.function(v)
+            self.kept.append((v.detach().clone(), s.detach().clone()))
+            v = v * (1 - s.detach())
+            out = out + self.fc2(s)
+        return out
+
+
+def data(n=200):
+    return torch.randn(n, 9, generator=torch.Generator().manual_seed(1))
+
+
+def fired(mpd, layer=1):
+    return mpd.layers[layer].statistics.spikes.tolist()
+
+
+def kept(net, timesteps=4):
+    """Spikes a timestep, all forwards together."""
+    return [sum(int((s != 0).sum()) for _, s in net.kept[t::timesteps]) for t in range(timesteps)]
+
+
+class OffCentre(torch.autograd.Function):
+    """The derivative is about 0, the threshold is not, and somebody moves it."""
+
+    threshold = 0.3
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return (x > OffCentre.threshold).to(x)
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad / (1 + ctx.saved_tensors[0].abs()).square()
+
+
+def test_what_the_recorder_evaluates_itself_is_nobodys_spikes():
+    net = Plain(OffCentre.apply)
+    with recorded(net) as mpd:
+        net(data())
+    assert fired(mpd) == kept(net)
+    assert mpd._recorder._layers._copies == set()
+
+
+@pytest.mark.parametrize("by", [0.005, 0.3])
+def test_a_threshold_that_is_moved_behind_its_back(by):
+    net = Plain(OffCentre.apply)
+    try:
+        with recorded(net) as mpd:
+            net(data())
+            OffCentre.threshold += by
+            net(data())
+    finally:
+        OffCentre.threshold = 0.3
+    assert fired(mpd) == kept(net)
+    assert mpd.layers[1].info.v_th == pytest.approx(0.3 + by)
+
+
+class Levels(torch.autograd.Function):
+    """Spikes of more heights than one."""
+
+    @staticmethod
+    def forward(ctx, x, least, most, scale):
+        ctx.save_for_backward(x)
+        return x.clamp(least, most).round() * scale
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad * (ctx.saved_tensors[0].abs() < 4), None, None, None
+
+
+@pytest.mark.parametrize(("least", "most", "scale"), [(-1, 1, 1.0), (0, 4, 1.0), (0, 4, 0.25), (-1, 1, 0.3)])
+def test_what_is_not_binary_is_left_out_by_name(least, most, scale):
+    class Beside(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.graded = Plain(lambda v: Levels.apply(3 * v, least, most, scale))
+            self.binary = Plain(OffCentre.apply)
+
+        def forward(self, x):
+            return self.binary(x) + self.graded(x)
+
+    net = Beside()
+    with warned(net) as (mpd, said):
+        net(data())
+    why = f"its spikes have {most - least + 1} levels"
+    assert dict(mpd.left_out) == {"graded": why}
+    assert [layer.info.name for layer in mpd.layers.values()] == ["binary"]
+    assert [str(warning.message) for warning in said] == [f"layer graded is not recorded: {why}"]
+
+
+class Scaled(torch.autograd.Function):
+    """No spikes: the gradient is scaled."""
+
+    @staticmethod
+    def forward(ctx, x, scale):
+        ctx.scale = scale
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad * ctx.scale, None
+
+
+@pytest.mark.parametrize("levels", [1, 2, 4])
+def test_a_gradient_that_is_scaled_is_no_spike(levels):
+    def function(v):
+        s = OffCentre.apply(v)
+        Scaled.apply(levels * s, 0.5)
+        Scaled.apply((levels * v).round(), 0.5)
+        return s
+
+    net = Plain(function)
+    with recorded(net) as mpd:
+        net(data())
+    assert fired(mpd) == kept(net)
+
+
+class ThresholdFirst(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, threshold, v, width):
+        ctx.save_for_backward(threshold, v, width)
+        return (v >= threshold).to(v)
+
+    @staticmethod
+    def backward(ctx, grad):
+        threshold, v, width = ctx.saved_tensors
+        h = grad * ((v - threshold).abs() < width)
+        return -h.sum_to_size(threshold.shape), h, None
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (64,)])
+def test_a_threshold_may_come_first(shape):
+    threshold = nn.Parameter(torch.full(shape, 0.25))
+    net = Plain(lambda v: ThresholdFirst.apply(threshold, v, torch.tensor(0.4)))
+    with recorded(net, gradients=True) as mpd:
+        net(data()).square().sum().backward()
+    assert fired(mpd) == kept(net)
+    inside = [int(((v - 0.25).abs() < 0.4).sum()) for v, _ in net.kept]
+    assert mpd.layers[1].statistics.available.tolist() == inside
+    assert (mpd.layers[1].flow.spike_squares > 0).all()
+
+
+class At(torch.autograd.Function):
+    """A constant is compared with potentials of whatever precision."""
+
+    @staticmethod
+    def forward(ctx, x, strict):
+        ctx.save_for_backward(x)
+        return (x > 0.3).to(x) if strict else (x >= 0.3).to(x)
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad * ((ctx.saved_tensors[0] - 0.3).abs() < 0.5).to(grad), None
+
+
+@pytest.mark.parametrize("strict", [True, False])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+@pytest.mark.parametrize("autocast", [True, False])
+def test_other_precisions(dtype, strict, autocast):
+    net = Plain(lambda v: At.apply(v, strict))
+    x = data(2000)
+    if autocast:
+        if dtype is torch.float64:
+            return
+    else:
+        net, x = net.to(dtype), x.to(dtype)
+    with recorded(net) as mpd, torch.autocast("cpu", dtype, enabled=autocast):
+        net(x)
+    assert {v.dtype for v, _ in net.kept} == {dtype}
+    assert fired(mpd) == kept(net)
+    inside = [int(((v - 0.3).abs() < 0.5).sum()) for v, _ in net.kept]
+    np.testing.assert_allclose(mpd.layers[1].statistics.available, inside, rtol=1e-2)
