@@ -104,7 +104,9 @@ def probe(spike: Probe, name: str, *, like: Tensor, epsilon: float) -> SpikeFunc
     dtype = like.dtype if like.dtype in WIDE else torch.float32
     grid = _grid(dtype, like.device)
     threshold, strict, height = _step(spike, grid)
-    if like.dtype not in WIDE:  # where it steps is its own affair: a constant is rounded to what it is compared with
+    if (
+        like.dtype not in WIDE
+    ):  # where it steps is its own affair: a constant is rounded to what it is compared with
         threshold, height = _coarse_step(spike, grid.to(like.dtype), strict)
 
     def derivative(u: Tensor) -> Tensor:
