@@ -120,7 +120,8 @@ class SpikingJelly(Adapter):
     @property
     def _multi_step(self) -> bool:
         mode = getattr(self._node, "step_mode", None)
-        return mode == "m" or (mode is None and type(self._node).__name__.startswith("MultiStep"))
+        always = self._kind == "PSN" or type(self._node).__name__.startswith("MultiStep")
+        return mode == "m" or (mode is None and always)
 
     @override
     def whole(self, call: Call, u: Tensor) -> Tensor | None:
