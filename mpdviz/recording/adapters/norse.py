@@ -38,7 +38,8 @@ class Norse(Adapter):
     @property
     @override
     def threshold(self) -> Tensor | float | None:
-        return getattr(self._neuron.p, "v_th", None)
+        adapts = self._kind.startswith("LSNN")  # each neuron's own, another at every timestep
+        return None if adapts else getattr(self._neuron.p, "v_th", None)
 
     @property
     @override

@@ -10,6 +10,7 @@ from types import CodeType
 from typing import Any, Self
 
 import torch
+from snntorch._neurons.leakyparallel import LeakyParallel
 from snntorch._neurons.neurons import SpikingNeuron
 from torch import Tensor, nn
 from typing_extensions import override
@@ -32,7 +33,7 @@ class SnnTorch(Adapter):
     @classmethod
     @override
     def adapt(cls, module: nn.Module) -> Self | None:
-        return cls(module) if isinstance(module, SpikingNeuron) else None
+        return cls(module) if isinstance(module, SpikingNeuron | LeakyParallel) else None
 
     @property
     @override
@@ -64,18 +65,33 @@ class SnnTorch(Adapter):
     def predictable(self) -> bool:
         return self._kind == "Leaky" and self._neuron.reset_mechanism == "zero"
 
+    @property
+    @override
+    def silent(self) -> str:
+        inhibited = getattr(self._neuron, "inhibition", False)
+        return "it lets only one of its spikes through, whatever its potentials (inhibition)" if inhibited else ""
+
+    @override
+    def whole(self, call: Call, u: Tensor) -> Tensor | None:
+        if self._kind != "LeakyParallel":
+            return None
+        return u if u.dim() > 2 else u.unsqueeze(1)
+
     @override
     def fires(self, codes: Sequence[CodeType]) -> bool:
-        return any(code.co_name in ("fire", "fire_inhibition") for code in codes)
+        return self._kind == "LeakyParallel" or any(code.co_name in ("fire", "fire_inhibition") for code in codes)
 
     @property
     @override
     def kept(self) -> bool:
         mem = getattr(self._neuron, "mem", None)
-        return bool(self._neuron.init_hidden and isinstance(mem, Tensor) and mem.any())
+        hidden = getattr(self._neuron, "init_hidden", False)
+        return bool(hidden and isinstance(mem, Tensor) and mem.any())
 
     @override
     def start(self, call: Call) -> Start | None:
+        if self._kind == "LeakyParallel":
+            return "rest"
         start = call.inputs[-1] if len(call.inputs) > 1 else keyword(call, "mem")
         if start is None:
             start = getattr(self._neuron, "mem", None)
