@@ -89,7 +89,7 @@ def test_spikes_by_timestep_and_nothing_changes(name):
     (layer,) = mpd.layers.values()
     assert layer.info.name == "neuron"
     assert layer.statistics.count.tolist() == [N * C] * T
-    assert layer.statistics.spikes.tolist() == (net.spikes > 0).sum((1, 2)).tolist()
+    assert layer.statistics.spikes.tolist() == (net.spikes > 0).flatten(1).sum(1).tolist()
     assert 0 < layer.statistics.spikes.sum() < T * N * C
     # Nothing that is learned has come to a resonator's potential at its first timestep.
     assert layer.flow.count.tolist() == [0 if name.startswith("RAF") else N * C] + [N * C] * (T - 1)
