@@ -1,4 +1,4 @@
-"""Recording networks of other frameworks against running them bare, beside each framework's own monitor.
+"""Recording other frameworks' networks against running them bare, beside their own monitors."""
 
 from collections.abc import Callable
 from functools import partial

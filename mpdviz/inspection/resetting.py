@@ -79,13 +79,16 @@ class _Kept:
         self._marks = {name: _mark(value) for name, value in self._then.items()}
 
     def changed(self) -> list[str]:
-        """Names whose values are others now, or that are new."""
-        now = {name: self._values[name] for name in self._values if name not in self._others}
+        """Names whose values are others now, or that are new.
+
+        What became a function or an object is no state: an observer put it there.
+        """
+        now = {name: value for name, value in self._values.items() if name not in self._others}
         gone = [name for name in self._then if name not in now]
         return gone + [
             name
             for name, value in now.items()
-            if (_mark(value) != self._marks[name] if name in self._then else _is_state(value))
+            if _is_state(value) and (name not in self._then or _mark(value) != self._marks[name])
         ]
 
     def put_back(self, names: list[str], memo: dict[int, Any]) -> None:

@@ -49,8 +49,10 @@ class Trial:
         if self.failure or not self.timesteps or (length == 1 and self.samples % copies):
             return 0
         right = [timesteps == length for timesteps in self.timesteps]
-        # A network may bring sequences to a length of its own.
-        return 3 if all(right) else 2 if any(right) else int(self.samples == copies)
+        # A network may bring sequences to a length of its own; one timestep is what a batch of another layout
+        # shows, or a state that was dropped.
+        own = self.samples == copies and min(self.timesteps) > 1
+        return 3 if all(right) else 2 if any(right) else int(own)
 
 
 def copies_for(length: int | None) -> int:

@@ -48,7 +48,7 @@ class Layer:
     """Of these, the path of the one that tells it from another layer of the same place."""
     passes: int = 0
     last: Tensor | None = None
-    """What the spike function was last called with, while this forward lasts and as long as it may be copied."""
+    """What the spike function was last called with, as long as that may be evaluated again."""
     refuted: str = ""
     """Why it is not to be believed."""
     lost_reach: bool = False
@@ -117,8 +117,11 @@ class Layers:
             if other is not None:
                 self._at[place] = [other]
                 return other
-        driver = self._trail.path_of(next(iter(drivers.values()))) if here and drivers else ""
-        layer = Layer(shown(call.path, call.module), place, id(call.module), adapter, Sums(), drivers, driver)
+        layer = Layer(shown(call.path, call.module), place, id(call.module), adapter, Sums(), drivers)
+        for other in here[:1]:
+            differs = next(at for at, module in drivers.items() if other.drivers.get(at, module) != module)
+            layer.driver = self._trail.path_of(drivers[differs])
+            other.driver = other.driver or self._trail.path_of(other.drivers[differs])
         here.append(layer)
         self._layers.append(layer)
         return layer
@@ -126,8 +129,8 @@ class Layers:
     def is_copy(self, layer: Layer, place: int, u: Tensor) -> bool:
         """Whether `u` is what another layer of the module fired by: evaluated again, for the reset.
 
-        Looked at in the first few passes that can tell, which potentials that are all the same cannot; a layer
-        that turns out to be a copy is forgotten.
+        Looked at in the first few passes that can tell (potentials that are all the same cannot); a layer that
+        turns out to be a copy is forgotten.
         """
         others = [other for other in self._layers if other.module == layer.module and other is not layer]
         if layer.passes < LOOKED and u.numel() and bool((u != u.flatten()[0]).any()):

@@ -216,12 +216,13 @@ class Recorder:
         self._search.begin(self._model.training)
 
     def _enter(self, call: Call) -> None:
-        self._ran.add(id(call.module))
         adapter = self._known.get(id(call.module))
         if adapter is not None:
             call.start = self._safely(adapter.start, call)
 
     def _leave(self, call: Call, output: Any) -> None:
+        if output is not None:  # it did not fail
+            self._ran.add(id(call.module))
         self._norms.left(call, output)
         if self._flow is not None:
             self._flow.left(call, output)

@@ -234,8 +234,8 @@ def _counts(code: CodeType) -> bool:
 def _instruction(code: CodeType, at: int) -> int:
     """Where an instruction lies that is under way at `at`.
 
-    Once it has run a few times the interpreter may do one and the same call a little earlier, in the instruction
-    that prepares it, or say that it is at what it keeps behind it.
+    Once it has run a few times the interpreter may do one and the same call a little earlier, in the
+    instruction that prepares it, or say that it is at what it keeps behind it.
     """
     instructions = [(i.offset, i.opname) for i in dis.get_instructions(code)]
     last = bisect_right(instructions, at, key=lambda instruction: instruction[0]) - 1

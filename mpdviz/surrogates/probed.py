@@ -104,7 +104,9 @@ def probe(spike: Probe, name: str, *, like: Tensor, epsilon: float) -> SpikeFunc
     dtype = like.dtype if like.dtype in WIDE else torch.float32
     grid = _grid(dtype, like.device)
     threshold, strict, height = _step(spike, grid)
-    if like.dtype not in WIDE:  # where it steps is its own affair: a constant is rounded to what it is compared with
+    if (
+        like.dtype not in WIDE
+    ):  # where it steps is its own affair: a constant is rounded to what it is compared with
         threshold, height = _coarse_step(spike, grid.to(like.dtype), strict)
 
     def derivative(u: Tensor) -> Tensor:
@@ -230,7 +232,8 @@ def derivative_of(spike: Probe, u: Tensor) -> Tensor:
     """
     # Whoever keeps count of the tensors that a forward saves, as checkpointing does, gets none of these.
     saved = torch.autograd.graph.saved_tensors_hooks(_as_it_is, _as_it_is)
-    with torch.inference_mode(False), torch.enable_grad(), saved:
+    # A derivative that is drawn at random must not draw the network's numbers.
+    with torch.inference_mode(False), torch.enable_grad(), saved, torch.random.fork_rng(devices=[]):
         argument = u.detach().clone().requires_grad_()
         out = spike(argument)
         if not out.requires_grad:

@@ -8,14 +8,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from recording_twin import HALF, INTEGERS, check, check_all, kept, rng
+from recording_twin import HALF, INTEGERS, check, check_all, kept, potentials, rng
 from reference import DERIVATIVES
 from torch import nn
 
 import mpdviz
 from mpdviz import networks, surrogates
 from mpdviz.checkpoint import released
-from mpdviz.errors import BadInput
+from mpdviz.errors import BadInput, MpdvizWarning
 from mpdviz.neurons import LIF, PLIF
 from mpdviz.norm import TDBatchNorm1d
 from mpdviz.recording.measure import meter, statistics
@@ -125,10 +125,17 @@ def test_a_layer_called_twice_in_a_forward(path):
     with kept(model) as calls, mpdviz.record(model) as mpd:
         for size in (4, 1):
             model(torch.randn(3, size, 6, generator=rng()))
-    (layer,) = mpd.layers.values()
-    assert layer.statistics.count.tolist() == [2 * 5 * 6] * 3
-    assert layer.info.kappa == (2.0, 2.0, 2.0)
-    check(layer, calls["neuron"], 0.2)
+    line = Twice.forward.__code__.co_firstlineno + 1
+    assert [layer.info.name for layer in mpd.layers.values()] == [
+        f"neuron@forward:{line}#1",
+        f"neuron@forward:{line}#2",
+    ]
+    first, second = mpd.layers.values()
+    assert first.statistics.count.tolist() == second.statistics.count.tolist() == [5 * 6] * 3
+    assert first.info.kappa == (1.0, 1.0, 1.0)
+    assert second.info.kappa == (2.0, 2.0, 2.0)
+    check(first, calls["neuron"][::2], 0.2)
+    check(second, calls["neuron"][1::2], 0.2)
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.9])
@@ -350,11 +357,24 @@ def test_layers_by_number_and_by_name():
     assert part.equals(chosen[part.columns])
 
 
-@pytest.mark.parametrize("wanted", [[6], [0], ["nothing"], [1, "encode.neuron.x"]])
-def test_layers_that_do_not_exist_are_refused(wanted):
+@pytest.mark.parametrize("wanted", [[0], ["nothing"], [1, "encode.neuron.x"]])
+def test_layers_that_cannot_exist_are_refused(wanted):
     network = small()
     with pytest.raises(BadInput, match="layer"), mpdviz.record(network, layers=wanted):
         pass
+
+
+def test_a_number_beyond_the_layers_that_ran_is_told():
+    network, (x,) = small(), batches((4,))
+    told = "layer 6 is not recorded: there is none; 5 ran"
+    with pytest.warns(MpdvizWarning, match=told), mpdviz.record(network, layers=[2, 6]) as mpd:
+        network(x)
+    assert list(mpd.layers) == [2]
+    assert mpd.left_out["layer 6"] == "there is none; 5 ran"
+    others = {name: why for name, why in mpd.left_out.items() if name != "layer 6"}
+    assert others == dict.fromkeys(
+        ["encode", "features.2", "features.3", "hidden"], "it is not among `layers`"
+    )
 
 
 def test_every_nth_forward():
@@ -379,8 +399,32 @@ def test_options_out_of_range(options):
 
 
 def test_a_model_without_neurons():
-    with pytest.raises(BadInput, match="neurons"), mpdviz.record(nn.Linear(2, 2)):
+    model = nn.Linear(2, 2)
+    with mpdviz.record(model) as mpd:
         pass
+    assert not mpd.layers  # it did not even run: there is nothing to say
+    told = "no spikes were seen in Linear, so nothing is recorded; if it spikes, say how with mpdviz.register"
+    with pytest.warns(MpdvizWarning, match=told), mpdviz.record(model) as mpd:
+        model(torch.ones(3, 2))
+    assert not mpd.layers
+    assert not mpd.left_out
+    assert len(mpd.table()) == 0
+
+
+def test_neurons_that_never_ran_are_listed():
+    class Half(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.used, self.unused = LIF(), LIF()
+
+        def forward(self, x):
+            return self.used(x)
+
+    model = Half()
+    with mpdviz.record(model) as mpd:
+        model(torch.ones(2, 3, 4))
+    assert mpd.left_out == {"unused": "it never ran"}
+    assert [layer.info.name for layer in mpd.layers.values()] == ["used"]
 
 
 def test_what_if_and_epsilon_reach_the_table():
@@ -427,36 +471,64 @@ def test_stepped_sequences_of_different_length():
     assert mpd.table()["count"].tolist()[:4] == [3 * 2 * 320, 2 * 2 * 320, 2 * 320, 2 * 320]
 
 
-def test_every_nth_forward_of_a_stepped_network_keeps_its_timesteps():
-    network = small(timesteps=1)
-    with mpdviz.record(network, every=2) as mpd:
-        mpd.new_sequence()
-        for _ in range(3):
-            network(batches((2,))[0])
-    assert mpd.table()["count"].tolist()[:3] == [640, 0, 640]
+def test_every_nth_sequence_of_a_stepped_network():
+    network, frames = small(timesteps=1).eval(), batches((2,) * 15)
+    with kept(network) as calls, mpdviz.record(network, every=2) as mpd:
+        for sequence in range(5):
+            mpd.new_sequence()
+            for step in frames[3 * sequence : 3 * sequence + 3]:
+                network(step)
+    sizes = [made[0].current[0].size for made in calls.values()]
+    assert mpd.table()["count"].tolist() == [3 * size for size in sizes for _ in range(3)]
+    for layer, made in zip(mpd.layers.values(), calls.values(), strict=True):
+        for t in range(3):
+            values = np.stack([made[3 * sequence + t].current[0] for sequence in (0, 2, 4)]).astype(np.float64)
+            assert layer.statistics.spikes[t] == (values >= 0.5).sum()
+            assert layer.statistics.mean[t] == pytest.approx(values.mean(), abs=1e-9)
 
 
-def test_what_cannot_be_placed_in_time_is_refused():
-    model = Bare(LIF())
-    with mpdviz.record(model) as mpd:
-        model(torch.ones(2, 3, 4))
-        with pytest.raises(BadInput, match="T=2, then with T=3"):
-            model(torch.ones(3, 3, 4))
-    assert mpd.table()["count"].tolist() == [12, 12]
+def test_lengths_and_image_sizes_that_change_are_counted(path):
+    model, shapes = Bare(LIF()), [(2, 3, 4), (3, 5, 4), (1, 2, 4)]
+    with kept(model) as calls, mpdviz.record(model) as mpd:
+        for shape in shapes:
+            model(torch.randn(shape, generator=rng()))
+    assert mpd.table()["count"].tolist() == [(3 + 5 + 2) * 4, (3 + 5) * 4, 5 * 4]
+    assert mpd.layers[1].info.timesteps == 3
+    check(mpd.layers[1], calls["cell"], 0.2)
+    with kept(model) as calls, mpdviz.record(model) as mpd:
+        for shape in [*shapes, (2, 3, 7)]:
+            model(torch.randn(shape, generator=rng()))
+    (layer,), everything = mpd.layers.values(), [call.current for call in calls["cell"]]
+    assert layer.census is None
+    v = [potentials(call, 0.2, 0.5) for call in calls["cell"]]
+    for t in range(3):
+        values = np.concatenate([x[t].ravel() for x in v if t < len(x)]).astype(np.float64)
+        assert layer.statistics.count[t] == len(values) == sum(x[t].size for x in everything if t < len(x))
+        assert layer.statistics.spikes[t] == (values >= 0.5).sum()
+        assert layer.statistics.available[t] == (np.abs(values - 0.5) < 0.5).sum()
+        assert layer.statistics.mean[t] == pytest.approx(values.mean(), abs=1e-9)
 
+
+def test_a_stepped_network_that_runs_one_layer_at_two_places():
     class Twice(nn.Module):
         def __init__(self):
             super().__init__()
             self.neuron = LIF()
 
         def forward(self, x):
-            return self.neuron(self.neuron(x))
+            return self.neuron(1.5 * self.neuron(x))
 
-    model = Twice()
-    with mpdviz.record(model) as mpd:
+    model, frames = Twice(), torch.randn(3, 1, 2, 4, generator=rng())
+    with kept(model) as calls, mpdviz.record(model) as mpd:
         mpd.new_sequence()
-        with pytest.raises(BadInput, match="twice"):
-            model(torch.ones(1, 3, 4))
+        for step in frames:
+            model(step)
+    assert [name[-2:] for name in (layer.info.name for layer in mpd.layers.values())] == ["#1", "#2"]
+    for place, layer in enumerate(mpd.layers.values()):
+        truth = np.concatenate([call.current for call in calls["neuron"][place::2]]).astype(np.float64)
+        assert layer.statistics.count.tolist() == [8] * 3
+        np.testing.assert_allclose(layer.statistics.mean, truth.reshape(3, -1).mean(1), atol=1e-9)
+        assert layer.statistics.spikes.tolist() == (truth >= 0.5).reshape(3, -1).sum(1).tolist()
 
 
 # The census. ----------------------------------------------------------------------------------------------

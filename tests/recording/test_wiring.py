@@ -199,4 +199,22 @@ def test_functional_calls_count_as_modules_do():
     model = Functional()
     with mpdviz.record(model) as mpd:
         model(torch.rand(2, 3, 6))
+    # The neurons at two places are two layers, each of which drives its own four.
+    assert [layer.info.fan_out for layer in mpd.layers.values()] == [4, 4]
+
+
+def test_spikes_that_are_used_twice_drive_both():
+    class Functional(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.neuron = LIF()
+            self.weight = nn.Parameter(torch.ones(4, 6))
+
+        def forward(self, x):
+            spikes = self.neuron(x)
+            return F.linear(spikes, self.weight) + torch.einsum("tnc,oc->tno", spikes, self.weight)
+
+    model = Functional()
+    with mpdviz.record(model) as mpd:
+        model(torch.rand(2, 3, 6))
     assert mpd.layers[1].info.fan_out == 8

@@ -88,12 +88,13 @@ class Spikes:
         others = args[:at] + args[at + 1 :]
         key = (cls, at, u.dtype, u.device, tuple(_fingerprint(other) for other in others))
         if key not in self._known:
-            # Not what happens to have few levels once, such as a gradient's scale on spikes, is a spike function.
+            # Not what happens to have few levels once, as a gradient's scale on spikes, is a spike function.
             if not _few_levels(result):
                 return None
             self._known[key] = (self._probed(cls, args, at, u), _by_identity(others))
             while len(self._known) > KEPT:
-                self._known.popitem(last=False)
+                oldest, _ = self._known.popitem(last=False)
+                self._looked.pop(oldest, None)
             self._looked[key] = forward
         elif self._looked.get(key) != forward:
             self._looked[key] = forward
@@ -220,10 +221,10 @@ def _potential(args: tuple[Any, ...], result: Any) -> int | None:
     if not isinstance(result, Tensor) or isinstance(result, nn.Parameter):
         return None
     for at, arg in enumerate(args):
-        if isinstance(arg, Tensor) and arg.is_floating_point():
-            # A threshold, or a width, may come first.
-            if arg.shape == result.shape and arg.dim() > 0 and not isinstance(arg, nn.Parameter):
-                return at
+        # A threshold, or a width, may come first.
+        floating = isinstance(arg, Tensor) and arg.is_floating_point() and not isinstance(arg, nn.Parameter)
+        if floating and arg.shape == result.shape and arg.dim() > 0:
+            return at
     return None
 
 

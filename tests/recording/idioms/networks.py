@@ -375,7 +375,9 @@ class CLIFNeuron(nn.Module):
 class CLIF(nn.Module):
     def __init__(self):
         super().__init__()
-        self.net = nn.Sequential(nn.Linear(9, 12), CLIFNeuron("1"), nn.Linear(12, 8), CLIFNeuron("2"), nn.Linear(8, 3))
+        self.net = nn.Sequential(
+            nn.Linear(9, 12), CLIFNeuron("1"), nn.Linear(12, 8), CLIFNeuron("2"), nn.Linear(8, 3)
+        )
 
     def forward(self, x):
         return self.net(x)
@@ -543,7 +545,11 @@ class AGLNeuron(nn.Module):
 class MPDAGL(nn.Module):
     def __init__(self):
         super().__init__()
-        self.fc1, self.fc2, self.fc3 = TDLayer(nn.Linear(9, 12)), TDLayer(nn.Linear(12, 8)), TDLayer(nn.Linear(8, 3))
+        self.fc1, self.fc2, self.fc3 = (
+            TDLayer(nn.Linear(9, 12)),
+            TDLayer(nn.Linear(12, 8)),
+            TDLayer(nn.Linear(8, 3)),
+        )
         self.n1, self.n2 = AGLNeuron("1"), AGLNeuron("2")
 
     def forward(self, x):
@@ -708,7 +714,10 @@ class BNTT(nn.Module):
     def __init__(self, timesteps=4):
         super().__init__()
         self.timesteps = timesteps
-        self.conv1, self.conv2 = nn.Conv2d(1, 4, 3, padding=1, bias=False), nn.Conv2d(4, 4, 3, padding=1, bias=False)
+        self.conv1, self.conv2 = (
+            nn.Conv2d(1, 4, 3, padding=1, bias=False),
+            nn.Conv2d(4, 4, 3, padding=1, bias=False),
+        )
         self.bntt1 = nn.ModuleList([nn.BatchNorm2d(4, eps=1e-4) for _ in range(timesteps)])
         self.bntt2 = nn.ModuleList([nn.BatchNorm2d(4, eps=1e-4) for _ in range(timesteps)])
         self.fc = nn.Linear(144, 3)
@@ -808,7 +817,10 @@ class Parallel(nn.Module):
     def __init__(self):
         super().__init__()
         self.fc1, self.fc2 = nn.Linear(9, 12), nn.Linear(12, 3)
-        self.weight, self.bias = nn.Parameter(torch.eye(4).tril() + 0.2), nn.Parameter(torch.full((4, 1), -0.2))
+        self.weight, self.bias = (
+            nn.Parameter(torch.eye(4).tril() + 0.2),
+            nn.Parameter(torch.full((4, 1), -0.2)),
+        )
 
     def forward(self, x):
         x = self.fc1(x)

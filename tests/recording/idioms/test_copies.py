@@ -51,7 +51,9 @@ def test_stepped_and_nobody_says_when_sequences_begin():
         for _ in range(5):
             net(torch.randn(7, 9))
     assert [layer.statistics.spikes.tolist() for layer in mpd.layers.values()] == [[sum(net.spikes)]]
-    assert [str(warning.message).partition(",")[0] for warning in said] == ["layer Stepped is called once a forward"]
+    assert [str(warning.message).partition(",")[0] for warning in said] == [
+        "layer Stepped is called once a forward"
+    ]
 
 
 @pytest.mark.parametrize("silent", [0, 1, 6])

@@ -187,7 +187,9 @@ def test_a_surrogate_that_is_annealed_belongs_to_the_call():
     for layer, *forwards in zip(mpd.layers.values(), *(truth(some).values() for some in notes), strict=True):
         for t, steps in enumerate(zip(*forwards, strict=True)):
             inside = [
-                int((note.h > 0).sum() if layer.info.epsilon is None else (note.h >= EPSILON * note.top).sum())
+                int(
+                    (note.h > 0).sum() if layer.info.epsilon is None else (note.h >= EPSILON * note.top).sum()
+                )
                 for note in steps
             ]
             assert len(set(inside)) > 1
