@@ -138,10 +138,10 @@ def _notes(recording: "Recording") -> None:
 def _not_measured(recording: "Recording") -> dict[str, str]:
     """Columns, and the layers that lack them, by the reason."""
     found: dict[str, dict[str, list[str]]] = {}
-    for number, layer in recording.layers.items():
-        for column, why in layer.info.not_measured.items():
+    for number, columns in recording.not_measured.items():
+        for column, why in columns.items():
             # Predictions say by their own absence that there is nothing to predict from.
-            if not (column == "predicted_ratio" and not layer.info.gamma):
+            if not (column == "predicted_ratio" and not recording.layers[number].info.gamma):
                 found.setdefault(why, {}).setdefault(column, []).append(str(number))
     everywhere = len(recording.layers)
     return {

@@ -50,6 +50,12 @@ class Recording:
         return self.contents.left_out
 
     @property
+    def not_measured(self) -> Mapping[int, Mapping[str, str]]:
+        """Why columns of the tables hold nothing, by layer number and column; empty where all is known."""
+        found = {number: layer.info.not_measured for number, layer in self.layers.items()}
+        return {number: columns for number, columns in found.items() if columns}
+
+    @property
     def samples(self) -> int | None:
         """How many samples were recorded: most at any timestep, of the layer that saw fewest.
 

@@ -21,6 +21,8 @@ Probe = Callable[[Tensor], Tensor]
 Interval = tuple[float, float]
 WIDE = (torch.float32, torch.float64)
 """Types that functions are probed in; of others only their steps are."""
+MANY = 64
+"""Levels that are not counted out."""
 FARTHEST = 20
 """Power of two of the distance up to which a function is looked at, in units of its argument."""
 NEAREST = 1e-30
@@ -183,8 +185,9 @@ def _step(spike: Probe, grid: Tensor) -> tuple[float, bool, float]:
         raise NotAStep("")
     levels = values.unique()
     if len(levels) != 2:
-        graded = 2 < len(levels) <= 64 and are_multiples(levels)
-        raise NotAStep(f"its spikes have {len(levels)} levels" if graded else "")
+        graded = len(levels) > 2 and are_multiples(levels)
+        many = f"{len(levels)}" if len(levels) <= MANY else "many"
+        raise NotAStep(f"its spikes have {many} levels" if graded else "")
     low, high = levels.tolist()
     up = values == high
     if low != 0 or bool((up[:-1] & ~up[1:]).any()):

@@ -219,7 +219,7 @@ def test_what_was_left_out_is_kept(tmp_path):
     take_back = register(
         Lies,
         potential=lambda module, inputs, output: inputs[0] * 0,
-        v_th=0.5,
+        threshold=0.5,
         decay=0.2,
         surrogate=surrogates.get("atan"),
     )

@@ -189,7 +189,7 @@ def by_hand():
     take_back = mpdviz.register(
         Neuron,
         potential=lambda module, _, __: module.before,
-        v_th=1.0,
+        threshold=1.0,
         decay=0.5,
         surrogate=mpdviz.surrogates.get("triangular"),
         stepped=True,

@@ -76,7 +76,7 @@ def broken():
 
 
 def plain():
-    return nn.Linear(18, 3)
+    return nn.Sequential(nn.Flatten(), nn.LazyLinear(3))
 
 
 def number():
@@ -210,7 +210,7 @@ def test_check_and_figures_work_on_them(folder, jelly, tmp_path):
         (["--model", "absent:jelly"], "No module named 'absent'"),
         (["--model", "nets:absent"], "has no attribute 'absent'"),
         (["--model", "nets:broken"], "ValueError: no such thing"),
-        (["--model", "nets:plain"], "no neurons that can be read"),
+        (["--model", "nets:plain"], "no layer of the model could be read"),
         (["--model", "nets:number"], "returns an object of type int"),
         (["--model", "nets:plain", "--model-args", "3"], "give name=value"),
         (["--model", "nets:plain", "--model-args", "x=3"], "unexpected keyword argument 'x'"),

@@ -47,8 +47,10 @@ class SpikingJelly(Adapter):
     @classmethod
     @override
     def adapt(cls, module: nn.Module) -> Self | None:
-        theirs = any(_is_theirs(base) for base in type(module).__mro__)
-        return cls(module) if theirs and hasattr(module, "surrogate_function") else None
+        theirs = [base.__name__ for base in type(module).__mro__ if _is_theirs(base)]
+        # Some spike without a surrogate function; readouts do not.
+        spikes = hasattr(module, "surrogate_function") or any(name.endswith(("Node", "SN")) for name in theirs)
+        return cls(module) if theirs and spikes and not any("NonSpiking" in name for name in theirs) else None
 
     @property
     @override
@@ -101,12 +103,15 @@ class SpikingJelly(Adapter):
     @property
     @override
     def kept(self) -> bool:
-        return self._kind not in STATELESS and isinstance(getattr(self._node, "v", None), Tensor)
+        if self._kind in STATELESS:
+            return bool(getattr(self._node, "queue", None))
+        return isinstance(getattr(self._node, "v", None), Tensor)
 
     @override
     def start(self, call: Call) -> Start | None:
         if self._kind in STATELESS:
-            return "rest"
+            # Stepped, those that look back keep their inputs.
+            return "goes on" if not self._multi_step and getattr(self._node, "queue", None) else "rest"
         v = getattr(self._node, "v", None)
         self._start = v.detach() if isinstance(v, Tensor) else None
         if v is None:
@@ -120,7 +125,8 @@ class SpikingJelly(Adapter):
     @property
     def _multi_step(self) -> bool:
         mode = getattr(self._node, "step_mode", None)
-        always = self._kind == "PSN" or type(self._node).__name__.startswith("MultiStep")
+        kinds = [base.__name__ for base in type(self._node).__mro__]
+        always = "PSN" in kinds or any(kind.startswith("MultiStep") for kind in kinds)
         return mode == "m" or (mode is None and always)
 
     @override
