@@ -127,8 +127,9 @@ class SpikingJelly(Adapter):
     @property
     def _multi_step(self) -> bool:
         mode = getattr(self._node, "step_mode", None)
-        kinds = (base.__name__ for base in type(self._node).__mro__)
-        return mode == "m" or (mode is None and any(kind.startswith("MultiStep") for kind in kinds))
+        kinds = [base.__name__ for base in type(self._node).__mro__]
+        always = "PSN" in kinds or any(kind.startswith("MultiStep") for kind in kinds)
+        return mode == "m" or (mode is None and always)
 
     @override
     def whole(self, call: Call, u: Tensor) -> Tensor | None:
