@@ -10,12 +10,16 @@ from types import CodeType
 from typing import Any, Self
 
 import torch
+from snntorch._neurons.leakyparallel import LeakyParallel
 from snntorch._neurons.neurons import SpikingNeuron
 from torch import Tensor, nn
 from typing_extensions import override
 
 from mpdviz.recording.adapters.base import NAN, Adapter, Carries, keyword, number
 from mpdviz.recording.trail import Call, Start
+
+WHOLE = ("LeakyParallel", "StateLeaky", "LinearLeaky", "AssociativeLeaky")
+"""Neurons that are given whole sequences `[T, N, ...]`, and fire once for all of them."""
 
 
 class SnnTorch(Adapter):
@@ -32,7 +36,7 @@ class SnnTorch(Adapter):
     @classmethod
     @override
     def adapt(cls, module: nn.Module) -> Self | None:
-        return cls(module) if isinstance(module, SpikingNeuron) else None
+        return cls(module) if isinstance(module, SpikingNeuron | LeakyParallel) else None
 
     @property
     @override
@@ -66,16 +70,22 @@ class SnnTorch(Adapter):
 
     @override
     def fires(self, codes: Sequence[CodeType]) -> bool:
-        return any(code.co_name in ("fire", "fire_inhibition") for code in codes)
+        return self._kind == "LeakyParallel" or any(code.co_name in ("fire", "fire_inhibition") for code in codes)
+
+    @override
+    def whole(self, call: Call, u: Tensor) -> Tensor | None:
+        return u if self._kind in WHOLE and u.dim() > 1 else None
 
     @property
     @override
     def kept(self) -> bool:
         mem = getattr(self._neuron, "mem", None)
-        return bool(self._neuron.init_hidden and isinstance(mem, Tensor) and mem.any())
+        return bool(getattr(self._neuron, "init_hidden", False) and isinstance(mem, Tensor) and mem.any())
 
     @override
     def start(self, call: Call) -> Start | None:
+        if self._kind in WHOLE:
+            return "rest"
         start = call.inputs[-1] if len(call.inputs) > 1 else keyword(call, "mem")
         if start is None:
             start = getattr(self._neuron, "mem", None)
