@@ -49,10 +49,14 @@ def read_archive(path: Path) -> dict[str, Any]:
         if "WeightsUnpickler" in str(error) or "Weights only" in str(error):
             named = re.search(r"GLOBAL (\S+)", str(error))
             objects = f"Python objects ({named[1]})" if named else "Python objects"
+            remedy = "save a plain state dict, e.g. torch.save({'net': model.state_dict()}, path)"
+            if named and named[1] == "argparse.Namespace":  # common, and plain values to those who know it
+                remedy = (
+                    "save its state dict alone: torch.serialization.add_safe_globals([argparse.Namespace]); "
+                    f"torch.save(torch.load({str(path)!r})['state_dict'], 'weights.pt'), or what it is called"
+                )
             raise BadInput(
-                f"{path} holds {objects}, not only tensors (nothing in it was run)",
-                "where you trust it, save its state dict alone: file = torch.load(path, weights_only=False); "
-                "torch.save(file['state_dict'], 'weights.pt'), or whatever name it has there",
+                f"{path} holds {objects}, not only tensors (nothing in it was run)", remedy
             ) from None
         raise damaged from None
     if not isinstance(content, dict):

@@ -89,6 +89,8 @@ class Steps:
 class AsItIs:
     """A call is a batch without time, or whatever the user makes of it."""
 
+    repeats: bool = True
+    """Whether the network makes several timesteps of it."""
     stepped = False
     time_axis = 0
 
@@ -104,7 +106,8 @@ class AsItIs:
             names = ", ".join(map(str, x)) if isinstance(x, dict) else f"{len(x)} arguments"
             return f"fed what `batch` returns ({names})"
         kind = "images" if x.dim() == 4 else "vectors" if x.dim() == 2 else "inputs"
-        return f"fed {kind} {list(x.shape)}; the network repeats them itself"
+        repeats = "; the network repeats them itself" if self.repeats else ""
+        return f"fed {kind} {list(x.shape)}{repeats}"
 
 
 def takes_state(network: nn.Module) -> bool:

@@ -8,7 +8,7 @@ import random
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -126,7 +126,7 @@ class Trials:
             raise BadInput("the model takes the samples for timesteps: it wants sequences", sure)
         if set(trial.timesteps) == {1} and trial.keeps_state and isinstance(given(2), Tensor):
             raise BadInput("a call of the model is one timestep, and the data have no time", sure)
-        return trial
+        return replace(trial, feed=AsItIs(repeats=max(trial.timesteps) > 1))
 
     def _tried(self, feed: Feed, x: Any) -> Trial:
         failure, output, left = "", None, False

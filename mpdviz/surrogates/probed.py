@@ -21,6 +21,8 @@ Probe = Callable[[Tensor], Tensor]
 Interval = tuple[float, float]
 WIDE = (torch.float32, torch.float64)
 """Types that functions are probed in; of others only their steps are."""
+MANY = 64
+"""Levels that are not counted out."""
 FARTHEST = 20
 """Power of two of the distance up to which a function is looked at, in units of its argument."""
 NEAREST = 1e-30
@@ -118,6 +120,9 @@ def probe(spike: Probe, name: str, *, like: Tensor, epsilon: float) -> SpikeFunc
     finite = h.isfinite()
     if not bool(finite.any()) or not bool((h[finite] != 0).any()):
         raise NotAStep("its spike function has no derivative")
+    fine = torch.cat([fine, _jumps(derivative, fine, h)]).sort().values  # it may be largest where it begins
+    h = derivative(fine)
+    finite = h.isfinite()
     top = float(h[finite].abs().max())
     at_top = float(fine[finite][h[finite].abs().argmax()])
     compact = _is_compact(derivative, fine, h, at_top, top)
@@ -180,8 +185,9 @@ def _step(spike: Probe, grid: Tensor) -> tuple[float, bool, float]:
         raise NotAStep("")
     levels = values.unique()
     if len(levels) != 2:
-        graded = 2 < len(levels) <= 64 and are_multiples(levels)
-        raise NotAStep(f"its spikes have {len(levels)} levels" if graded else "")
+        graded = len(levels) > 2 and are_multiples(levels)
+        many = f"{len(levels)}" if len(levels) <= MANY else "many"
+        raise NotAStep(f"its spikes have {many} levels" if graded else "")
     low, high = levels.tolist()
     up = values == high
     if low != 0 or bool((up[:-1] & ~up[1:]).any()):
@@ -256,6 +262,15 @@ def _takes_double(derivative: Probe, device: torch.device) -> bool:
         raise
     except Exception:  # whatever their code answers to another dtype
         return False
+
+
+def _jumps(derivative: Probe, grid: Tensor, h: Tensor) -> Tensor:
+    """The points next to where h begins or ends."""
+    on = h != 0
+    change = torch.nonzero(on[1:] != on[:-1]).flatten()
+    rises = on[change + 1]
+    out, within = (torch.where(rises, grid[change + i], grid[change + 1 - i]) for i in (0, 1))
+    return bisected(lambda u: derivative(u) != 0, out, within)[1]
 
 
 def _is_compact(derivative: Probe, grid: Tensor, h: Tensor, at_top: float, top: float) -> bool:

@@ -85,7 +85,7 @@ class Adapter(ABC):
 
     @property
     def silent(self) -> str:
-        """Why the layer can never spike; empty where it can."""
+        """Why the layer never spikes, or emits others than its spike function gives; empty where it does."""
         return ""
 
     @property

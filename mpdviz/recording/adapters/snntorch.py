@@ -68,19 +68,28 @@ class SnnTorch(Adapter):
     def predictable(self) -> bool:
         return self._kind == "Leaky" and self._neuron.reset_mechanism == "zero"
 
+    @property
     @override
-    def fires(self, codes: Sequence[CodeType]) -> bool:
-        return self._kind == "LeakyParallel" or any(code.co_name in ("fire", "fire_inhibition") for code in codes)
+    def silent(self) -> str:
+        inhibited = getattr(self._neuron, "inhibition", False)
+        return "it lets only one of its spikes through, whatever its potentials (inhibition)" if inhibited else ""
 
     @override
     def whole(self, call: Call, u: Tensor) -> Tensor | None:
-        return u if self._kind in WHOLE and u.dim() > 1 else None
+        if self._kind not in WHOLE:
+            return None
+        return u if u.dim() > 2 else u.unsqueeze(1)
+
+    @override
+    def fires(self, codes: Sequence[CodeType]) -> bool:
+        return self._kind == "LeakyParallel" or any(code.co_name in ("fire", "fire_inhibition") for code in codes)
 
     @property
     @override
     def kept(self) -> bool:
         mem = getattr(self._neuron, "mem", None)
-        return bool(getattr(self._neuron, "init_hidden", False) and isinstance(mem, Tensor) and mem.any())
+        hidden = getattr(self._neuron, "init_hidden", False)
+        return bool(hidden and isinstance(mem, Tensor) and mem.any())
 
     @override
     def start(self, call: Call) -> Start | None:

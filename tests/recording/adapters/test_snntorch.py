@@ -1,5 +1,6 @@
 """Recording snnTorch's own neurons, against NumPy in float64 and against the same run unobserved."""
 
+import contextlib
 import warnings
 
 import numpy as np
@@ -10,7 +11,7 @@ from torch import nn
 from unobserved import check_potentials, check_table, observed
 
 import mpdviz
-from mpdviz.errors import BadInput, MpdvizWarning
+from mpdviz.errors import MpdvizWarning
 
 snn = pytest.importorskip("snntorch")
 from snntorch import surrogate, utils  # noqa: E402
@@ -171,28 +172,181 @@ def test_a_forgotten_reset_is_told():
     made, x = nn.Sequential(snn.Leaky(0.8, init_hidden=True)), data()
     for step in x:
         made(step)
-    with warnings.catch_warnings(record=True) as told, mpdviz.record(made):
+    with warnings.catch_warnings(record=True) as told, mpdviz.record(made) as mpd:
         warnings.simplefilter("always")
         for step in x:
             made(step)
-    assert [warning.category for warning in told] == [MpdvizWarning]
-    assert "reset the network's state" in str(told[0].message)
+    messages = [str(warning.message) for warning in told if warning.category is MpdvizWarning]
+    assert len(messages) == len(told) == 2  # what it began with, and at the end that it was one sequence
+    assert messages[0].startswith("layer 0 began a sequence with the potentials that the one before had left")
+    assert messages[1].startswith("layer 0 was called 6 times without a reset, which counts as one sequence")
+    assert mpd.table()["count"].tolist() == [N * 7] * T
+
+
+class Loop(nn.Module):
+    """Steps a neuron that hands its state around."""
+
+    def __init__(self, neuron):
+        super().__init__()
+        self.neuron = neuron
+
+    def forward(self, x):
+        state, spikes = list(at_rest(self.neuron)), []
+        for step in x:
+            s, *state = self.neuron(step, *state)
+            if isinstance(self.neuron, snn.RSynaptic):
+                state = [s, *state]
+            spikes.append(s)
+        return torch.stack(spikes)
+
+
+def watched(made, x):
+    """The recording, and the spikes and what exceeds the threshold, both `[T, N, ...]` in float64."""
+    plain = made(x)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with mpdviz.record(made) as mpd:
+            out = made(x)
+    assert torch.equal(out, plain)
+    assert not mpd.left_out
+    spikes = out.detach().double().numpy()
+    assert 0 < spikes.mean() < 1
+    return mpd, spikes
+
+
+def leaky(x, spikes, threshold):
+    """Potentials of Leaky(0.5), resetting by subtraction, in float64."""
+    mem, potentials, last = 0.0, [], np.zeros(x.shape[1:])
+    for step, s in zip(x.double().numpy(), spikes, strict=True):
+        mem = 0.5 * mem + step - last * threshold
+        potentials.append(mem)
+        last = s
+    return np.stack(potentials)
+
+
+def test_thresholds_that_differ_by_neuron_are_read():
+    threshold = torch.linspace(0.5, 1.5, 7)
+    mpd, spikes = watched(Loop(snn.Leaky(0.5, threshold=threshold)), data())
+    truth = leaky(data(), spikes, threshold.double().numpy()) - threshold.double().numpy()
+    np.testing.assert_array_equal(spikes, truth > 0)
+    table = mpd.table()
+    assert table["v_th"].unique().tolist() == [0]  # what exceeds each neuron's own is shown
+    np.testing.assert_allclose(table["mean"], truth.reshape(T, -1).mean(1), atol=1e-6)
+    check_table(table, np.abs(truth) < 3 / np.pi, spikes, (True, True))
 
 
 @pytest.mark.parametrize(
-    "make",
+    ("function", "inside", "gain"),
     [
-        lambda: snn.LeakyParallel(3, 4),
-        lambda: snn.SLSTM(3, 4),
-        lambda: snn.RSynaptic(0.5, 0.5, all_to_all=False, V=1.0),
-        lambda: snn.Leaky(0.5, threshold=torch.ones(3)),
-        lambda: snn.Leaky(0.5, surrogate_disable=True),
-        lambda: snn.Leaky(0.5, spike_grad=surrogate.triangular()),
+        # 1 below and -1 above, whatever its name says.
+        (surrogate.triangular(), lambda x: np.full(x.shape, True), lambda x: np.where(x > 0, -1, 1)),
+        # One-sided, largest where it begins.
+        (
+            surrogate.SFS(10, 0.2),
+            lambda x: (x > 0.2) & (1 + 10 * x < 3 * 10**0.5),
+            lambda x: (x > 0.2) / (1 + 10 * np.abs(x)) ** 2,
+        ),
+        # Centred one above the threshold.
+        (
+            surrogate.spike_rate_escape(2.0, 1.0),
+            lambda x: np.exp(-2 * np.abs(x - 1)) > 0.1,
+            lambda x: np.exp(-2 * np.abs(x - 1)),
+        ),
+    ],
+    ids=["triangular", "SFS", "spike_rate_escape"],
+)
+def test_odd_surrogates_are_read(function, inside, gain):
+    mpd, spikes = watched(Loop(snn.Leaky(0.5, spike_grad=function)), data())
+    truth = leaky(data(), spikes, 1.0) - 1
+    x = torch.linspace(-3, 3, 601, dtype=torch.float64, requires_grad=True)
+    (h,) = torch.autograd.grad(function(x).sum(), x)
+    known = x.detach().numpy()
+    np.testing.assert_allclose(h.numpy()[known != 0], gain(known)[known != 0], rtol=1e-6)
+    table = mpd.table()
+    check_table(table, inside(truth), spikes, (True, True))
+    np.testing.assert_allclose(table["mean_gain"], gain(truth).reshape(T, -1).mean(1), rtol=1e-5, atol=1e-7)
+
+
+def test_a_surrogate_that_is_drawn_at_random_changes_no_random_number():
+    made, x, ends = Loop(snn.Leaky(0.5, spike_grad=surrogate.SSO())), data(), []
+    for around in (contextlib.nullcontext(), mpdviz.record(made, gradients=True)):
+        torch.manual_seed(3)
+        with around:
+            made(x.clone().requires_grad_()).sum().backward()
+        ends.append(torch.get_rng_state())
+    assert torch.equal(*ends)
+
+
+def test_neurons_with_a_synaptic_recurrence_are_read():
+    made = Loop(snn.RSynaptic(0.7, 0.5, all_to_all=False, V=0.4))
+    mpd, spikes = watched(made, data())
+    syn = mem = last = np.zeros((N, 7))
+    potentials = []
+    for step, s in zip(data().double().numpy(), spikes, strict=True):
+        syn = 0.7 * syn + step + 0.4 * last
+        mem = 0.5 * mem + syn - last
+        potentials.append(mem)
+        last = s
+    truth = np.stack(potentials)
+    np.testing.assert_array_equal(spikes, truth > 1)
+    table = mpd.table()
+    np.testing.assert_allclose(table["mean"], truth.reshape(T, -1).mean(1), atol=1e-5)
+    check_table(table, np.abs(truth - 1) < 3 / np.pi, spikes, (True, True))
+
+
+def test_a_whole_sequence_at_once():
+    made = nn.Sequential(snn.LeakyParallel(7, 4, beta=0.6))
+    mpd, spikes = watched(made, data() * 3)
+    rnn = {name: p.detach().double().numpy() for name, p in made[0].rnn.named_parameters()}
+    mem, potentials = np.zeros((N, 4)), []
+    for step in data().double().numpy() * 3:
+        drive = step @ rnn["weight_ih_l0"].T + rnn["bias_ih_l0"] + rnn["bias_hh_l0"]
+        mem = np.maximum(drive + mem @ rnn["weight_hh_l0"].T, 0)
+        potentials.append(mem)
+    truth = np.stack(potentials)
+    np.testing.assert_array_equal(spikes, truth > 1)
+    table = mpd.table()
+    assert table["count"].tolist() == [N * 4] * T
+    np.testing.assert_allclose(table["mean"], truth.reshape(T, -1).mean(1), rtol=1e-5)
+    np.testing.assert_allclose(table["firing_rate"], spikes.reshape(T, -1).mean(1))
+    assert table[["reach_ratio", "decay"]].isna().all(axis=None)
+
+
+def test_potentials_that_are_no_leaky_integral_are_read():
+    torch.manual_seed(0)
+    made, x, emitted = snn.SLSTM(7, 4, threshold=0.1), data(), []
+    with mpdviz.record(made) as mpd:
+        syn, mem = made.reset_mem()
+        for step in x:
+            s, syn, mem = made(step, syn, mem)
+            emitted.append(s.detach())
+    spikes = torch.stack(emitted).double()
+    assert 0 < spikes.mean() < 1
+    table = mpd.table()
+    assert table["count"].tolist() == [N * 4] * T
+    np.testing.assert_allclose(table["firing_rate"], spikes.flatten(1).mean(1))
+    assert table["v_th"].unique() == pytest.approx([0.1])
+    assert table[["reach_ratio", "decay"]].isna().all(axis=None)
+
+
+@pytest.mark.filterwarnings("ignore:Inhibition is an unstable feature")
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"surrogate_disable": True}, "no spikes were seen in it"),
+        ({"inhibition": True}, "only one of its spikes"),
     ],
 )
-def test_other_neurons_are_refused(make):
-    with pytest.raises(BadInput), mpdviz.record(nn.Sequential(make())):
-        pass
+def test_what_cannot_be_read_is_left_out(options, why):
+    torch.manual_seed(0)
+    made = nn.Sequential(Loop(snn.Leaky(0.5, **options)), nn.Linear(7, 7), Loop(snn.Leaky(0.5)))
+    plain = made(data())
+    with pytest.warns(MpdvizWarning, match="layer 0.neuron is not recorded"), mpdviz.record(made) as mpd:
+        assert torch.equal(made(data()), plain)
+    assert list(mpd.left_out) == ["0.neuron"]
+    assert why in mpd.left_out["0.neuron"]
+    assert mpd.table()["name"].unique().tolist() == ["2.neuron"]
+    np.testing.assert_allclose(mpd.table()["firing_rate"], plain.flatten(1).mean(1).detach(), atol=1e-7)
 
 
 def test_inference_mode_and_train_mode_count_the_same():

@@ -11,10 +11,10 @@ from torch import nn
 from unobserved import check_potentials, check_table, observed
 
 import mpdviz
-from mpdviz import checkpoint, neurons, surrogates
-from mpdviz.errors import BadInput, MpdvizWarning
+from mpdviz import checkpoint, neurons
+from mpdviz.errors import MpdvizWarning
 from mpdviz.recording.adapters import find
-from mpdviz.surrogates.probed import Probed
+from mpdviz.surrogates.probed import probe
 
 sj = pytest.importorskip("spikingjelly.activation_based")
 from spikingjelly.activation_based import functional, layer, neuron, surrogate  # noqa: E402
@@ -130,18 +130,23 @@ def test_the_same_weights_in_spikingjelly_s_neurons_give_the_same_table():
     assert tables[1]["predicted_ratio"].notna().all()
 
 
-def test_a_forgotten_reset_is_told():
-    for step_mode in ("m", "s"):
-        made = network("lif", step_mode)
-        run(made, data())
-        x = data()
-        with warnings.catch_warnings(record=True) as told, mpdviz.record(made) as mpd:
-            warnings.simplefilter("always")
-            for part in x if step_mode == "s" else [x]:
-                made(part)
-        assert all("reset the network's state" in str(warning.message) for warning in told)
-        assert len(told) == 2  # once a layer
-        assert len(mpd.table()) == 2 * T
+@pytest.mark.parametrize("step_mode", ["m", "s"])
+def test_a_forgotten_reset_is_told(step_mode):
+    made, x = network("lif", step_mode), data()
+    run(made, x)
+    with warnings.catch_warnings(record=True) as told, mpdviz.record(made) as mpd:
+        warnings.simplefilter("always")
+        for part in x if step_mode == "s" else [x]:
+            made(part)
+    said = [str(warning.message) for warning in told]
+    assert all("reset the network's state" in text for text in said)
+    for layer in ("1", "3"):
+        mine = [text for text in said if text.startswith(f"layer {layer} ")]
+        assert "began a sequence with the potentials" in mine[0]
+        # Stepped, it is seen at the end too: nothing told where a sequence begins.
+        assert [f"called {T} times without a reset" in text for text in mine[1:]] == [True] * (step_mode == "s")
+    assert len(said) == (4 if step_mode == "s" else 2)
+    assert len(mpd.table()) == 2 * T
 
 
 def test_new_sequence_ends_the_one_before_in_a_stepped_network():
@@ -154,62 +159,128 @@ def test_new_sequence_ends_the_one_before_in_a_stepped_network():
             for step in x:
                 made(step)
     assert mpd.table()["count"].eq(2 * N * np.repeat([9, 4], T)).all()
-    assert "layer 1 began a sequence" in str(told[0].message)
+    assert str(told[0].message).startswith("layer 1 began a sequence")
+    assert len(told) == 2  # each layer's second
 
 
-def test_a_shared_node_and_a_shared_surrogate():
+def test_a_node_at_two_places_is_two_layers():
     node = neuron.IFNode(surrogate_function=surrogate.ATan(), step_mode="m")
 
     class Twice(nn.Module):
         def __init__(self):
             super().__init__()
+            torch.manual_seed(0)
             self.linear, self.node = nn.Linear(7, 7), node
 
         def forward(self, x):
-            first = self.node(self.linear(x))
+            first = self.node(3 * self.linear(x))
             functional.reset_net(self.node)
-            return self.node(self.linear(first))
+            return self.node(3 * self.linear(first))
 
-    made = Twice()
-    with mpdviz.record(made) as mpd:
+    made, line = Twice(), Twice.forward.__code__.co_firstlineno
+    with torch.no_grad():
         made(data())
-    assert mpd.table()["count"].tolist() == [2 * N * 7] * T
+        functional.reset_net(made)
+        with mpdviz.record(made) as mpd:
+            out = made(data())
+        functional.reset_net(made)
+        first = made.node(3 * made.linear(data()))
+        currents = [3 * made.linear(x).double().numpy() for x in (data(), first)]
+    table = mpd.table()
+    assert table["name"].unique().tolist() == [f"node@forward:{line + 1}", f"node@forward:{line + 3}"]
+    for number, (current, spikes) in enumerate(zip(currents, (first, out), strict=True), start=1):
+        truth, rows = charge(node, current, spikes.double().numpy()), table.query("layer == @number")
+        assert rows["count"].tolist() == [N * 7] * T
+        np.testing.assert_allclose(rows["mean"], truth.reshape(T, -1).mean(1), atol=1e-6)
+        check_table(rows, np.abs(truth - 1) < 3 / np.pi, spikes.numpy(), (True, False))
 
 
-def test_a_layer_whose_potentials_do_not_give_its_spikes_is_left_out():
+def test_a_layer_that_spikes_in_no_step_is_left_out():
     made = network("lif")
     made[1].surrogate_function = surrogate.Sigmoid(spiking=False)
+    plain = run(made, data())
     with pytest.warns(MpdvizWarning, match="layer 1 is not recorded"), mpdviz.record(made) as mpd:
-        run(made, data())
+        assert torch.equal(run(made, data()), plain)
     assert list(mpd.left_out) == ["1"]
+    assert "no spikes were seen in it" in mpd.left_out["1"]
     assert mpd.table()["name"].unique().tolist() == ["3"]
+    np.testing.assert_allclose(mpd.table()["firing_rate"], plain.flatten(1).mean(1).detach(), atol=1e-7)
+
+
+def own_charge(kind, node, x, spikes):
+    """Pre-reset potentials of the nodes that are not plain, in float64."""
+    if kind == "psn":
+        weight, bias = (p.detach().double().numpy() for p in (node.weight, node.bias))
+        return (weight @ x.reshape(T, -1) + bias).reshape(x.shape) + 1  # fires at 0; shown as that
+    v, potentials = np.zeros(x.shape[1:]), []
+    for step, s in zip(x, spikes, strict=True):
+        if kind == "qif":
+            h = v + (step + node.a0 * (v - node.v_rest) * (v - node.v_c)) / node.tau
+        elif kind == "eif":
+            rise = node.delta_T * np.exp((v - node.theta_rh) / node.delta_T)
+            h = v + (step + node.v_rest - v + rise) / node.tau
+        elif kind == "klif":
+            h = np.maximum(v - v / node.tau + step / node.tau, 0) * float(node.k)
+        else:  # simple, and the charge that a subclass inherits
+            h = v + (step - v) / node.tau
+        potentials.append(h)
+        v = (1 - s) * h
+    return np.stack(potentials)
 
 
 @pytest.mark.parametrize(
-    "make",
+    ("kind", "make"),
     [
-        lambda: neuron.QIFNode(),
-        lambda: neuron.EIFNode(),
-        lambda: neuron.PSN(T=4),
-        lambda: neuron.KLIFNode(),
-        lambda: neuron.SimpleLIFNode(2.0, True),
-        lambda: type("Mine", (neuron.LIFNode,), {"single_step_forward": lambda self, x: x})(),
+        ("qif", lambda: neuron.QIFNode()),
+        ("eif", lambda: neuron.EIFNode()),
+        ("psn", lambda: neuron.PSN(T=T, surrogate_function=surrogate.Sigmoid())),
+        ("klif", lambda: neuron.KLIFNode()),
+        ("simple", lambda: neuron.SimpleLIFNode(2.0, True)),
+        ("mine", lambda: type("Mine", (neuron.LIFNode,), {"extra_repr": lambda self: ""})()),
     ],
 )
-def test_other_neurons_are_refused_by_name(make):
-    node = make()
-    with pytest.raises(BadInput, match=type(node).__name__), mpdviz.record(nn.Sequential(node)):
-        pass
+def test_other_nodes_are_read(kind, make):
+    torch.manual_seed(0)
+    made = nn.Sequential(layer.Linear(7, 9), make())
+    made[0].weight.data *= 4
+    functional.set_step_mode(made, "m")
+    plain = run(made, data())
+    functional.reset_net(made)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with mpdviz.record(made) as mpd:
+            assert torch.equal(made(data()), plain)
+    assert not mpd.left_out
+    spikes = plain.detach().double().numpy()
+    assert 0 < spikes.mean() < 1
+    truth = own_charge(kind, made[1], made[0](data()).detach().double().numpy(), spikes)
+    np.testing.assert_array_equal(spikes, truth >= 1)
+    table, shift = mpd.table(), 1.0 if kind == "psn" else 0.0
+    assert table["count"].tolist() == [N * 9] * T
+    np.testing.assert_allclose(table["mean"], truth.reshape(T, -1).mean(1) - shift, rtol=1e-5, atol=1e-5)
+    inside = np.abs(truth - 1) < np.arccosh(0.1**-0.5) / 2
+    np.testing.assert_allclose(table["available_ratio"], inside.reshape(T, -1).mean(1))
+    np.testing.assert_allclose(table["firing_rate"], spikes.reshape(T, -1).mean(1))
+    if kind == "psn":  # no memory: a gradient comes back from no later timestep
+        assert table["reach_ratio"].equals(table["available_ratio"])
+    elif kind == "mine":
+        check_table(table, inside, spikes, (True, False))
+        assert table["decay"].unique().tolist() == [0.5]
+    else:
+        assert table[["reach_ratio", "decay"]].isna().all(axis=None)
 
 
-def test_layers_that_do_not_spike_are_passed_over():
-    made = nn.Sequential(neuron.IFNode(), neuron.NonSpikingLIFNode())
-    assert list(find(made)) == ["0"]
-
-
-def test_a_subclass_that_changes_no_step_is_read():
-    kind = type("Mine", (neuron.LIFNode,), {"extra_repr": lambda self: ""})
-    assert list(find(nn.Sequential(kind()))) == ["0"]
+def test_a_readout_that_never_spikes_is_passed_over():
+    torch.manual_seed(0)
+    made = nn.Sequential(layer.Linear(7, 9), neuron.IFNode(), neuron.NonSpikingLIFNode())
+    functional.set_step_mode(made, "m")
+    assert list(find(made)) == ["1"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with mpdviz.record(made) as mpd:
+            made(data())
+    assert not mpd.left_out
+    assert mpd.table()["name"].unique().tolist() == ["1"]
 
 
 @pytest.mark.parametrize(
@@ -219,29 +290,37 @@ def test_a_subclass_that_changes_no_step_is_read():
         (surrogate.SuperSpike(2.0), 0.1**-0.5 - 1),
         (surrogate.Erf(2.0), np.sqrt(np.log(10)) / 2),
         (surrogate.PiecewiseExp(2.0), np.log(10) / 2),
+        (surrogate.Rect(0.7), 1 / 1.4),
+        (surrogate.PiecewiseQuadratic(0.7), 1 / 0.7),
+        (surrogate.Sigmoid(3.0), 2 / 3 * np.arccosh(0.1**-0.5)),
+        (surrogate.ATan(3.0), 2 / (3 * np.pi) * 3),
     ],
 )
 def test_a_probed_surrogate_has_the_interval_of_its_closed_form(function, half):
-    probed = Probed(function, "it")
-    assert probed.half_width(0.1) == pytest.approx(half, rel=1e-9)
+    probed = probe(function, "it", like=torch.zeros(1), epsilon=0.1)
+    (interval,) = probed.intervals
+    assert interval == pytest.approx((-half, half), rel=1e-6)
+    assert (probed.threshold, probed.strict, probed.height) == (0.0, False, 1.0)
+    assert probed.compact == isinstance(function, surrogate.Rect | surrogate.PiecewiseQuadratic)
     x = torch.linspace(-3, 3, 101, dtype=torch.float64, requires_grad=True)
     (truth,) = torch.autograd.grad(function(x).sum(), x)
-    torch.testing.assert_close(probed.h(x.detach()), truth)
+    assert probed.form is not None
+    torch.testing.assert_close(probed.form.h(x.detach()), truth, rtol=1e-5, atol=1e-6 * float(truth.max()))
 
 
-def test_known_surrogates_are_ours():
-    x = torch.linspace(-3, 3, 101, dtype=torch.float64)
-    for function in (surrogate.Rect(0.7), surrogate.PiecewiseQuadratic(0.7), surrogate.Sigmoid(3.0)):
-        adapter = find(nn.Sequential(neuron.IFNode(surrogate_function=function)))["0"]
-        assert not isinstance(adapter.surrogate, Probed)
-        kappa = 1 / 0.7 if isinstance(adapter.surrogate, surrogates.Rectangular) else 1.0
-        torch.testing.assert_close(adapter.surrogate.h(x, kappa), Probed(function, "it").h(x))
-
-
-def test_an_asymmetric_surrogate_is_refused():
-    node = neuron.IFNode(surrogate_function=surrogate.LeakyKReLU())
-    with pytest.raises(BadInput, match="LeakyKReLU"):
-        find(nn.Sequential(node))
+def test_an_asymmetric_surrogate_is_read():
+    made = nn.Sequential(layer.Linear(7, 9), neuron.IFNode(surrogate_function=surrogate.LeakyKReLU(0.05, 2.0)))
+    functional.set_step_mode(made, "m")
+    with mpdviz.record(made) as mpd:
+        spikes = made(data()).detach().double().numpy()
+    truth = charge(made[1], made[0](data()).detach().double().numpy(), spikes)
+    table = mpd.table()
+    np.testing.assert_array_equal(spikes, truth >= 1)
+    # 2 above and 0.05 below, which is less than a tenth.
+    check_table(table, truth >= 1, spikes, (True, False))
+    gain = np.where(truth >= 1, 2, 0.05).reshape(T, -1).mean(1)
+    np.testing.assert_allclose(table["mean_gain"], gain, rtol=1e-6)
+    assert np.isposinf(table["upper"]).all()
 
 
 class Shim(nn.Module):
