@@ -18,6 +18,9 @@ from typing_extensions import override
 from mpdviz.recording.adapters.base import NAN, Adapter, Carries, keyword, number
 from mpdviz.recording.trail import Call, Start
 
+WHOLE = ("LeakyParallel", "StateLeaky", "LinearLeaky", "AssociativeLeaky")
+"""Neurons that are given whole sequences `[T, N, ...]`, and fire once for all of them."""
+
 
 class SnnTorch(Adapter):
     """Knows a spiking neuron of snnTorch's, or derived from it."""
@@ -69,17 +72,23 @@ class SnnTorch(Adapter):
     @override
     def silent(self) -> str:
         inhibited = getattr(self._neuron, "inhibition", False)
-        return "it lets only one of its spikes through, whatever its potentials (inhibition)" if inhibited else ""
+        return (
+            "it lets only one of its spikes through, whatever its potentials (inhibition)"
+            if inhibited
+            else ""
+        )
 
     @override
     def whole(self, call: Call, u: Tensor) -> Tensor | None:
-        if self._kind != "LeakyParallel":
+        if self._kind not in WHOLE:
             return None
         return u if u.dim() > 2 else u.unsqueeze(1)
 
     @override
     def fires(self, codes: Sequence[CodeType]) -> bool:
-        return self._kind == "LeakyParallel" or any(code.co_name in ("fire", "fire_inhibition") for code in codes)
+        return self._kind == "LeakyParallel" or any(
+            code.co_name in ("fire", "fire_inhibition") for code in codes
+        )
 
     @property
     @override
@@ -90,7 +99,7 @@ class SnnTorch(Adapter):
 
     @override
     def start(self, call: Call) -> Start | None:
-        if self._kind == "LeakyParallel":
+        if self._kind in WHOLE:
             return "rest"
         start = call.inputs[-1] if len(call.inputs) > 1 else keyword(call, "mem")
         if start is None:

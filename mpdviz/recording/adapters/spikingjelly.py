@@ -49,7 +49,9 @@ class SpikingJelly(Adapter):
     def adapt(cls, module: nn.Module) -> Self | None:
         theirs = [base.__name__ for base in type(module).__mro__ if _is_theirs(base)]
         # Some spike without a surrogate function; readouts do not.
-        spikes = hasattr(module, "surrogate_function") or any(name.endswith(("Node", "SN")) for name in theirs)
+        spikes = hasattr(module, "surrogate_function") or any(
+            name.endswith(("Node", "SN")) for name in theirs
+        )
         return cls(module) if theirs and spikes and not any("NonSpiking" in name for name in theirs) else None
 
     @property

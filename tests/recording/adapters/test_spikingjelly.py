@@ -149,7 +149,9 @@ def test_a_forgotten_reset_is_told(step_mode):
         mine = [text for text in said if text.startswith(f"layer {layer} ")]
         assert "began a sequence with the potentials" in mine[0]
         # Stepped, it is seen at the end too: nothing told where a sequence begins.
-        assert [f"called {T} times without a reset" in text for text in mine[1:]] == [True] * (step_mode == "s")
+        assert [f"called {T} times without a reset" in text for text in mine[1:]] == [True] * (
+            step_mode == "s"
+        )
     assert len(said) == (4 if step_mode == "s" else 2)
     assert len(mpd.table()) == 2 * T
 
@@ -314,7 +316,9 @@ def test_a_probed_surrogate_has_the_interval_of_its_closed_form(function, half):
 
 
 def test_an_asymmetric_surrogate_is_read():
-    made = nn.Sequential(layer.Linear(7, 9), neuron.IFNode(surrogate_function=surrogate.LeakyKReLU(0.05, 2.0)))
+    made = nn.Sequential(
+        layer.Linear(7, 9), neuron.IFNode(surrogate_function=surrogate.LeakyKReLU(0.05, 2.0))
+    )
     functional.set_step_mode(made, "m")
     with mpdviz.record(made) as mpd:
         spikes = made(data()).detach().double().numpy()

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from recording.idioms import networks as papers
 from recording.idioms.runs import recorded, warned
 from torch import nn
 
@@ -90,7 +91,7 @@ class Levels(torch.autograd.Function):
         return grad * (ctx.saved_tensors[0].abs() < 4), None, None, None
 
 
-@pytest.mark.parametrize(("least", "most", "scale"), [(-1, 1, 1.0), (0, 4, 1.0), (0, 4, 0.25), (-1, 1, 0.3)])
+@pytest.mark.parametrize(("least", "most", "scale"), [(-1, 1, 1.0), (0, 4, 1.0), (0, 4, 0.25), (-1, 1, 0.3), (0, None, 1.0)])
 def test_what_is_not_binary_is_left_out_by_name(least, most, scale):
     class Beside(nn.Module):
         def __init__(self):
@@ -104,7 +105,7 @@ def test_what_is_not_binary_is_left_out_by_name(least, most, scale):
     net = Beside()
     with warned(net) as (mpd, said):
         net(data())
-    why = f"its spikes have {most - least + 1} levels"
+    why = f"its spikes have {'many' if most is None else most - least + 1} levels"
     assert dict(mpd.left_out) == {"graded": why}
     assert [layer.info.name for layer in mpd.layers.values()] == ["binary"]
     assert [str(warning.message) for warning in said] == [f"layer graded is not recorded: {why}"]
@@ -192,3 +193,27 @@ def test_other_precisions(dtype, strict, autocast):
     assert fired(mpd) == kept(net)
     inside = [int(((v - 0.3).abs() < 0.5).sum()) for v, _ in net.kept]
     np.testing.assert_allclose(mpd.layers[1].statistics.available, inside, rtol=1e-2)
+
+
+class TestThresholdsInside:
+    """Thresholds that adapt, of each potential's own, are an argument."""
+
+    @pytest.mark.parametrize("by", ["sample and neuron", "neuron", "channel"])
+    def test_they_are_found(self, by):
+        noted = []
+
+        def function(v):
+            v = v.reshape(-1, 4, 16)
+            shape = {"sample and neuron": v.shape, "neuron": (1, 4, 16), "channel": (4, 1)}[by]
+            th = 0.1 + 0.4 * torch.rand(shape)
+            s = papers.WithThreshold.apply(v, th)
+            noted.append((int(((v - th).abs() < 0.3).sum()), float((v - th).detach().double().mean())))
+            return s.flatten(1)
+
+        net = Plain(function)
+        with recorded(net, gradients=True) as mpd:
+            net(data(50)).square().sum().backward()
+        layer = mpd.layers[1].statistics
+        assert layer.spikes.tolist() == kept(net)
+        assert layer.available.tolist() == [inside for inside, _ in noted]
+        np.testing.assert_allclose(layer.mean, [mean for _, mean in noted], atol=1e-6)
