@@ -139,7 +139,7 @@ class Recorder:
         """Start observing."""
         self._trail.attach()
         self._detachers.append(self._trail.detach)
-        self._detachers.append(functions.watch(self._spiked))
+        self._detachers.append(functions.watch(self._spiked, lambda: self._trail.calls))
         for adapter in self._adapters.values():
             if isinstance(adapter, Native):
                 self._detachers.append(adapter.watch(partial(self._safely, self._read)))

@@ -125,6 +125,11 @@ class Trail:
         """The forwards under way in this thread, the innermost last."""
         return self._local.stack
 
+    @property
+    def calls(self) -> int:
+        """How many forwards have begun in this thread."""
+        return self._local.calls
+
     def attach(self) -> None:
         """Begin to follow."""
         self._handles = [

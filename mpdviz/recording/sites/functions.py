@@ -17,19 +17,29 @@ from mpdviz.recording.trail import looking_away
 _BASE: Any = torch_function._SingleLevelFunction
 Look = Callable[[type, tuple[Any, ...], Any, FrameType | None], None]
 """Called with the class, the arguments, the result, and the frame that called `apply`."""
-_looks: list[Look] = []
+Count = Callable[[], int]
+"""How many modules have run."""
+_looks: list[tuple[Look, Count]] = []
 _lock = threading.Lock()
 
 
-def watch(look: Look) -> Callable[[], None]:
-    """Call `look` after every call of a function; returns what ends that."""
+def watch(look: Look, ran: Count = lambda: 0) -> Callable[[], None]:
+    """Call `look` after every call of a function; returns what ends that.
+
+    A function that runs modules, as checkpointing does, fires no neuron: what it returned was fired inside.
+
+    Args:
+        look: see `Look`.
+        ran: how many modules have run in this thread.
+    """
+    watched = look, ran
     with _lock:
-        _looks.append(look)
+        _looks.append(watched)
         _BASE.apply = classmethod(_apply)
 
     def stop() -> None:
         with _lock:
-            _looks.remove(look)
+            _looks.remove(watched)
             if not _looks:
                 del _BASE.apply
 
@@ -37,10 +47,12 @@ def watch(look: Look) -> Callable[[], None]:
 
 
 def _apply(cls: type, *args: Any) -> Any:
+    before = [(look, ran, ran()) for look, ran in tuple(_looks)]
     result = super(_BASE, cls).apply(*args)
-    if not looking_away():
+    if not looking_away() and not cls.__module__.startswith("torch."):
         # This function's caller is `Function.apply`, whose caller is the code that spikes.
         frame = sys._getframe(1).f_back
-        for look in tuple(_looks):
-            look(cls, args, result, frame)
+        for look, ran, count in before:
+            if ran() == count:
+                look(cls, args, result, frame)
     return result

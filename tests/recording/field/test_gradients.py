@@ -33,7 +33,7 @@ NODES = {
     ),
     "PLIF": (
         lambda neuron, **o: neuron.ParametricLIFNode(init_tau=4.0, **o).double(),
-        lambda v, x: v + (x - v) / 4,
+        lambda v, x: v + (x - v) * torch.tensor(-np.log(np.float32(3))).double().sigmoid(),
     ),
     "IF": (lambda neuron, **o: neuron.IFNode(**o), lambda v, x: v + x),
 }
