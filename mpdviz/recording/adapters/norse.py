@@ -40,19 +40,16 @@ class Norse(Adapter):
     @property
     @override
     def threshold(self) -> Tensor | float | None:
-<<<<<<< HEAD
+        if self._kind.startswith("LSNN"):
+            return None  # each neuron's own, another at every timestep
         p = self._neuron.p
         p = getattr(p, "lif", getattr(p, "lif_adex", p))  # of neurons with a refractory period
-        return getattr(p, "v_th", getattr(p, "v_thresh", None))
+        return getattr(p, "v_th", None)
 
     @override
     def fires(self, codes: Sequence[CodeType]) -> bool:
         """Whether neurons are still refractory is asked by the same function as whether they spike."""
         return not any(code.co_name == "compute_refractory_update" for code in codes)
-=======
-        adapts = self._kind.startswith("LSNN")  # each neuron's own, another at every timestep
-        return None if adapts else getattr(self._neuron.p, "v_th", None)
->>>>>>> sites
 
     @property
     @override
