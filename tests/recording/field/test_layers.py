@@ -162,7 +162,9 @@ def test_a_readout_of_norse_does_not_refuse_the_network(readout):
         potentials.append(h)
         spikes.append(h > 1)
     assert not mpd.left_out
-    check_rows(mpd.table(), np.stack(potentials), np.stack(spikes), np.abs(np.stack(potentials) - 1) < 0.1**-0.5 - 1)
+    check_rows(
+        mpd.table(), np.stack(potentials), np.stack(spikes), np.abs(np.stack(potentials) - 1) < 0.1**-0.5 - 1
+    )
     assert mpd.table()["name"].unique().tolist() == ["1"]
 
 
@@ -178,7 +180,10 @@ def test_a_layer_goes_by_its_module_s_real_path(sj):
         def forward(self, x):
             return self.neuron(self.linear(x))
 
-    net, x = nn.Sequential(Block(), nn.Sequential(linear(OUT, OUT), sj.neuron.LIFNode(step_mode="m"))), random(T, N, IN)
+    net, x = (
+        nn.Sequential(Block(), nn.Sequential(linear(OUT, OUT), sj.neuron.LIFNode(step_mode="m"))),
+        random(T, N, IN),
+    )
     names = [name for name, module in net.named_modules() if isinstance(module, sj.neuron.LIFNode)]
     with torch.no_grad():
         with mpdviz.record(net) as mpd:
@@ -308,7 +313,12 @@ def test_a_network_that_was_imported_through_nir_is_read():
 
     lif = nir.LIF(tau=full(0.01), r=full(1), v_leak=full(0), v_threshold=full(1), v_reset=full(0))
     affine = nir.Affine(rng.standard_normal((OUT, IN)).astype(np.float32) * 3, full(0))
-    nodes = {"input": nir.Input(np.array([IN])), "fc": affine, "lif": lif, "output": nir.Output(np.array([OUT]))}
+    nodes = {
+        "input": nir.Input(np.array([IN])),
+        "fc": affine,
+        "lif": lif,
+        "output": nir.Output(np.array([OUT])),
+    }
     net = norse.from_nir(nir.NIRGraph(nodes=nodes, edges=[("input", "fc"), ("fc", "lif"), ("lif", "output")]))
     x, state, emitted = random(T, N, IN).float() * 20, None, []
     with torch.no_grad(), mpdviz.record(net) as mpd:
@@ -329,7 +339,9 @@ def test_a_network_that_was_imported_through_nir_is_read():
         h = v + net.lif.dt * 100 * (step - v)
         potentials.append(h)
         v = (1 - s) * h
-    np.testing.assert_allclose(table["mean"], np.stack(potentials).reshape(T, -1).mean(1), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(
+        table["mean"], np.stack(potentials).reshape(T, -1).mean(1), rtol=1e-5, atol=1e-5
+    )
 
 
 def test_a_recurrent_cell_with_other_inputs_than_neurons_is_read():

@@ -88,7 +88,9 @@ def test_sequences_of_any_length_add_up(kind, lengths):
     table = mpd.table()
     assert table["timestep"].tolist() == list(range(1, max(lengths) + 1))
     for t in range(max(lengths)):
-        v, s = (np.concatenate([truth[part][t] for truth in truths if t < len(truth[part])]) for part in (0, 1))
+        v, s = (
+            np.concatenate([truth[part][t] for truth in truths if t < len(truth[part])]) for part in (0, 1)
+        )
         assert table["count"][t] == v.size
         assert table["firing_rate"][t] == pytest.approx(s.mean(), abs=1e-12)
         assert table["mean"][t] == pytest.approx(v.mean(), abs=1e-9)
