@@ -38,7 +38,103 @@ class Noisy(nn.Module):
         return self.head(self.drop(self.neuron(self.norm(self.first(x)))))
 
 
+class Step(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, slope):
+        ctx.save_for_backward(x)
+        ctx.slope = slope
+        return (x > 0).to(x)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        (x,) = ctx.saved_tensors
+        return gradient / (1 + (ctx.slope * x) ** 4), None  # a shape of nobody's
+
+
+def by_function(u):
+    return Step.apply(u, 2.0)
+
+
+def straight_through(u):
+    soft = torch.sigmoid(4 * u)
+    return ((u > 0).to(u) - soft).detach() + soft
+
+
+class ByHand(nn.Module):
+    """Neurons that nobody knows, with an own way to spike; draws random numbers."""
+
+    def __init__(self, spike, shortcut=False):
+        super().__init__()
+        self.first, self.second, self.norm = nn.Linear(6, 8), nn.Linear(8, 8), nn.BatchNorm1d(8)
+        self.drop, self.spike, self.shortcut = nn.Dropout(0.3), spike, shortcut
+        self.threshold = nn.Parameter(torch.tensor(0.7))
+
+    def forward(self, x):
+        v = w = torch.zeros(x.shape[1], 8)
+        out = 0
+        for step in x * (1 + 0.1 * np.random.random()):
+            v = 0.5 * v + self.norm(self.first(step))
+            s = self.spike(v - self.threshold)
+            v = v * (1 - s)
+            current = self.second(self.drop(s))
+            w = 0.5 * w + (self.shortcut * v + current)
+            z = self.spike(w - self.threshold)
+            w = w - z * self.threshold
+            out = out + z
+        return out
+
+
+class Theirs(nn.Module):
+    """Neurons of a framework, two layers, put to rest at each forward."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self.kind = kind
+        self.first, self.second = nn.Linear(6, 8), nn.Linear(8, 8)
+        self.drop = nn.Dropout(0.3)
+        if kind == "spikingjelly":
+            neuron = pytest.importorskip("spikingjelly.activation_based.neuron")
+            self.one, self.two = neuron.LIFNode(step_mode="m"), neuron.ParametricLIFNode(step_mode="m")
+        elif kind == "snntorch":
+            snn = pytest.importorskip("snntorch")
+            self.one = snn.Leaky(beta=0.5, learn_threshold=True, learn_beta=True)
+            self.two = snn.Synaptic(0.5, 0.6, reset_mechanism="zero")
+        else:
+            norse = pytest.importorskip("norse.torch")
+            self.one, self.two = norse.LIFCell(dt=0.004), norse.LIFRecurrentCell(8, 8, dt=0.004)
+
+    def forward(self, x):
+        if self.kind == "spikingjelly":
+            self.one.reset()
+            self.two.reset()
+            return self.two(self.second(self.drop(self.one(self.first(x)))))
+        if self.kind == "snntorch":
+            mem, (syn, last) = self.one.init_leaky(), self.two.init_synaptic()
+        one = two = None
+        out = 0
+        for step in x:
+            if self.kind == "snntorch":
+                s, mem = self.one(self.first(step), mem)
+                z, syn, last = self.two(self.second(self.drop(s)), syn, last)
+            else:
+                s, one = self.one(3 * self.first(step), one)
+                z, two = self.two(self.second(self.drop(s)), two)
+            out = out + z
+        return out
+
+
+def seeded_model(make):
+    torch.manual_seed(5)
+    return make()
+
+
 MODELS = {
+    "function": (lambda: seeded_model(lambda: ByHand(by_function)), (3, 7, 6)),
+    "shortcut": (lambda: seeded_model(lambda: ByHand(by_function, shortcut=True)), (3, 7, 6)),
+    "straight through": (lambda: seeded_model(lambda: ByHand(straight_through)), (3, 7, 6)),
+    "spikingjelly": (lambda: seeded_model(lambda: Theirs("spikingjelly")), (3, 7, 6)),
+    "snntorch": (lambda: seeded_model(lambda: Theirs("snntorch")), (3, 7, 6)),
+    "norse": (lambda: seeded_model(lambda: Theirs("norse")), (3, 7, 6)),
     "convsnn": (network, (4, 1, 8, 8)),
     "plif": (lambda: network(neuron="plif", surrogate="atan"), (4, 1, 8, 8)),
     "noisy": (lambda: (torch.manual_seed(5), Noisy())[1], (3, 7, 6)),

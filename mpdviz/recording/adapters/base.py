@@ -1,5 +1,6 @@
 """What a framework knows of its neurons that a spike site cannot know."""
 
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -52,11 +53,23 @@ class Adapter(ABC):
     def __init__(self, module: nn.Module) -> None:
         """Know `module`."""
         self.module = module
+        self._local = threading.local()
 
     @classmethod
     @abstractmethod
     def adapt(cls, module: nn.Module) -> Self | None:
         """What is known of `module`; None where it is no spiking neuron layer."""
+
+    @property
+    def left(self) -> Tensor | None:
+        """The potential that its last call in this thread left, where it was kept to know it again."""
+        left: Tensor | None = getattr(self._local, "left", None)
+        return left
+
+    @left.setter
+    def left(self, potential: Tensor | None) -> None:
+        # Detached: its memory is needed to know it again, its graph is not.
+        self._local.left = None if potential is None else potential.detach()
 
     @property
     def threshold(self) -> Tensor | float | None:

@@ -26,7 +26,6 @@ class Norse(Adapter):
     def __init__(self, module: nn.Module) -> None:
         super().__init__(module)
         self._neuron: Any = module
-        self._left: Tensor | None = None
         kinds = (base.__name__ for base in type(module).__mro__ if base.__module__.startswith("norse."))
         self._kind = next(kinds)
 
@@ -73,7 +72,7 @@ class Norse(Adapter):
         v = getattr(state, "v", None)
         if not isinstance(v, Tensor):
             return None
-        left = self._left
+        left = self.left
         at_rest = bool((v == torch.as_tensor(getattr(self._neuron.p, "v_leak", 0.0), device=v.device)).all())
         if left is not None and left.shape == v.shape and torch.equal(left, v.detach()):
             return "rest" if at_rest and left.data_ptr() != v.data_ptr() else "goes on"
@@ -82,4 +81,4 @@ class Norse(Adapter):
     @override
     def ended(self, call: Call, output: Any) -> None:
         v = getattr(output[1], "v", None) if isinstance(output, tuple) and len(output) > 1 else None
-        self._left = v.detach() if isinstance(v, Tensor) else None
+        self.left = v if isinstance(v, Tensor) else None

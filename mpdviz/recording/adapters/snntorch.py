@@ -31,7 +31,6 @@ class SnnTorch(Adapter):
         self._kind = next(
             base.__name__ for base in type(module).__mro__ if base.__module__.startswith("snntorch")
         )
-        self._left: Tensor | None = None
 
     @classmethod
     @override
@@ -106,7 +105,7 @@ class SnnTorch(Adapter):
             start = getattr(self._neuron, "mem", None)
         if not isinstance(start, Tensor):
             return None
-        left = self._left
+        left = self.left
         if left is not None and left.shape == start.shape:
             kept = left.data_ptr() == start.data_ptr()
             if kept or (torch.equal(left, start) and bool(start.any())):
@@ -119,5 +118,4 @@ class SnnTorch(Adapter):
     @override
     def ended(self, call: Call, output: Any) -> None:
         left = output[-1] if isinstance(output, tuple) else getattr(self._neuron, "mem", None)
-        # Detached: its memory is needed to know it again, its graph is not.
-        self._left = left.detach() if isinstance(left, Tensor) else None
+        self.left = left if isinstance(left, Tensor) else None

@@ -214,7 +214,7 @@ def test_a_function_that_runs_modules_fires_nothing():
 # Threads. -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["ours", "norse"])
+@pytest.mark.parametrize("kind", ["ours", "norse"])  # the others keep a state on the module
 def test_threads_that_share_a_network(kind):
     net, _, run = made(kind)
     net.eval()
