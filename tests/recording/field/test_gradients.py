@@ -91,7 +91,11 @@ def test_a_shortcut_around_the_neurons_is_not_their_gradient(neuron, bias):
         def forward(self, x):
             return x + self.fc(self.lif(x))
 
-    net, x, labels = nn.Sequential(linear(), Block(), linear(OUT, 5, seed=2)), random(T, N, IN), torch.arange(N) % 5
+    net, x, labels = (
+        nn.Sequential(linear(), Block(), linear(OUT, 5, seed=2)),
+        random(T, N, IN),
+        torch.arange(N) % 5,
+    )
     with torch.no_grad():
         net[0].weight.mul_(0.01 if bias else 1)
         net[0].bias.fill_(bias)

@@ -39,7 +39,11 @@ def made(kind):
     if kind == "snntorch":
         snn = pytest.importorskip("snntorch")
         net = nn.Sequential(nn.Linear(IN, OUT), snn.Leaky(beta=0.75, learn_threshold=True, init_hidden=True))
-        return net, lambda net: net[1].reset_mem(), lambda net: torch.stack([net(x) for x in random(T, N, IN)])
+        return (
+            net,
+            lambda net: net[1].reset_mem(),
+            lambda net: torch.stack([net(x) for x in random(T, N, IN)]),
+        )
     if kind == "spikingjelly":
         neuron = pytest.importorskip("spikingjelly.activation_based.neuron")
         net = nn.Sequential(nn.Linear(IN, OUT), neuron.LIFNode(step_mode="m"))
@@ -193,7 +197,10 @@ def test_a_function_that_runs_modules_fires_nothing():
     class Net(nn.Module):
         def __init__(self):
             super().__init__()
-            self.body, self.head = nn.Sequential(nn.Linear(6, 6), neuron.IFNode(step_mode="m")), nn.Linear(6, 2)
+            self.body, self.head = (
+                nn.Sequential(nn.Linear(6, 6), neuron.IFNode(step_mode="m")),
+                nn.Linear(6, 2),
+            )
 
         def run(self, x):
             calls.append(1)
