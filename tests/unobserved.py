@@ -59,7 +59,7 @@ def observed(made, layer, run, *, told=None):
 
 
 def look_into(made, layer, seen):
-    """Put the potentials that `layer` fires by, `[N, ...]` a timestep, into `seen`; returns what ends that."""
+    """Put the potentials that `layer` fires by, `[N, ...]` a timestep, into `seen`; returns what ends it."""
     module, running = made.get_submodule(layer), []
     adapter = find(made)[layer]
     enter = module.register_forward_pre_hook(lambda *_: running.append(True))

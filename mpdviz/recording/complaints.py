@@ -106,7 +106,7 @@ class Complaints:
             try:
                 warnings.warn(text, MpdvizWarning, stacklevel=3)
             except MpdvizWarning as error:  # a filter makes errors of them; not inside somebody's forward
-                self.held_back.append(error)
+                self.held_back.append(error.with_traceback(None))  # which would keep activations alive
 
 
 def _few(names: Iterable[str]) -> list[str]:

@@ -5,6 +5,7 @@ probed once for each set of its other arguments, and looked at again at each for
 annealed behind its back.
 """
 
+import weakref
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
@@ -85,14 +86,14 @@ class Spikes:
         u = args[at].detach()
         others = args[:at] + args[at + 1 :]
         key = (cls, at, u.dtype, u.device, tuple(_fingerprint(other) for other in others))
+        if key in self._known and not _live(self._known[key][1]):
+            del self._known[key]  # of another object, whose identity has become this one's
         if key not in self._known:
             # Not what happens to have few levels once, as a gradient's scale on spikes, is a spike function.
             if not _few_levels(result):
                 return None
+            self._make_room()
             self._known[key] = (self._probed(cls, args, at, u), _by_identity(others))
-            while len(self._known) > KEPT:
-                oldest, _ = self._known.popitem(last=False)
-                self._looked.pop(oldest, None)
             self._looked[key] = forward
         elif self._looked.get(key) != forward:
             self._looked[key] = forward
@@ -135,13 +136,20 @@ class Spikes:
                 known = str(error)
             except Exception as error:  # whatever their code raises on other shapes
                 known = f"its spike function cannot be evaluated alone ({type(error).__name__}: {error})"
-        self._known[key], self._looked[key] = (known, None), forward
+        self._known[key], self._looked[key] = (known, ()), forward
         if isinstance(known, str):
             return known or None
         assert isinstance(known, SpikeFunction)
         # The sum that carries the gradient is off by rounding.
         fired = (spikes.detach() > known.height / 2).to(u.dtype) * known.height
         return Spiked(u.detach(), fired, known, 0)
+
+    def _make_room(self) -> None:
+        """Forget what is known of arguments that are gone, and the oldest where there is too much."""
+        gone = [key for key, (_, held) in self._known.items() if not _live(held)]
+        for key in gone + list(self._known)[: max(0, len(self._known) + 1 - KEPT)]:
+            self._known.pop(key, None)
+            self._looked.pop(key, None)
 
     def _probed(self, cls: type, args: tuple[Any, ...], at: int, u: Tensor) -> SpikeFunction | ByNeuron | str:
         with unseen(), torch.random.fork_rng(devices=[]):
@@ -243,8 +251,14 @@ def _few_levels(result: Tensor) -> bool:
 
 
 def _by_identity(others: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The arguments that are known by being the same object: it must live on. No graph but theirs is kept."""
-    return tuple(value for value in others if not _has_values(value))
+    """The arguments that are known by being the same object; tensors weakly, since they may hold a graph."""
+    found = (value for value in others if not _has_values(value))
+    return tuple(weakref.ref(value) if isinstance(value, Tensor) else value for value in found)
+
+
+def _live(held: tuple[Any, ...]) -> bool:
+    """Whether none of the tensors that are known by identity is gone."""
+    return all(value() is not None for value in held if isinstance(value, weakref.ref))
 
 
 def _has_values(value: Any) -> bool:

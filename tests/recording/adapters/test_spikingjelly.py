@@ -145,8 +145,8 @@ def test_a_forgotten_reset_is_told(step_mode):
             made(part)
     said = [str(warning.message) for warning in told]
     assert all("reset the network's state" in text for text in said)
-    for layer in ("1", "3"):
-        mine = [text for text in said if text.startswith(f"layer {layer} ")]
+    for name in ("1", "3"):
+        mine = [text for text in said if text.startswith(f"layer {name} ")]
         assert "began a sequence with the potentials" in mine[0]
         # Stepped, it is seen at the end too: nothing told where a sequence begins.
         assert [f"called {T} times without a reset" in text for text in mine[1:]] == [True] * (
@@ -196,7 +196,7 @@ def test_a_node_at_two_places_is_two_layers():
     table = mpd.table()
     assert table["name"].unique().tolist() == [f"node@forward:{line + 1}", f"node@forward:{line + 3}"]
     for number, (current, spikes) in enumerate(zip(currents, (first, out), strict=True), start=1):
-        truth, rows = charge(node, current, spikes.double().numpy()), table.query("layer == @number")
+        truth, rows = charge(node, current, spikes.double().numpy()), table[table["layer"] == number]
         assert rows["count"].tolist() == [N * 7] * T
         np.testing.assert_allclose(rows["mean"], truth.reshape(T, -1).mean(1), atol=1e-6)
         check_table(rows, np.abs(truth - 1) < 3 / np.pi, spikes.numpy(), (True, False))

@@ -1,5 +1,7 @@
 """Gradients in networks as people build them: at the potentials, not at their inputs; NaN is never fine."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -71,7 +73,7 @@ def test_the_gradient_is_that_at_the_potential(neuron, node, step_mode):
     np.testing.assert_allclose(table["grad_zero"], [(g == 0).sum() for g in gradients])
     cosines = [
         (one * other).sum() / np.linalg.norm(one) / np.linalg.norm(other)
-        for one, other in zip(gradients, gradients[1:], strict=False)
+        for one, other in pairwise(gradients)
     ]
     np.testing.assert_allclose(table["grad_cosine"], [*cosines, np.nan], rtol=1e-9)
 

@@ -152,7 +152,7 @@ def test_a_readout_of_norse_does_not_refuse_the_network(readout):
     x, state, potentials = random(T, N, IN), None, []
     with torch.no_grad(), mpdviz.record(net) as mpd:
         for step in x:
-            _, state = net(step if readout != "LI" else step, state)
+            _, state = net(step, state)
     v = i = np.zeros((N, OUT))
     spikes = []
     for step in net[0](x).detach().numpy():
@@ -225,7 +225,7 @@ def test_a_module_at_two_places_is_two_layers(sj):
         first = net.spike(5 * net.a(x))
         currents = 5 * net.a(x).numpy(), 5 * net.b(first).numpy()
     for number, (current, spikes) in enumerate(zip(currents, (first.numpy(), second), strict=True), start=1):
-        rows = mpd.table().query("layer == @number")
+        rows = mpd.table()[mpd.table()["layer"] == number]
         check_rows(rows, charged(current, spikes), spikes)
     assert mpd.layer_table()["neurons"].tolist() == [8, 8]
     with torch.no_grad(), mpdviz.record(net, layers=["spike"]) as both:
@@ -270,7 +270,7 @@ def test_a_state_that_both_places_share_is_told(sj, step_mode):
             fire(1, 5 * (s @ b.T + bias_b))
     for place, number in ((0, 1), (1, 2)):
         h, s = (np.stack(part) for part in zip(*steps[place], strict=True))
-        check_rows(table.query("layer == @number"), h, s)
+        check_rows(table[table["layer"] == number], h, s)
 
 
 def test_a_snntorch_neuron_with_two_states_is_two_layers():
@@ -296,7 +296,7 @@ def test_a_snntorch_neuron_with_two_states_is_two_layers():
         net(random(T, N, IN))
     for number, kept in enumerate(net.kept, start=1):
         v = np.stack(kept)
-        check_rows(mpd.table().query("layer == @number"), v, v > 1)
+        check_rows(mpd.table()[mpd.table()["layer"] == number], v, v > 1)
 
 
 # Norse. ---------------------------------------------------------------------------------------------------

@@ -1,8 +1,10 @@
 """Nothing of a recording stays on a network or its copies, and nothing that others do to it breaks one."""
 
 import copy
+import gc
 import pickle
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -258,3 +260,70 @@ def test_threads_that_share_a_network(kind):
     for column in ("firing_rate", "available_ratio", "reach_ratio", "min", "max"):
         np.testing.assert_allclose(table[column], once[column], rtol=1e-12)
     np.testing.assert_allclose(table["mean"], once["mean"], rtol=1e-9, atol=1e-12)
+
+
+# Memory. --------------------------------------------------------------------------------------------------
+
+
+class Compared(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, v, threshold):
+        ctx.save_for_backward(v - threshold)
+        return (v >= threshold).to(v)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        (u,) = ctx.saved_tensors
+        share = gradient / (1 + u.abs()) ** 2
+        return share, -share
+
+
+class ByFunction(nn.Module):
+    def forward(self, x):
+        return Compared.apply(x, 0.5 * torch.ones(()))
+
+
+@pytest.mark.parametrize("neurons", [7, 40_000])
+def test_thresholds_that_are_computed_keep_no_graph_alive(neurons):
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.threshold = nn.Parameter(torch.rand(neurons, generator=torch.Generator().manual_seed(3)))
+            self.scale = nn.Parameter(torch.tensor(2.0))
+
+        def forward(self, x):
+            threshold = (self.threshold * 1).expand_as(x)
+            graphs.extend([weakref.ref(threshold), weakref.ref(x)])
+            return Compared.apply(x * self.scale, threshold)
+
+    net, graphs = Net(), []
+    with mpdviz.record(net, gradients=True) as mpd:
+        for i in range(4):
+            mpd.new_sequence()
+            out = net(random(2, neurons, seed=i))
+            out.sum().backward()
+            del out
+            gc.collect()
+            assert all(graph() is None for graph in graphs)
+    above = [2 * random(2, neurons, seed=i) - net.threshold.detach() for i in range(4)]
+    (row,) = mpd.table().to_dict("records")
+    assert row["count"] == 4 * 2 * neurons
+    assert row["firing_rate"] == pytest.approx(float((torch.stack(above) >= 0).double().mean()))
+    assert row["mean"] == pytest.approx(float(torch.stack(above).double().mean()), abs=1e-6)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_warning_that_is_held_back_holds_no_activation():
+    net, inputs = nn.Sequential(nn.Linear(6, 6), ByFunction()), []
+
+    def run():
+        with mpdviz.record(net):
+            x = random(N, 6)
+            inputs.append(weakref.ref(x))
+            net(x)
+            del x
+            gc.collect()
+            assert inputs[0]() is None
+
+    with pytest.raises(mpdviz.errors.MpdvizWarning, match="new_sequence"):
+        run()

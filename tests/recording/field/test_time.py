@@ -23,7 +23,7 @@ def linear(size_in=IN, size_out=OUT, seed=0):
 
 
 class Stepped:
-    """A linear layer and a stepped neuron layer of a framework's, and how that puts it to rest and steps it."""
+    """A linear layer and a stepped neuron layer of a framework's, and how that is put to rest and stepped."""
 
     def __init__(self, kind):
         self.kind, self.state = kind, None
@@ -116,10 +116,10 @@ def test_a_reset_that_was_forgotten_is_told(kind):
 def test_a_state_that_nobody_resets_does_not_fill_memory(monkeypatch):
     monkeypatch.setattr(sequences, "LONGEST", 16)
     made = Stepped("spikingjelly")
-    with pytest.warns(MpdvizWarning, match="timesteps without a reset"), mpdviz.record(made.net) as mpd:
-        with torch.no_grad():
-            for step in random(40, N, IN):
-                made.step(step)
+    told = "timesteps without a reset"
+    with torch.no_grad(), pytest.warns(MpdvizWarning, match=told), mpdviz.record(made.net) as mpd:
+        for step in random(40, N, IN):
+            made.step(step)
     assert mpd.table()["count"].tolist() == [3 * N * OUT] * 8 + [2 * N * OUT] * 8
 
 
