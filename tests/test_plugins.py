@@ -27,33 +27,34 @@ class Narrowing(Strategy):
         return Response(self.widths(situation), [ATan(), *others])
 """
 ADAPTER = """
-from torch import nn
 import torch
-from mpdviz.recording.adapters import Adapter, Reading
+from torch import nn
+from mpdviz.recording.adapters import Adapter, Potentials
 from mpdviz.surrogates import Rectangular
+from mpdviz.surrogates.probed import of_derivative, shifted
 
 
 class Fires(nn.Module):
-    "Fires where its input is at least 1; keeps nothing."
+    "Fires where its input is at least 1; keeps nothing. No spike function tells."
 
     def forward(self, current):
         return (current >= 1).to(current.dtype)
 
 
 class FiresAdapter(Adapter):
-    v_th, decay, surrogate = 1.0, 0.0, Rectangular()
+    decay, carries = 0.0, (True, False)
 
     @classmethod
     def adapt(cls, module):
         return cls(module) if isinstance(module, Fires) else None
 
-    def watch(self, observer):
-        def look(_, given, output):
-            (v,) = given
-            each = torch.ones(len(v))
-            observer(Reading(v, v, each, each, shapes=(self.surrogate,) * len(v)))
+    def start(self, call):
+        return "rest"
 
-        return self.module.register_forward_hook(look).remove
+    def potentials(self, call, output, epsilon):
+        (v,) = call.inputs
+        function = of_derivative(Rectangular(), like=v, epsilon=epsilon)
+        return Potentials(v, output, shifted(function, 1.0))
 """
 PROJECT = """
 [build-system]

@@ -1,5 +1,6 @@
 """The same run with and without a recording: outputs, gradients, random numbers tell nothing."""
 
+import re
 import warnings
 
 import numpy as np
@@ -10,13 +11,14 @@ from mpdviz.recording.adapters import find
 from mpdviz.recording.sites import functions
 
 
-def observed(made, layer, run):
+def observed(made, layer, run, *, told=None):
     """Record `run()` of the network `made`; nothing about it may change.
 
     Args:
         made: the network.
         layer: name of the neuron layer to read besides.
         run: gives the network's output.
+        told: pattern of the warnings that there must be; None: there must be none.
 
     Returns:
         The recording; input, emitted spikes and potentials of the layer, `[T, N, ...]` in float64.
@@ -35,11 +37,13 @@ def observed(made, layer, run):
     hook, attributes = module.register_forward_hook(keep), set(vars(module))
     stop = look_into(made, layer, seen)
     before = torch.get_rng_state()
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
         with mpdviz.record(made, gradients=True) as mpd:
             out = run()
             out.square().sum().backward()
+    assert bool(said) == (told is not None)
+    assert all(re.fullmatch(told, str(warning.message)) for warning in said)
     stop()
     hook.remove()
     assert torch.equal(out, plain)

@@ -129,7 +129,7 @@ class Layers:
     def is_copy(self, layer: Layer, place: int, u: Tensor) -> bool:
         """Whether `u` is what another layer of the module fired by: evaluated again, for the reset.
 
-        Looked at in the first few passes that can tell (potentials that are all the same cannot); a layer that
+        Looked at in the first few passes that can tell (potentials that are all the same cannot); one that
         turns out to be a copy is forgotten.
         """
         others = [other for other in self._layers if other.module == layer.module and other is not layer]

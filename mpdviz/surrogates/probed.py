@@ -7,26 +7,28 @@ is noted, since it can be summed faster than autograd can be asked.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from mpdviz.surrogates.base import Surrogate
+from mpdviz.surrogates.bisection import (
+    NEAREST,
+    Interval,
+    bisected,
+    grid_about_zero,
+    intervals_of,
+    jumps,
+    side,
+)
 from mpdviz.surrogates.closed import FORMS, Form, fitted
 
 Probe = Callable[[Tensor], Tensor]
-Interval = tuple[float, float]
 WIDE = (torch.float32, torch.float64)
 """Types that functions are probed in; of others only their steps are."""
 MANY = 64
 """Levels that are not counted out."""
-FARTHEST = 20
-"""Power of two of the distance up to which a function is looked at, in units of its argument."""
-NEAREST = 1e-30
-"""A step closer to zero than this is at zero."""
 
 
 class NotAStep(Exception):
@@ -104,7 +106,7 @@ def probe(spike: Probe, name: str, *, like: Tensor, epsilon: float) -> SpikeFunc
         NotAStep: it is no step of its argument, or has no derivative.
     """
     dtype = like.dtype if like.dtype in WIDE else torch.float32
-    grid = _grid(dtype, like.device)
+    grid = grid_about_zero(dtype, like.device)
     threshold, strict, height = _step(spike, grid)
     if (
         like.dtype not in WIDE
@@ -115,12 +117,12 @@ def probe(spike: Probe, name: str, *, like: Tensor, epsilon: float) -> SpikeFunc
         return derivative_of(spike, u)
 
     exact = torch.float64 if _takes_double(derivative, like.device) else dtype
-    fine = _grid(exact, like.device) + threshold
+    fine = grid_about_zero(exact, like.device) + threshold
     h = derivative(fine)
     finite = h.isfinite()
     if not bool(finite.any()) or not bool((h[finite] != 0).any()):
         raise NotAStep("its spike function has no derivative")
-    fine = torch.cat([fine, _jumps(derivative, fine, h)]).sort().values  # it may be largest where it begins
+    fine = torch.cat([fine, jumps(derivative, fine, h)]).sort().values  # it may be largest where it begins
     h = derivative(fine)
     finite = h.isfinite()
     top = float(h[finite].abs().max())
@@ -134,11 +136,11 @@ def probe(spike: Probe, name: str, *, like: Tensor, epsilon: float) -> SpikeFunc
         size = derivative(u).abs()
         return size > 0 if compact else size >= least
 
-    intervals = _intervals(available, fine)
+    intervals = intervals_of(available, fine)
     if not intervals:
         raise NotAStep("its spike function has no derivative")
     # In the precision it is used in: where an exponential overflows depends on it.
-    bounds = _intervals(lambda u: derivative(u).isfinite(), grid + threshold)
+    bounds = intervals_of(lambda u: derivative(u).isfinite(), grid + threshold)
     around = next(((low, high) for low, high in bounds if low < threshold < high), bounds[0])
     form = fitted(fine.double() - threshold, derivative(fine).double(), top, intervals[0], threshold)
     return SpikeFunction(
@@ -164,17 +166,6 @@ def _points(intervals: tuple[Interval, ...], threshold: float, grid: Tensor) -> 
     return grid.new_tensor(
         [threshold + end * share for end in reach for share in (0, 0.3, 0.7, 0.98, 1.02, 1.5)]
     )
-
-
-def _grid(dtype: torch.dtype, device: torch.device) -> Tensor:
-    return torch.from_numpy(np.concatenate([-_side()[::-1], [0.0], _side()])).to(device, dtype)
-
-
-@cache
-def _side() -> NDArray[np.float64]:
-    """Distances from the threshold: a factor apart far and near, and evenly where most is going on."""
-    powers = 2.0 ** np.arange(-FARTHEST, FARTHEST + 1 / 16, 1 / 16)
-    return np.union1d(powers, np.arange(1 / 128, 8, 1 / 128))
 
 
 def _step(spike: Probe, grid: Tensor) -> tuple[float, bool, float]:
@@ -264,15 +255,6 @@ def _takes_double(derivative: Probe, device: torch.device) -> bool:
         return False
 
 
-def _jumps(derivative: Probe, grid: Tensor, h: Tensor) -> Tensor:
-    """The points next to where h begins or ends."""
-    on = h != 0
-    change = torch.nonzero(on[1:] != on[:-1]).flatten()
-    rises = on[change + 1]
-    out, within = (torch.where(rises, grid[change + i], grid[change + 1 - i]) for i in (0, 1))
-    return bisected(lambda u: derivative(u) != 0, out, within)[1]
-
-
 def _is_compact(derivative: Probe, grid: Tensor, h: Tensor, at_top: float, top: float) -> bool:
     """Whether h is zero from somewhere on, and not because an exponential has vanished in rounding."""
     on = (h != 0) & h.isfinite()
@@ -285,36 +267,6 @@ def _is_compact(derivative: Probe, grid: Tensor, h: Tensor, at_top: float, top: 
         if float(near) < 1e-6 * top:
             return False
     return True
-
-
-def _intervals(inside: Callable[[Tensor], Tensor], grid: Tensor) -> tuple[Interval, ...]:
-    """The open intervals of `grid`'s range in which `inside` holds, ends bisected."""
-    on = inside(grid)
-    change = torch.nonzero(on[1:] != on[:-1]).flatten()
-    left, right = grid[change], grid[change + 1]
-    rises = on[change + 1]
-    out = torch.where(rises, left, right)
-    within = torch.where(rises, right, left)
-    out, _ = bisected(inside, out, within)
-    ends = out.tolist()
-    if bool(on[0]):
-        ends.insert(0, -np.inf)
-    if bool(on[-1]):
-        ends.append(np.inf)
-    return tuple(zip(ends[::2], ends[1::2], strict=True))
-
-
-def bisected(holds: Callable[[Tensor], Tensor], off: Tensor, on: Tensor) -> tuple[Tensor, Tensor]:
-    """Where `holds` changes between the points of `off` and `on`: the neighbours on either side."""
-    while len(off):
-        middle = off + (on - off) / 2
-        moving = (middle != off) & (middle != on) & ((on - off).abs() > NEAREST)
-        if not bool(moving.any()):
-            break
-        there = holds(middle)
-        on = torch.where(moving & there, middle, on)
-        off = torch.where(moving & ~there, middle, off)
-    return off, on
 
 
 def shifted(function: SpikeFunction, by: float) -> SpikeFunction:
@@ -360,7 +312,7 @@ def of_derivative(
             zero,
         )
     half = shape.half_width(epsilon)
-    x = torch.from_numpy(np.concatenate([-_side()[::-1], [0.0], _side()]))
+    x = torch.from_numpy(np.concatenate([-side()[::-1], [0.0], side()]))
     top = float(shape.h(torch.zeros(1, dtype=torch.float64)))
     form = fitted(x, shape.h(x), top, (-half, half), 0.0)
     points = _points(((-half, half),), 0.0, like.new_zeros(1))

@@ -482,7 +482,9 @@ def test_every_nth_sequence_of_a_stepped_network():
     assert mpd.table()["count"].tolist() == [3 * size for size in sizes for _ in range(3)]
     for layer, made in zip(mpd.layers.values(), calls.values(), strict=True):
         for t in range(3):
-            values = np.stack([made[3 * sequence + t].current[0] for sequence in (0, 2, 4)]).astype(np.float64)
+            values = np.stack([made[3 * sequence + t].current[0] for sequence in (0, 2, 4)]).astype(
+                np.float64
+            )
             assert layer.statistics.spikes[t] == (values >= 0.5).sum()
             assert layer.statistics.mean[t] == pytest.approx(values.mean(), abs=1e-9)
 

@@ -40,11 +40,11 @@ class Norse(Adapter):
     @property
     @override
     def threshold(self) -> Tensor | float | None:
-        if self._kind.startswith("LSNN"):
-            return None  # each neuron's own, another at every timestep
+        if self._kind.startswith("LSNN"):  # each neuron's own, another at every timestep
+            return None
         p = self._neuron.p
         p = getattr(p, "lif", getattr(p, "lif_adex", p))  # of neurons with a refractory period
-        return getattr(p, "v_th", None)
+        return getattr(p, "v_th", getattr(p, "v_thresh", None))
 
     @override
     def fires(self, codes: Sequence[CodeType]) -> bool:

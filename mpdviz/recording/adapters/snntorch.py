@@ -72,7 +72,11 @@ class SnnTorch(Adapter):
     @override
     def silent(self) -> str:
         inhibited = getattr(self._neuron, "inhibition", False)
-        return "it lets only one of its spikes through, whatever its potentials (inhibition)" if inhibited else ""
+        return (
+            "it lets only one of its spikes through, whatever its potentials (inhibition)"
+            if inhibited
+            else ""
+        )
 
     @override
     def whole(self, call: Call, u: Tensor) -> Tensor | None:
@@ -82,7 +86,9 @@ class SnnTorch(Adapter):
 
     @override
     def fires(self, codes: Sequence[CodeType]) -> bool:
-        return self._kind == "LeakyParallel" or any(code.co_name in ("fire", "fire_inhibition") for code in codes)
+        return self._kind == "LeakyParallel" or any(
+            code.co_name in ("fire", "fire_inhibition") for code in codes
+        )
 
     @property
     @override

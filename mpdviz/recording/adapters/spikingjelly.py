@@ -49,7 +49,9 @@ class SpikingJelly(Adapter):
     def adapt(cls, module: nn.Module) -> Self | None:
         theirs = [base.__name__ for base in type(module).__mro__ if _is_theirs(base)]
         # Some spike without a surrogate function; readouts do not.
-        spikes = hasattr(module, "surrogate_function") or any(name.endswith(("Node", "SN")) for name in theirs)
+        spikes = hasattr(module, "surrogate_function") or any(
+            name.endswith(("Node", "SN")) for name in theirs
+        )
         return cls(module) if theirs and spikes and not any("NonSpiking" in name for name in theirs) else None
 
     @property
@@ -125,8 +127,9 @@ class SpikingJelly(Adapter):
     @property
     def _multi_step(self) -> bool:
         mode = getattr(self._node, "step_mode", None)
-        kinds = (base.__name__ for base in type(self._node).__mro__)
-        return mode == "m" or (mode is None and any(kind.startswith("MultiStep") for kind in kinds))
+        kinds = [base.__name__ for base in type(self._node).__mro__]
+        always = "PSN" in kinds or any(kind.startswith("MultiStep") for kind in kinds)
+        return mode == "m" or (mode is None and always)
 
     @override
     def whole(self, call: Call, u: Tensor) -> Tensor | None:

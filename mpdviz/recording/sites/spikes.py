@@ -13,14 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from mpdviz.recording.trail import unseen
+from mpdviz.surrogates.bisection import FARTHEST, NEAREST, bisected
 from mpdviz.surrogates.probed import (
-    FARTHEST,
-    NEAREST,
     NotAStep,
     Probe,
     SpikeFunction,
     are_multiples,
-    bisected,
     derivative_of,
     probe,
     shifted,

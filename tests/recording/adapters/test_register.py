@@ -2,12 +2,13 @@
 
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
-from unobserved import check_potentials, check_table, observed
+from unobserved import check_potentials, check_table, gradients
 
 import mpdviz
 from mpdviz import surrogates
@@ -66,7 +67,7 @@ class ByHandStepped(nn.Module):
 
 WORD = {
     "potential": lambda module, inputs, output: torch.stack(module.potentials),
-    "v_th": lambda module: module.threshold,
+    "threshold": lambda module: module.threshold,
     "decay": lambda module: module.leak,
     "surrogate": ATAN,
 }
@@ -97,12 +98,32 @@ def simulated(current, threshold, leak, soft):
     return np.stack(potentials), np.stack(spikes)
 
 
+def declared(made, x):
+    """Record the network bit for bit as it runs alone; and input, spikes and potentials of its layer 1."""
+    plain = made(x)
+    plain.square().sum().backward()
+    expected = gradients(made)
+    made.zero_grad()
+    kept = []
+    hook = made[1].register_forward_hook(lambda _, given, output: kept.extend([given[0], output]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with mpdviz.record(made, gradients=True) as mpd:
+            out = made(x)
+            out.square().sum().backward()
+    hook.remove()
+    assert torch.equal(out, plain)
+    assert all(torch.equal(one, other) for one, other in zip(gradients(made), expected, strict=True))
+    parts = (*kept, torch.stack(made[1].potentials))
+    return mpd, *(part.detach().double().numpy() for part in parts)
+
+
 @pytest.mark.parametrize("soft", [False, True])
 def test_neurons_are_read_as_their_user_says(told, soft):
     told(ByHand, **WORD, reset="soft" if soft else "hard")
     made = network(ByHand(soft=soft))
     x = torch.randn(5, 4, 6, generator=torch.Generator().manual_seed(1)) * 2
-    mpd, current, spikes, read = observed(made, "1", lambda: made(x))
+    mpd, current, spikes, read = declared(made, x)
     truth, fired = simulated(current, 0.6, float(np.float32(0.75)), soft)
     np.testing.assert_array_equal(spikes, fired)
     check_potentials(read, truth)
@@ -120,9 +141,10 @@ def test_stepped_neurons_need_to_be_told_where_sequences_begin(told):
     told(
         ByHandStepped,
         potential=lambda module, inputs, output: output[1],
-        v_th=0.5,
+        threshold=0.5,
         decay=0.5,
-        surrogate=lambda module: ATAN,
+        surrogate=ATAN,
+        reset="hard",
         stepped=True,
     )
     neuron = ByHandStepped()
@@ -149,13 +171,21 @@ def test_stepped_neurons_need_to_be_told_where_sequences_begin(told):
     assert mpd.table()["count"].tolist() == [2 * 3 * 4 * 5]
 
 
+def on_the_threshold(module, inputs, output):
+    """Potentials that just reach the threshold where it spiked."""
+    return torch.stack(module.potentials) * (1 - output) + module.threshold * output
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
         ({"potential": lambda module, inputs, output: inputs[0]}, "spikes"),
         ({"potential": lambda module, inputs, output: inputs[0][0]}, "shape"),
         ({"potential": lambda module, inputs, output: module.nothing}, "AttributeError"),
-        ({"v_th": 0.7}, "spikes"),
+        ({"threshold": 0.7}, "spikes"),
+        ({"threshold": lambda module: module.nothing}, "AttributeError"),
+        ({"fires": ">", "potential": on_the_threshold}, "spikes"),
+        ({"surrogate": torch.sigmoid}, "spike function"),
     ],
 )
 def test_a_wrong_word_leaves_the_layer_out_and_the_forward_alone(told, wrong, said):
@@ -169,16 +199,22 @@ def test_a_wrong_word_leaves_the_layer_out_and_the_forward_alone(told, wrong, sa
 
 
 def test_a_word_is_replaced_and_taken_back(told):
-    with pytest.raises(BadInput, match="register"):
-        find(ByHand())
+    def shown(neuron):
+        with mpdviz.record(neuron) as mpd:
+            neuron(torch.linspace(0, 2, 42).reshape(2, 3, 7))
+        return mpd.layers[1].info
+
+    # Without a word the spike function is found, and the code tells no decay.
+    assert find(ByHand()) == {}
+    assert np.isnan(shown(ByHand()).decay)
     first = register(ByHand, **WORD)
-    second = register(ByHand, **{**WORD, "strict": True})
-    assert find(ByHand())[""].strict
+    assert shown(ByHand()).decay == 0.75
+    second = register(ByHand, **{**WORD, "decay": 0.5})
+    assert shown(ByHand()).decay == 0.5
     first()  # replaced long ago
-    assert find(type("Heir", (ByHand,), {})())[""].strict
+    assert shown(type("Heir", (ByHand,), {})()).decay == 0.5
     second()
-    with pytest.raises(BadInput, match="register"):
-        find(ByHand())
+    assert find(ByHand()) == {}
 
 
 @pytest.mark.parametrize(
@@ -187,6 +223,7 @@ def test_a_word_is_replaced_and_taken_back(told):
         (ByHand(), {}, "class of modules"),
         (int, {}, "class of modules"),
         (ByHand, {"reset": "softly"}, "did you mean 'soft'"),
+        (ByHand, {"fires": ">=="}, "did you mean '>='"),
     ],
 )
 def test_a_word_that_makes_no_sense_is_refused(kind, changes, said):
@@ -194,12 +231,50 @@ def test_a_word_that_makes_no_sense_is_refused(kind, changes, said):
         register(kind, **{**WORD, **changes})
 
 
-@pytest.mark.parametrize(("name", "value"), [("v_th", torch.ones(3)), ("decay", lambda _: torch.ones(2, 2))])
-def test_constants_are_one_number(told, name, value):
-    told(ByHand, **{**WORD, name: value})
+class Scripted(nn.Module):
+    """Fires in code that shows no function, each neuron at its own threshold."""
+
+    def __init__(self, strict):
+        super().__init__()
+        self.strict = strict
+        self.threshold = torch.tensor([0.5, 1.0, 1.5])
+
+    def forward(self, x):
+        return ((x > self.threshold) if self.strict else (x >= self.threshold)).to(x)
+
+
+@pytest.mark.parametrize("fires", [">=", ">"])
+def test_thresholds_that_differ_by_neuron_and_both_comparisons(told, fires):
+    told(
+        Scripted,
+        potential=lambda module, inputs, output: inputs[0],
+        threshold=lambda module: module.threshold,
+        fires=fires,
+    )
+    # Steps of a quarter: some lie on a threshold exactly.
+    x = torch.randint(0, 9, (4, 5, 3), generator=torch.Generator().manual_seed(4)) / 4
+    made = Scripted(fires == ">")
+    with mpdviz.record(made) as mpd:
+        made(x)
+    above = x.double().numpy() - [0.5, 1.0, 1.5]
+    assert (above == 0).any()
+    fired = above > 0 if fires == ">" else above >= 0
+    table = mpd.table()
+    assert not mpd.left_out
+    assert table["count"].tolist() == [15] * 4
+    np.testing.assert_allclose(table["firing_rate"], fired.reshape(4, -1).mean(1))
+    np.testing.assert_allclose(table["mean"], above.reshape(4, -1).mean(1), atol=1e-9)
+    # What nobody told is not measured, and no zero.
+    assert table[["reach_ratio", "decay", "predicted_ratio", "available_ratio"]].isna().all(axis=None)
+
+
+def test_a_decay_that_differs_by_neuron_is_not_one_number(told):
+    told(ByHand, **{**WORD, "decay": lambda module: torch.tensor([0.5, 0.75])})
     made = ByHand()
-    with pytest.raises(BadInput, match=name), mpdviz.record(made):
+    with mpdviz.record(made) as mpd:
         made(torch.ones(2, 3, 4))
+    assert mpd.table()[["decay", "predicted_ratio"]].isna().all(axis=None)
+    assert not mpd.left_out
 
 
 def test_an_installed_package_brings_its_adapter(tmp_path):

@@ -48,7 +48,7 @@ def data():
 
 def run(made, x):
     functional.reset_net(made)
-    if made[1].step_mode == "m":
+    if getattr(made[1], "step_mode", "m") == "m":
         return made(x)
     return torch.stack([made(step) for step in x])
 
@@ -75,7 +75,9 @@ def charge(node, x, spikes):
 def test_potentials_are_those_of_the_recurrence_and_nothing_changes(node, step_mode, reset, shape):
     x = data()
     made = network(node, step_mode, v_reset=RESETS[reset], surrogate_function=SURROGATES[shape]())
-    mpd, current, spikes, read = observed(made, "3", lambda: run(made, x))
+    once = f"layer [13] was called {T} times without a reset, which counts as one sequence of T={T}; .*"
+    told = once if step_mode == "s" else None  # which one sequence and several do not differ in
+    mpd, current, spikes, read = observed(made, "3", lambda: run(made, x), told=told)
     truth = charge(made[3], current, spikes)
     check_potentials(read, truth)
     half = {"rect": 0.5, "atan": 3 / np.pi, "sigmoid": np.arccosh(0.1**-0.5) / 2}[shape]
@@ -126,7 +128,10 @@ def test_the_same_weights_in_spikingjelly_s_neurons_give_the_same_table():
                 functional.reset_net(made)
                 made(data() + batch)
         tables.append(mpd.table())
-    assert tables[0].equals(tables[1])
+    # What decides is v - v_th in single precision: counts are the same, the sums of v to its rounding.
+    for exact in ("count", "available_ratio", "reach_ratio", "firing_rate", "mean_gain", "synops"):
+        assert tables[0][exact].equals(tables[1][exact])
+    pd.testing.assert_frame_equal(*tables, rtol=1e-6, atol=1e-8)
     assert tables[1]["predicted_ratio"].notna().all()
 
 
@@ -144,7 +149,9 @@ def test_a_forgotten_reset_is_told(step_mode):
         mine = [text for text in said if text.startswith(f"layer {layer} ")]
         assert "began a sequence with the potentials" in mine[0]
         # Stepped, it is seen at the end too: nothing told where a sequence begins.
-        assert [f"called {T} times without a reset" in text for text in mine[1:]] == [True] * (step_mode == "s")
+        assert [f"called {T} times without a reset" in text for text in mine[1:]] == [True] * (
+            step_mode == "s"
+        )
     assert len(said) == (4 if step_mode == "s" else 2)
     assert len(mpd.table()) == 2 * T
 
@@ -212,7 +219,7 @@ def own_charge(kind, node, x, spikes):
     if kind == "psn":
         weight, bias = (p.detach().double().numpy() for p in (node.weight, node.bias))
         return (weight @ x.reshape(T, -1) + bias).reshape(x.shape) + 1  # fires at 0; shown as that
-    v, potentials = np.zeros(x.shape[1:]), []
+    v, potentials = np.full(x.shape[1:], node.v_reset), []
     for step, s in zip(x, spikes, strict=True):
         if kind == "qif":
             h = v + (step + node.a0 * (v - node.v_rest) * (v - node.v_c)) / node.tau
@@ -220,11 +227,11 @@ def own_charge(kind, node, x, spikes):
             rise = node.delta_T * np.exp((v - node.theta_rh) / node.delta_T)
             h = v + (step + node.v_rest - v + rise) / node.tau
         elif kind == "klif":
-            h = np.maximum(v - v / node.tau + step / node.tau, 0) * float(node.k)
+            h = np.maximum(v - v / node.tau + step / node.tau, 0) * node.k.item()
         else:  # simple, and the charge that a subclass inherits
             h = v + (step - v) / node.tau
         potentials.append(h)
-        v = (1 - s) * h
+        v = np.where(s == 1, node.v_reset, h)
     return np.stack(potentials)
 
 
@@ -309,7 +316,9 @@ def test_a_probed_surrogate_has_the_interval_of_its_closed_form(function, half):
 
 
 def test_an_asymmetric_surrogate_is_read():
-    made = nn.Sequential(layer.Linear(7, 9), neuron.IFNode(surrogate_function=surrogate.LeakyKReLU(0.05, 2.0)))
+    made = nn.Sequential(
+        layer.Linear(7, 9), neuron.IFNode(surrogate_function=surrogate.LeakyKReLU(0.05, 2.0))
+    )
     functional.set_step_mode(made, "m")
     with mpdviz.record(made) as mpd:
         spikes = made(data()).detach().double().numpy()

@@ -71,7 +71,9 @@ class TestSnnTorch:
         }
 
     @pytest.mark.parametrize("options", [{}, {"reset_mechanism": "zero"}, {"learn_threshold": True}])
-    @pytest.mark.parametrize("kind", ["Leaky", "RLeaky", "Synaptic", "RSynaptic", "Alpha", "Lapicque", "SLSTM"])
+    @pytest.mark.parametrize(
+        "kind", ["Leaky", "RLeaky", "Synaptic", "RSynaptic", "Alpha", "Lapicque", "SLSTM"]
+    )
     def test_stepped(self, kind, options):
         torch.manual_seed(0)
         check(Network(TestSnnTorch.kinds()[kind](**options)))
@@ -212,7 +214,9 @@ class TestNIR:
         functional.reset_net(net)
         # Its wrappers call the neurons' functions, not the neurons, and hand their state on.
         wrappers = [
-            name.removesuffix(".module") for name, module in net.named_modules() if isinstance(module, neuron.BaseNode)
+            name.removesuffix(".module")
+            for name, module in net.named_modules()
+            if isinstance(module, neuron.BaseNode)
         ]
         assert len(wrappers) == 2
         with torch.no_grad():

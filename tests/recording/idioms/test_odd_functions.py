@@ -91,7 +91,9 @@ class Levels(torch.autograd.Function):
         return grad * (ctx.saved_tensors[0].abs() < 4), None, None, None
 
 
-@pytest.mark.parametrize(("least", "most", "scale"), [(-1, 1, 1.0), (0, 4, 1.0), (0, 4, 0.25), (-1, 1, 0.3), (0, None, 1.0)])
+@pytest.mark.parametrize(
+    ("least", "most", "scale"), [(-1, 1, 1.0), (0, 4, 1.0), (0, 4, 0.25), (-1, 1, 0.3), (0, None, 1.0)]
+)
 def test_what_is_not_binary_is_left_out_by_name(least, most, scale):
     class Beside(nn.Module):
         def __init__(self):

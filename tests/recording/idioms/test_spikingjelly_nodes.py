@@ -23,7 +23,9 @@ BOTH = {
     "IF": lambda mode: neuron.IFNode(step_mode=mode),
     "IF soft": lambda mode: neuron.IFNode(step_mode=mode, v_reset=None),
     "LIF": lambda mode: neuron.LIFNode(step_mode=mode),
-    "LIF soft": lambda mode: neuron.LIFNode(step_mode=mode, v_reset=None, decay_input=False, detach_reset=True),
+    "LIF soft": lambda mode: neuron.LIFNode(
+        step_mode=mode, v_reset=None, decay_input=False, detach_reset=True
+    ),
     "PLIF": lambda mode: neuron.ParametricLIFNode(step_mode=mode),
     "QIF": lambda mode: neuron.QIFNode(step_mode=mode),
     "EIF": lambda mode: neuron.EIFNode(step_mode=mode),
@@ -44,7 +46,11 @@ ONE = {
     "SLTT s": lambda: neuron.SLTTLIFNode(),
     "OTTT s": lambda: neuron.OTTTLIFNode(),
 }
-CASES = {f"{name} {mode}": (lambda make=make, mode=mode: make(mode)) for name, make in BOTH.items() for mode in "sm"}
+CASES = {
+    f"{name} {mode}": (lambda make=make, mode=mode: make(mode))
+    for name, make in BOTH.items()
+    for mode in "sm"
+}
 CASES |= ONE
 
 
@@ -110,7 +116,9 @@ def test_stepped_from_outside(name):
     assert layer.statistics.spikes.tolist() == [int(sum(emitted[t::T]).sum()) for t in range(T)]
 
 
-@pytest.mark.parametrize("make", [lambda: neuron.DSRIFNode(T=T), lambda: neuron.DSRLIFNode(T=T), lambda: neuron.ILIFNode()])
+@pytest.mark.parametrize(
+    "make", [lambda: neuron.DSRIFNode(T=T), lambda: neuron.DSRLIFNode(T=T), lambda: neuron.ILIFNode()]
+)
 def test_what_cannot_be_read_is_named(make):
     class Beside(nn.Module):
         def __init__(self):

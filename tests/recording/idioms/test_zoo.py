@@ -107,4 +107,6 @@ def test_every_neuron_is_read(name, mode, training):
     counted = {layer.info.name: layer.statistics.spikes.tolist() for layer in mpd.layers.values()}
     assert counted == spikes
     never = {"without a reset"} if mode == "s" else set()
-    assert all(any(known in str(warning.message) for known in never) for warning in said), [str(w.message) for w in said]
+    assert all(any(known in str(warning.message) for known in never) for warning in said), [
+        str(w.message) for w in said
+    ]
