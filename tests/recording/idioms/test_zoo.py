@@ -31,10 +31,6 @@ NETWORKS = {
             num_heads=2, depths=2, **LIF),
         (3, 16, 16),
     ),
-    "QKFormer": (
-        zoo("qkformer", "QKFormer", T=T, num_classes=3, embed_dims=32, num_heads=(1, 2, 2), depths=(1, 1, 1), **LIF),
-        (3, 32, 32),
-    ),
     "SDT": (
         zoo("spike_driven_transformer", "SpikeDrivenTransformer", T=T, num_classes=3, embed_dims=16, num_heads=2,
             depths=1, **LIF),
