@@ -74,7 +74,10 @@ def test_spikes_by_timestep(version, least):
     if not folder.exists():
         pytest.skip(f"there is no {folder}")
     run = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", PROGRAM, str(folder)], capture_output=True, text=True, check=False
+        [sys.executable, "-W", "ignore", "-c", PROGRAM, str(folder)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert run.returncode == 0, run.stderr
     results = json.loads(run.stdout.splitlines()[-1])
