@@ -248,7 +248,7 @@ Owner = dict[str, Any] | MappingProxyType[str, Any]
 
 
 def _constants(cls: type) -> tuple[Any, ...]:
-    """The numbers that the function's code may go by besides its arguments: globals, attributes, what it closes over.
+    """The numbers that the function's code may go by besides its arguments: globals, attributes, closures.
 
     They may be another layer's or timestep's at every call.
     """

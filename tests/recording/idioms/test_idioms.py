@@ -1,4 +1,4 @@
-"""Every idiom's recording against what its forward and autograd had in hand, and the run against an unrecorded one."""
+"""Every idiom against what its forward and autograd had in hand, and the run against an unrecorded one."""
 
 import contextlib
 import gc
