@@ -14,7 +14,6 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, Literal
@@ -108,6 +107,7 @@ class Trail:
         self._interned: dict[tuple[int, Chain, int], int] = {}
         self._sources: list[tuple[int, Chain, int]] = []
         self._codes: dict[int, CodeType] = {}
+        self._positions: dict[Position, Position | None] = {}  # by code and the last instruction
         self._lock = threading.Lock()
         self._local = _Local()
         self._handles: list[Any] = []
@@ -190,12 +190,19 @@ class Trail:
         while frame is not call.frame:
             if frame is None:
                 return None
-            code = frame.f_code
-            if _counts(code):
-                self._codes.setdefault(id(code), code)
-                chain.append((id(code), _instruction(code, frame.f_lasti)))
+            at = (id(frame.f_code), frame.f_lasti)
+            position = self._positions[at] if at in self._positions else self._positioned(frame.f_code, *at)
+            if position is not None:
+                chain.append(position)
             frame = frame.f_back
         return tuple(reversed(chain))
+
+    def _positioned(self, code: CodeType, identity: int, at: int) -> Position | None:
+        """A position that was not met before; None in code that is not the network's."""
+        self._codes[identity] = code  # kept, so that no other code gets its identity
+        position = (identity, _instruction(code, at)) if _counts(code) else None
+        self._positions[identity, at] = position
+        return position
 
     def _intern(self, parent: int, chain: Chain, module: int) -> int:
         key = (parent, chain, module)
@@ -221,7 +228,6 @@ class Trail:
         return path
 
 
-@cache
 def _counts(code: CodeType) -> bool:
     """Whether a function is the network's: torch's inner workings, and ours, come and go between calls."""
     file = code.co_filename
@@ -230,7 +236,6 @@ def _counts(code: CodeType) -> bool:
     return not file.startswith(_OURS)
 
 
-@cache
 def _instruction(code: CodeType, at: int) -> int:
     """Where an instruction lies that is under way at `at`.
 
