@@ -179,15 +179,14 @@ class At(torch.autograd.Function):
 
 
 @pytest.mark.parametrize("strict", [True, False])
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
-@pytest.mark.parametrize("autocast", [True, False])
+@pytest.mark.parametrize(
+    ("dtype", "autocast"),
+    [(torch.bfloat16, True), (torch.bfloat16, False), (torch.float16, False), (torch.float64, False)],
+)
 def test_other_precisions(dtype, strict, autocast):
     net = Plain(lambda v: At.apply(v, strict))
-    x = data(2000)
-    if autocast:
-        if dtype is torch.float64:
-            return
-    else:
+    x = data(500)
+    if not autocast:
         net, x = net.to(dtype), x.to(dtype)
     with recorded(net) as mpd, torch.autocast("cpu", dtype, enabled=autocast):
         net(x)
@@ -219,3 +218,63 @@ class TestThresholdsInside:
         assert layer.spikes.tolist() == kept(net)
         assert layer.available.tolist() == [inside for inside, _ in noted]
         np.testing.assert_allclose(layer.mean, [mean for _, mean in noted], atol=1e-6)
+
+
+class Adjusted(torch.autograd.Function):
+    """Its width is whatever the class says at the moment."""
+
+    half = 0.5
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        ctx.half = Adjusted.half
+        return (x > 0.3).to(x)
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad * ((ctx.saved_tensors[0] - 0.3).abs() < ctx.half)
+
+
+def test_constants_that_are_set_anew_at_every_layer_and_timestep():
+    noted = {1: [], 2: []}
+
+    def function(layer):
+        def spike(v):
+            Adjusted.half = layer * (1 + len(noted[layer])) / 5
+            noted[layer].append(int(((v - 0.3).abs() < Adjusted.half).sum()))
+            return Adjusted.apply(v)
+
+        return spike
+
+    net = nn.Sequential(Plain(function(1)), nn.Linear(8, 9), Plain(function(2)))
+    try:
+        with recorded(net) as mpd:
+            net(data())
+    finally:
+        Adjusted.half = 0.5
+    assert {number: layer.statistics.available.tolist() for number, layer in mpd.layers.items()} == noted
+
+
+class Stochastic(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return (torch.rand_like(x) < x.sigmoid()).to(x)
+
+    @staticmethod
+    def backward(ctx, grad):
+        p = ctx.saved_tensors[0].sigmoid()
+        return grad * p * (1 - p)
+
+
+def test_spikes_that_are_drawn_are_left_out_by_name():
+    net = nn.Sequential(Plain(OffCentre.apply), nn.Linear(8, 9), Plain(Stochastic.apply))
+    torch.manual_seed(3)
+    plain, state = net(data()), torch.get_rng_state()
+    torch.manual_seed(3)
+    with warned(net) as (mpd, said):
+        assert torch.equal(net(data()), plain)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert dict(mpd.left_out) == {"2": "it does not spike from a threshold on"}
+    assert len(said) == 1
