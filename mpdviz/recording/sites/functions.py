@@ -18,6 +18,13 @@ _BASE: Any = torch_function._SingleLevelFunction
 Look = Callable[[type, tuple[Any, ...], Any, FrameType | None], None]
 """Called with the class, the arguments, the result, and the frame that called `apply`."""
 _looks: list[Look] = []
+
+
+class _Calls(threading.local):
+    number = 0
+
+
+_calls = _Calls()
 _lock = threading.Lock()
 
 
@@ -37,8 +44,12 @@ def watch(look: Look) -> Callable[[], None]:
 
 
 def _apply(cls: type, *args: Any) -> Any:
+    before = _calls.number
     result = super(_BASE, cls).apply(*args)
-    if not looking_away():
+    within = _calls.number - before
+    _calls.number += 1
+    # One that calls others, as checkpointing does with a whole network, is no spike function: never try it out.
+    if not within and not looking_away():
         # This function's caller is `Function.apply`, whose caller is the code that spikes.
         frame = sys._getframe(1).f_back
         for look in tuple(_looks):
