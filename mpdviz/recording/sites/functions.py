@@ -48,7 +48,7 @@ def _apply(cls: type, *args: Any) -> Any:
     result = super(_BASE, cls).apply(*args)
     within = _calls.number - before
     _calls.number += 1
-    # One that calls others, as checkpointing does with a whole network, is no spike function: never try it out.
+    # One that calls others, as checkpointing does with a network, is no spike function: never try it out.
     if not within and not looking_away():
         # This function's caller is `Function.apply`, whose caller is the code that spikes.
         frame = sys._getframe(1).f_back
