@@ -252,9 +252,7 @@ class Recorder:
             self._safely(self._look, cls, args, result, frame)
 
     def _look(self, cls: type, args: tuple[Any, ...], result: Any, frame: FrameType | None) -> None:
-        stack = self._trail.stack
-        # A neuron's spike function may be a module in it.
-        call = next((outer for outer in reversed(stack) if id(outer.module) in self._known), stack[-1])
+        call = self._owner(frame)
         adapter = self._known.get(id(call.module))
         if adapter is not None and adapter.own:
             return
@@ -269,13 +267,28 @@ class Recorder:
         )
         self._take_found(call, adapter, place, found, u, result)
 
+    def _owner(self, frame: FrameType | None) -> Call:
+        """The call of the neuron that fires in `frame`, or of the innermost module."""
+        stack = self._trail.stack
+        # A neuron's spike function may be a module in it.
+        call = next((outer for outer in reversed(stack) if id(outer.module) in self._known), None)
+        if call is not None or not self._known:
+            return call or stack[-1]
+        # Its code may be run without calling it, as memory-saving containers do.
+        while frame is not None and frame is not stack[-1].frame:
+            module = frame.f_locals.get("self") if frame.f_code.co_varnames[:1] == ("self",) else None
+            if isinstance(module, nn.Module) and id(module) in self._known:
+                return self._trail.uncalled(module, stack[-1])
+            frame = frame.f_back
+        return stack[-1]
+
     def _straight(self, u: Tensor, result: Tensor, spike: Probe, frame: FrameType | None) -> None:
         """Spikes were written straight through."""
         stack = self._trail.stack
         place = self._trail.here(frame) if stack else None
         if place is None:
             return
-        call = next((outer for outer in reversed(stack) if id(outer.module) in self._known), stack[-1])
+        call = self._owner(frame)
         adapter = self._known.get(id(call.module))
         if adapter is not None and adapter.own:
             return
@@ -303,7 +316,7 @@ class Recorder:
             if isinstance(found, str):
                 self._counting.refute(layer, found)
                 return
-            if u is None or self._layers.is_copy(layer, place, found.u):
+            if u is None or self._layers.is_copy(layer, place, found.u, live=result.requires_grad):
                 return
             self._counting.site(layer, call, found, u, result, straight=straight)
 

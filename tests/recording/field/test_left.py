@@ -320,7 +320,8 @@ def test_a_warning_that_is_held_back_holds_no_activation():
         with mpdviz.record(net):
             x = random(N, 6)
             inputs.append(weakref.ref(x))
-            net(x)
+            for _ in range(2):  # one forward alone may be all there is
+                net(x)
             del x
             gc.collect()
             assert inputs[0]() is None
