@@ -95,7 +95,8 @@ class Recorder:
     @property
     def left_out(self) -> dict[str, str]:
         """Why a layer is not recorded, by name."""
-        return self._complaints.left_out
+        refuted = {self._layers.name(layer): layer.refuted for layer in self._layers if layer.refuted}
+        return self._complaints.left_out | refuted
 
     @property
     def layers(self) -> dict[int, LayerAccumulation]:
@@ -176,7 +177,7 @@ class Recorder:
                 and not self._counting.sequences.told
             ):
                 self._complaints.never_reset(self._layers.name(layer), at.timestep + 1)
-        if self._ran and not recorded and not self._complaints.left_out:
+        if self._ran and not recorded and not self.left_out:
             self._complaints.no_spikes(type(self._model).__name__)
         self._complaints.mixed_lengths({info.name: info.timesteps for info in self._infos()})
 
@@ -257,6 +258,8 @@ class Recorder:
         if adapter is not None and adapter.own:
             return
         found = self._spikes.read(cls, args, result, self._counting.forward)
+        if isinstance(result, tuple) and adapter is not None:
+            return  # what is known of it may do without
         place = self._trail.here(frame) if found is not None else None
         if found is None or place is None:
             return

@@ -33,6 +33,10 @@ MOST = 9
 """Levels up to which a result is held to be spikes that are not binary, and said to be left out."""
 LOOKED = 256
 """Elements among which they are looked for first."""
+FUSED = (
+    "one function gives spikes, or a mask, together with other results, so the potential is not its "
+    "argument; if it fires, say how it is read with mpdviz.register"
+)
 LARGE = 1 << 16
 """Elements up to which an argument is known by its values, not by being the same tensor."""
 
@@ -82,6 +86,8 @@ class Spikes:
             result: what it returned.
             forward: number of the forward under way.
         """
+        if isinstance(result, tuple):
+            return FUSED if any(_may_fire(args, part) for part in result) else None
         at = _potential(args, result)
         if at is None:
             return None
@@ -235,6 +241,15 @@ def _potential(args: tuple[Any, ...], result: Any) -> int | None:
         if floating and arg.shape == result.shape and arg.dim() > 0:
             return at
     return None
+
+
+def _may_fire(args: tuple[Any, ...], part: Any) -> bool:
+    """Whether one of several results is 0 and 1, both, of the shape of an argument."""
+    if _potential(args, part) is None or not part.is_floating_point():
+        return False
+    values = part.detach()
+    ones = values == 1
+    return bool(ones.any()) and bool((ones | (values == 0)).all()) and not bool(ones.all())
 
 
 def _few_levels(result: Tensor) -> bool:

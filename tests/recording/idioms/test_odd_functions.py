@@ -7,6 +7,9 @@ from recording.idioms import networks as papers
 from recording.idioms.runs import recorded, warned
 from torch import nn
 
+import mpdviz
+from mpdviz.errors import MpdvizWarning
+
 
 class Plain(nn.Module):
     """Two layers over time; keeps what its first layer's function was given and what it returned."""
@@ -278,3 +281,81 @@ def test_spikes_that_are_drawn_are_left_out_by_name():
     assert torch.equal(torch.get_rng_state(), state)
     assert dict(mpd.left_out) == {"2": "it does not spike from a threshold on"}
     assert len(said) == 1
+
+
+class ChargesAndFires(torch.autograd.Function):
+    """Spikes and the potential that is left, of one function: what decides is nobody's argument."""
+
+    @staticmethod
+    def forward(ctx, x, v):
+        h = 0.5 * v + x
+        spikes = (h > 0.3).float()
+        ctx.save_for_backward(h)
+        return spikes, h * (1 - spikes)
+
+    @staticmethod
+    def backward(ctx, of_spikes, of_left):
+        (h,) = ctx.saved_tensors
+        gradient = of_spikes * ((h - 0.3).abs() < 0.5).float() + of_left
+        return gradient, 0.5 * gradient
+
+
+class Rectangle(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return (x > 0).float()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        (x,) = ctx.saved_tensors
+        return gradient * (x.abs() < 0.5)
+
+
+class Fused(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.one, self.two = nn.Linear(5, 6), nn.Linear(6, 4)
+
+    def forward(self, x):
+        left, spikes = torch.zeros(x.shape[1], 6), []
+        for step in x:
+            fired, left = ChargesAndFires.apply(self.one(step), left)
+            spikes.append(Rectangle.apply(self.two(fired)))
+        return torch.stack(spikes)
+
+
+def test_a_function_that_charges_too_is_left_out_and_the_rest_is_read():
+    torch.manual_seed(0)
+    net = Fused()
+    with pytest.warns(MpdvizWarning, match="one function gives spikes"), mpdviz.record(net) as mpd:
+        net(torch.randn(4, 8, 5))
+    (why,) = mpd.left_out.values()
+    assert "mpdviz.register" in why
+    assert mpd.table()["count"].tolist() == [8 * 4] * 4
+
+
+class DetachedFirst(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(5, 6)
+
+    def forward(self, x):
+        v, spikes, self.seen = torch.zeros(x.shape[1], 6), [], []
+        for step in x:
+            v = 0.5 * v + self.linear(step)
+            v.retain_grad()
+            self.seen.append(v)
+            reset = Rectangle.apply(v.detach() - 0.5)
+            spikes.append(Rectangle.apply(v - 0.5))
+            v = v * (1 - reset)
+        return torch.stack(spikes)
+
+
+def test_of_two_evaluations_the_one_that_carries_the_gradient_is_the_layer():
+    torch.manual_seed(0)
+    net = DetachedFirst()
+    with mpdviz.record(net, gradients=True) as mpd:
+        net(torch.randn(4, 8, 5)).sum().backward()
+    assert mpd.table()["count"].tolist() == [8 * 6] * 4
+    assert mpd.table()["grad_norm"].tolist() == pytest.approx([float(v.grad.norm()) for v in net.seen])
