@@ -28,7 +28,7 @@ from mpdviz.recording.measure.reading import Reading
 from mpdviz.recording.sites import functions
 from mpdviz.recording.sites.spikes import Spiked, Spikes
 from mpdviz.recording.sites.straight import Search
-from mpdviz.recording.trail import Call, Trail, unseen
+from mpdviz.recording.trail import AWAY, Call, Trail
 from mpdviz.surrogates import EPSILON
 from mpdviz.surrogates.probed import Probe
 
@@ -239,13 +239,18 @@ class Recorder:
 
     def _safely(self, do: Callable[..., Any], *args: Any) -> Any:
         """Do it; whatever it raises is a complaint, never an error of the network's."""
+        # The user's functions that are evaluated on the way are nobody's spikes.
+        graded = torch.is_grad_enabled()
+        torch.set_grad_enabled(False)
+        AWAY.depth += 1
         try:
-            # The user's functions that are evaluated on the way are nobody's spikes.
-            with torch.no_grad(), unseen():
-                return do(*args)
+            return do(*args)
         except Exception as error:
             self._complaints.failed(self._trail.stack[-1].path if self._trail.stack else "", error)
             return None
+        finally:
+            AWAY.depth -= 1
+            torch.set_grad_enabled(graded)
 
     def _spiked(self, cls: type, args: tuple[Any, ...], result: Any, frame: FrameType | None) -> None:
         """Some function was called, by whoever."""

@@ -79,22 +79,22 @@ class _Away(threading.local):
     depth = 0
 
 
-_away = _Away()
+AWAY = _Away()
 
 
 @contextmanager
 def unseen() -> Iterator[None]:
     """What runs inside the block, in this thread, is nobody's network: our own probing."""
-    _away.depth += 1
+    AWAY.depth += 1
     try:
         yield
     finally:
-        _away.depth -= 1
+        AWAY.depth -= 1
 
 
 def looking_away() -> bool:
     """Whether that is so now; what runs within a backward pass has run before, as with checkpointing."""
-    return _away.depth > 0 or torch._C._current_graph_task_id() != -1
+    return AWAY.depth > 0 or torch._C._current_graph_task_id() != -1
 
 
 class Trail:

@@ -75,11 +75,9 @@ class SpikeFunction:
 
     def is_still(self, spike: Probe) -> bool:
         """Whether `spike` does at a few points about the threshold what this function did."""
-        at = self.points.new_tensor(self.threshold)
-        about = torch.stack([torch.nextafter(at, at - np.inf), torch.nextafter(at, at + np.inf)])
-        with torch.no_grad():
-            below, above = (spike(about) > self.height / 2).tolist()
-        return above and not below and bool(torch.equal(derivative_of(spike, self.points), self.values))
+        out, values = _evaluated(spike, self.points)
+        below, above = (out[:2] > self.height / 2).tolist()
+        return above and not below and bool(torch.equal(values, self.values))
 
     def available(self, u: Tensor) -> Tensor:
         """Whether the derivative is available at arguments of any shape, each asked for."""
@@ -161,11 +159,12 @@ def probe(spike: Probe, name: str, *, like: Tensor, epsilon: float) -> SpikeFunc
 
 
 def _points(intervals: tuple[Interval, ...], threshold: float, grid: Tensor) -> Tensor:
-    """The threshold, and a few shares of the way to the first interval's ends and beyond them."""
+    """Just below and above the threshold, itself, and a few shares of the way to an interval's ends."""
     reach = [end - threshold for end in intervals[0] if np.isfinite(end)] or [1.0]
-    return grid.new_tensor(
-        [threshold + end * share for end in reach for share in (0, 0.3, 0.7, 0.98, 1.02, 1.5)]
-    )
+    at = grid.new_tensor(threshold)
+    about = torch.stack([torch.nextafter(at, at - np.inf), torch.nextafter(at, at + np.inf)])
+    shares = (0, 0.3, 0.7, 0.98, 1.02, 1.5)
+    return torch.cat([about, grid.new_tensor([threshold + end * share for end in reach for share in shares])])
 
 
 def _step(spike: Probe, grid: Tensor) -> tuple[float, bool, float]:
@@ -229,10 +228,16 @@ def derivative_of(spike: Probe, u: Tensor) -> Tensor:
     Raises:
         NotAStep: it has none.
     """
+    # A derivative that is drawn at random must not draw the network's numbers.
+    with torch.random.fork_rng(devices=[]):
+        return _evaluated(spike, u)[1]
+
+
+def _evaluated(spike: Probe, u: Tensor) -> tuple[Tensor, Tensor]:
+    """Value and derivative."""
     # Whoever keeps count of the tensors that a forward saves, as checkpointing does, gets none of these.
     saved = torch.autograd.graph.saved_tensors_hooks(_as_it_is, _as_it_is)
-    # A derivative that is drawn at random must not draw the network's numbers.
-    with torch.inference_mode(False), torch.enable_grad(), saved, torch.random.fork_rng(devices=[]):
+    with torch.inference_mode(False), torch.enable_grad(), saved:
         argument = u.detach().clone().requires_grad_()
         out = spike(argument)
         if not out.requires_grad:
@@ -240,8 +245,7 @@ def derivative_of(spike: Probe, u: Tensor) -> Tensor:
         (gradient,) = torch.autograd.grad(out, argument, torch.ones_like(out), allow_unused=True)
     if gradient is None:
         raise NotAStep("its spike function has no derivative")
-    found: Tensor = gradient.detach()
-    return found
+    return out.detach(), gradient.detach()
 
 
 def _as_it_is(tensor: Tensor) -> Tensor:

@@ -20,8 +20,8 @@ from mpdviz.recording.measure.step import Counted, Pending, Step, bound
 
 BLOCK = 1024
 BINS = len(EDGES) - 1
-PARALLEL = 1 << 15
-"""Potentials from which a timestep is divided among threads."""
+PARALLEL = 1 << 19
+"""Potentials from which a timestep is divided among threads: waking one costs as much as many potentials."""
 FEW = 16
 """Timesteps up to which the runs that began at each are counted one after another: that is vectorised."""
 _NO_RUNS: NDArray[np.int32] = np.zeros(0, np.int32)
@@ -139,6 +139,7 @@ def _count(
     place = np.empty(BLOCK, np.int32)
     inside = np.empty(BLOCK, np.uint8)
     fired = np.empty(BLOCK, np.uint8)
+    events = np.empty(BLOCK, np.uint8)
     centre = u.dtype.type(threshold)
     level = emitted.dtype.type(height)
     for start in range(0, len(u), BLOCK):
@@ -219,15 +220,21 @@ def _count(
                 within,
             )
         if neurons:
+            for j in range(size):
+                events[j] = AVAILABLE * inside[j] | SPIKED * fired[j] | PAUSED * (1 - fired[j])
             done = 0
             while done < size:
                 neuron = (start + done) % neurons
                 length = min(size - done, neurons - neuron)
-                for j in range(length):
-                    f = fired[done + j]
-                    seen[neuron + j] |= AVAILABLE * inside[done + j] | SPIKED * f | PAUSED * (1 - f)
+                _mark(seen[neuron : neuron + length], events[done : done + length])
                 done += length
     return len(u), nonfinite, available, above, spikes, mismatched, unknown, gain, mean, m2, least, most
+
+
+@numba.njit(nogil=True, cache=True)
+def _mark(seen, events):
+    for j in range(len(events)):
+        seen[j] |= events[j]
 
 
 @numba.njit(nogil=True, cache=True)
@@ -297,20 +304,21 @@ def _h(x, kind, top, slope):
 def _gain(row, threshold, kind, top, slope):
     # NaN is no potential: it must not spoil the sum of the others. One loop a form, so that it is vectorised.
     total = 0.0
+    one, centre, scale = row.dtype.type(1.0), row.dtype.type(threshold), row.dtype.type(slope)
     if kind == 1:
         for j in range(len(row)):
             z = abs(np.float64(row[j]) - threshold) * slope
             total += 1.0 - z if z < 1.0 else 0.0
     elif kind == 2:
-        for j in range(len(row)):
-            z = (np.float64(row[j]) - threshold) * slope
-            h = 1.0 / (1.0 + z * z)
-            total += h if z == z else 0.0
+        for j in range(len(row)):  # divided in the potentials' own precision, as the network does
+            z = (row[j] - centre) * scale
+            h = one / (one + z * z)
+            total += np.float64(h) if z == z else 0.0
     elif kind == 4:
         for j in range(len(row)):
-            z = abs(np.float64(row[j]) - threshold) * slope
-            h = 1.0 / ((1.0 + z) * (1.0 + z))
-            total += h if z == z else 0.0
+            z = abs(row[j] - centre) * scale
+            h = one / ((one + z) * (one + z))
+            total += np.float64(h) if z == z else 0.0
     else:
         for j in range(len(row)):
             z = abs(np.float64(row[j]) - threshold) * slope

@@ -37,6 +37,7 @@ FUSED = (
     "one function gives spikes, or a mask, together with other results, so the potential is not its "
     "argument; if it fires, say how it is read with mpdviz.register"
 )
+EMPTY = CellType()
 LARGE = 1 << 16
 """Elements up to which an argument is known by its values, not by being the same tensor."""
 
@@ -76,6 +77,7 @@ class Spikes:
         self._epsilon = epsilon
         self._known: OrderedDict[Any, tuple[SpikeFunction | ByNeuron | str, Any]] = OrderedDict()
         self._looked: dict[Any, int] = {}  # forward at which a function was last looked at
+        self._numbers: dict[type, tuple[int, tuple[tuple[Owner, str], ...]]] = {}  # that its code goes by
 
     def read(self, cls: type, args: tuple[Any, ...], result: Any, forward: int) -> Spiked | str | None:
         """What this call is: spikes, a reason why they cannot be read, or None where it is no spike function.
@@ -94,7 +96,7 @@ class Spikes:
         u = args[at].detach()
         others = args[:at] + args[at + 1 :]
         fixed = tuple(_fingerprint(other) for other in others)
-        key = (cls, at, u.dtype, u.device, fixed, _constants(cls))
+        key = (cls, at, u.dtype, u.device, fixed, self._constants(cls, forward))
         if key in self._known and not _live(self._known[key][1]):
             del self._known[key]  # of another object, whose identity has become this one's
         if key not in self._known:
@@ -159,6 +161,23 @@ class Spikes:
         for key in gone + list(self._known)[: max(0, len(self._known) + 1 - KEPT)]:
             self._known.pop(key, None)
             self._looked.pop(key, None)
+
+    def _constants(self, cls: type, forward: int) -> tuple[Any, ...]:
+        """The numbers that the function's code may go by besides its arguments: globals, attributes, closures.
+
+        They may be another layer's or timestep's at every call; where they are is looked for once a forward.
+        """
+        at, named = self._numbers.get(cls, (None, ()))
+        if at != forward:
+            named = tuple(
+                (owner, name)
+                for owner, names in _referred(cls)
+                for name in names
+                if isinstance(owner.get(name), float | int)
+            )
+            self._numbers[cls] = forward, named
+        numbers = [owner.get(name) for owner, name in named]
+        return (*numbers, *(cell.cell_contents for cell in _cells(cls)))
 
     def _probed(self, cls: type, args: tuple[Any, ...], at: int, u: Tensor) -> SpikeFunction | ByNeuron | str:
         with unseen(), torch.random.fork_rng(devices=[]):
@@ -271,19 +290,6 @@ def _few_levels(result: Tensor) -> bool:
 Owner = dict[str, Any] | MappingProxyType[str, Any]
 
 
-def _constants(cls: type) -> tuple[Any, ...]:
-    """The numbers that the function's code may go by besides its arguments: globals, attributes, closures.
-
-    They may be another layer's or timestep's at every call.
-    """
-    found: list[Any] = []
-    for owner, names in _referred(cls):
-        found += [value for name in names if isinstance(value := owner.get(name), float | int)]
-    for cell in _cells(cls):
-        found += [cell.cell_contents] if isinstance(cell.cell_contents, float | int) else []
-    return tuple(found)
-
-
 @lru_cache(KEPT)
 def _referred(cls: type) -> tuple[tuple[Owner, tuple[str, ...]], ...]:
     """Where the names that the function's code refers to are looked up: whatever has them now."""
@@ -302,7 +308,7 @@ def _referred(cls: type) -> tuple[tuple[Owner, tuple[str, ...]], ...]:
 @lru_cache(KEPT)
 def _cells(cls: type) -> tuple[CellType, ...]:
     cells = [cell for function in _code_of(cls) for cell in function.__closure__ or ()]
-    return tuple(cell for cell in cells if cell != CellType())
+    return tuple(cell for cell in cells if cell != EMPTY and isinstance(cell.cell_contents, float | int))
 
 
 def _code_of(cls: type) -> list[FunctionType]:
