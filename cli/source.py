@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mpdviz.api import Recording
     from mpdviz.inspection import Prepared
 
-OWN = "Your own network (SpikingJelly, snnTorch, Norse)"
+OWN = "Your own network"
 
 
 @dataclass(frozen=True)

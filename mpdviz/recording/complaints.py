@@ -27,8 +27,12 @@ class Complaints:
     def cannot_read(self, name: str, why: str) -> None:
         """Layer `name` is not recorded."""
         if name not in self.left_out:
-            self._warn(f"{name if name.startswith('layer ') else f'layer {name}'} is not recorded: {why}")
+            self.refuted(name, why)
         self.left_out[name] = why
+
+    def refuted(self, name: str, why: str) -> None:
+        """The same of a layer that keeps the reason itself, since its name may still change."""
+        self._warn(f"{name if name.startswith('layer ') else f'layer {name}'} is not recorded: {why}")
 
     def failed(self, path: str, error: Exception) -> None:
         """Something went wrong in reading what runs at `path`."""

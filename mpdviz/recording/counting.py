@@ -207,8 +207,9 @@ class Counting:
 
     def refute(self, layer: Layer, why: str) -> None:
         """It cannot be believed."""
+        if not layer.refuted:
+            self.complaints.refuted(self.layers.name(layer), why)
         layer.refuted = why
-        self.complaints.cannot_read(self.layers.name(layer), why)
 
 
 def _offset(adapter: Adapter | None, found: Spiked) -> tuple[float, bool]:

@@ -49,6 +49,8 @@ class Layer:
     passes: int = 0
     last: Tensor | None = None
     """What the spike function was last called with, as long as that may be evaluated again."""
+    live: bool = False
+    """Whether a gradient may come back through its spikes."""
     refuted: str = ""
     """Why it is not to be believed."""
     lost_reach: bool = False
@@ -126,19 +128,29 @@ class Layers:
         self._layers.append(layer)
         return layer
 
-    def is_copy(self, layer: Layer, place: int, u: Tensor) -> bool:
+    def is_copy(self, layer: Layer, place: int, u: Tensor, *, live: bool) -> bool:
         """Whether `u` is what another layer of the module fired by: evaluated again, for the reset.
 
         Looked at in the first few passes that can tell (potentials that are all the same cannot); one that
-        turns out to be a copy is forgotten.
+        turns out to be a copy is forgotten. Of two it is the one that no gradient comes back through.
+
+        Args:
+            layer: the layer.
+            place: where it fires.
+            u: what it fires by.
+            live: whether a gradient may come back through its spikes.
         """
+        layer.live |= live
         others = [other for other in self._layers if other.module == layer.module and other is not layer]
         if layer.passes < LOOKED and u.numel() and bool((u != u.flatten()[0]).any()):
             for other in others:
                 if other.last is not None and other.last.shape == u.shape and torch.equal(other.last, u):
-                    self._copies.add(place)
-                    self._layers.remove(layer)
-                    return True
+                    copy = other if layer.live and not other.live else layer
+                    self._copies.add(copy.place)
+                    self._layers.remove(copy)
+                    if copy is layer:
+                        return True
+                    break
             layer.passes += 1
         layer.last = u if others or layer.passes < LOOKED else None
         return False

@@ -95,7 +95,8 @@ class Recorder:
     @property
     def left_out(self) -> dict[str, str]:
         """Why a layer is not recorded, by name."""
-        return self._complaints.left_out
+        refuted = {self._layers.name(layer): layer.refuted for layer in self._layers if layer.refuted}
+        return self._complaints.left_out | refuted
 
     @property
     def layers(self) -> dict[int, LayerAccumulation]:
@@ -176,7 +177,7 @@ class Recorder:
                 and not self._counting.sequences.told
             ):
                 self._complaints.never_reset(self._layers.name(layer), at.timestep + 1)
-        if self._ran and not recorded and not self._complaints.left_out:
+        if self._ran and not recorded and not self.left_out:
             self._complaints.no_spikes(type(self._model).__name__)
         self._complaints.mixed_lengths({info.name: info.timesteps for info in self._infos()})
 
@@ -252,13 +253,13 @@ class Recorder:
             self._safely(self._look, cls, args, result, frame)
 
     def _look(self, cls: type, args: tuple[Any, ...], result: Any, frame: FrameType | None) -> None:
-        stack = self._trail.stack
-        # A neuron's spike function may be a module in it.
-        call = next((outer for outer in reversed(stack) if id(outer.module) in self._known), stack[-1])
+        call = self._owner(frame)
         adapter = self._known.get(id(call.module))
         if adapter is not None and adapter.own:
             return
         found = self._spikes.read(cls, args, result, self._counting.forward)
+        if isinstance(result, tuple) and adapter is not None:
+            return  # what is known of it may do without
         place = self._trail.here(frame) if found is not None else None
         if found is None or place is None:
             return
@@ -269,13 +270,28 @@ class Recorder:
         )
         self._take_found(call, adapter, place, found, u, result)
 
+    def _owner(self, frame: FrameType | None) -> Call:
+        """The call of the neuron that fires in `frame`, or of the innermost module."""
+        stack = self._trail.stack
+        # A neuron's spike function may be a module in it.
+        call = next((outer for outer in reversed(stack) if id(outer.module) in self._known), None)
+        if call is not None or not self._known:
+            return call or stack[-1]
+        # Its code may be run without calling it, as memory-saving containers do.
+        while frame is not None and frame is not stack[-1].frame:
+            module = frame.f_locals.get("self") if frame.f_code.co_varnames[:1] == ("self",) else None
+            if isinstance(module, nn.Module) and id(module) in self._known:
+                return self._trail.uncalled(module, stack[-1])
+            frame = frame.f_back
+        return stack[-1]
+
     def _straight(self, u: Tensor, result: Tensor, spike: Probe, frame: FrameType | None) -> None:
         """Spikes were written straight through."""
         stack = self._trail.stack
         place = self._trail.here(frame) if stack else None
         if place is None:
             return
-        call = next((outer for outer in reversed(stack) if id(outer.module) in self._known), stack[-1])
+        call = self._owner(frame)
         adapter = self._known.get(id(call.module))
         if adapter is not None and adapter.own:
             return
@@ -303,7 +319,7 @@ class Recorder:
             if isinstance(found, str):
                 self._counting.refute(layer, found)
                 return
-            if u is None or self._layers.is_copy(layer, place, found.u):
+            if u is None or self._layers.is_copy(layer, place, found.u, live=result.requires_grad):
                 return
             self._counting.site(layer, call, found, u, result, straight=straight)
 

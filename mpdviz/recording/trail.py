@@ -54,6 +54,8 @@ class Call:
     """Where its neurons start; None: not known, or no neurons."""
     number: int = 0
     """Of the call, in its thread."""
+    uncalled: dict[int, "Call"] = field(default_factory=dict)
+    """What stands for calls of modules whose code is run without calling them, by identity."""
 
     def turn(self, module: nn.Module) -> int:
         """Which of its places in this `nn.Sequential` a module is at: that loops over modules, not time."""
@@ -180,6 +182,17 @@ class Trail:
         if not stack:
             for end in self.on_end:
                 end(output)
+
+    def uncalled(self, module: nn.Module, within: Call) -> Call:
+        """What stands for a call of a module whose code is run within another one's without calling it."""
+        known = within.uncalled.get(id(module))
+        if known is None:
+            path, _ = self._modules[id(module)]
+            place = self._intern(within.place, (), id(module))
+            known = within.uncalled[id(module)] = Call(
+                module, path, place, within.frame, (), number=within.number
+            )
+        return known
 
     def here(self, frame: FrameType | None) -> int | None:
         """The place that `frame` runs at; None outside of the network."""

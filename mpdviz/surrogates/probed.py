@@ -181,8 +181,10 @@ def _step(spike: Probe, grid: Tensor) -> tuple[float, bool, float]:
         raise NotAStep(f"its spikes have {many} levels" if graded else "")
     low, high = levels.tolist()
     up = values == high
-    if low != 0 or bool((up[:-1] & ~up[1:]).any()):
+    if low != 0:
         raise NotAStep("")
+    if bool((up[:-1] & ~up[1:]).any()):
+        raise NotAStep("it does not spike from a threshold on")
 
     def fires(u: Tensor) -> Tensor:
         with torch.no_grad():

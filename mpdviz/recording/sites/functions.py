@@ -20,6 +20,13 @@ Look = Callable[[type, tuple[Any, ...], Any, FrameType | None], None]
 Count = Callable[[], int]
 """How many modules have run."""
 _looks: list[tuple[Look, Count]] = []
+
+
+class _Calls(threading.local):
+    number = 0
+
+
+_calls = _Calls()
 _lock = threading.Lock()
 
 
@@ -47,9 +54,12 @@ def watch(look: Look, ran: Count = lambda: 0) -> Callable[[], None]:
 
 
 def _apply(cls: type, *args: Any) -> Any:
-    before = [(look, ran, ran()) for look, ran in tuple(_looks)]
+    before, calls = [(look, ran, ran()) for look, ran in tuple(_looks)], _calls.number
     result = super(_BASE, cls).apply(*args)
-    if not looking_away() and not cls.__module__.startswith("torch."):
+    within = _calls.number - calls
+    _calls.number += 1
+    # One that calls others, as checkpointing does with a network, is no spike function: never try it out.
+    if not within and not looking_away() and not cls.__module__.startswith("torch."):
         # This function's caller is `Function.apply`, whose caller is the code that spikes.
         frame = sys._getframe(1).f_back
         for look, ran, count in before:

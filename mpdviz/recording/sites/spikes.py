@@ -8,6 +8,8 @@ annealed behind its back.
 import weakref
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import lru_cache
+from types import CellType, FunctionType, MappingProxyType
 from typing import Any
 
 import torch
@@ -31,6 +33,10 @@ MOST = 9
 """Levels up to which a result is held to be spikes that are not binary, and said to be left out."""
 LOOKED = 256
 """Elements among which they are looked for first."""
+FUSED = (
+    "one function gives spikes, or a mask, together with other results, so the potential is not its "
+    "argument; if it fires, say how it is read with mpdviz.register"
+)
 LARGE = 1 << 16
 """Elements up to which an argument is known by its values, not by being the same tensor."""
 
@@ -80,12 +86,15 @@ class Spikes:
             result: what it returned.
             forward: number of the forward under way.
         """
+        if isinstance(result, tuple):
+            return FUSED if any(_may_fire(args, part) for part in result) else None
         at = _potential(args, result)
         if at is None:
             return None
         u = args[at].detach()
         others = args[:at] + args[at + 1 :]
-        key = (cls, at, u.dtype, u.device, tuple(_fingerprint(other) for other in others))
+        fixed = tuple(_fingerprint(other) for other in others)
+        key = (cls, at, u.dtype, u.device, fixed, _constants(cls))
         if key in self._known and not _live(self._known[key][1]):
             del self._known[key]  # of another object, whose identity has become this one's
         if key not in self._known:
@@ -234,6 +243,15 @@ def _potential(args: tuple[Any, ...], result: Any) -> int | None:
     return None
 
 
+def _may_fire(args: tuple[Any, ...], part: Any) -> bool:
+    """Whether one of several results is 0 and 1, both, of the shape of an argument."""
+    if _potential(args, part) is None or not part.is_floating_point():
+        return False
+    values = part.detach()
+    ones = values == 1
+    return bool(ones.any()) and bool((ones | (values == 0)).all()) and not bool(ones.all())
+
+
 def _few_levels(result: Tensor) -> bool:
     """Whether it is 0 or one positive height everywhere, whole numbers, or a few multiples of one height."""
     values = result.detach()
@@ -248,6 +266,48 @@ def _few_levels(result: Tensor) -> bool:
         return False
     levels = values.unique()
     return len(levels) <= MOST and bool((levels == 0).any()) and are_multiples(levels)
+
+
+Owner = dict[str, Any] | MappingProxyType[str, Any]
+
+
+def _constants(cls: type) -> tuple[Any, ...]:
+    """The numbers that the function's code may go by besides its arguments: globals, attributes, closures.
+
+    They may be another layer's or timestep's at every call.
+    """
+    found: list[Any] = []
+    for owner, names in _referred(cls):
+        found += [value for name in names if isinstance(value := owner.get(name), float | int)]
+    for cell in _cells(cls):
+        found += [cell.cell_contents] if isinstance(cell.cell_contents, float | int) else []
+    return tuple(found)
+
+
+@lru_cache(KEPT)
+def _referred(cls: type) -> tuple[tuple[Owner, tuple[str, ...]], ...]:
+    """Where the names that the function's code refers to are looked up: whatever has them now."""
+    owners: list[Owner] = []
+    names: dict[str, None] = {}
+    for function in _code_of(cls):
+        names |= dict.fromkeys(function.__code__.co_names)
+        owners.append(function.__globals__)
+        held = [function.__globals__.get(name) for name in function.__code__.co_names]
+        owners += [vars(thing) for thing in held if hasattr(thing, "__dict__")]
+    owners += [vars(base) for base in cls.__mro__ if base.__module__ != "torch.autograd.function"]
+    unique = {id(owner): owner for owner in owners}.values()
+    return tuple((owner, tuple(names)) for owner in unique)
+
+
+@lru_cache(KEPT)
+def _cells(cls: type) -> tuple[CellType, ...]:
+    cells = [cell for function in _code_of(cls) for cell in function.__closure__ or ()]
+    return tuple(cell for cell in cells if cell != CellType())
+
+
+def _code_of(cls: type) -> list[FunctionType]:
+    functions = (getattr(cls, name, None) for name in ("forward", "setup_context", "backward"))
+    return [function for function in functions if isinstance(function, FunctionType)]
 
 
 def _by_identity(others: tuple[Any, ...]) -> tuple[Any, ...]:

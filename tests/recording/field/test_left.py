@@ -318,13 +318,13 @@ def test_a_warning_that_is_held_back_holds_no_activation():
 
     def run():
         with mpdviz.record(net):
-            for _ in range(3):  # told at the second
-                x = random(N, 6)
-                inputs.append(weakref.ref(x))
+            x = random(N, 6)
+            inputs.append(weakref.ref(x))
+            for _ in range(2):  # one forward alone may be all there is
                 net(x)
-                del x
-                gc.collect()
-                assert all(x() is None for x in inputs)
+            del x
+            gc.collect()
+            assert inputs[0]() is None
 
     with pytest.raises(mpdviz.errors.MpdvizWarning, match="new_sequence"):
         run()

@@ -1,7 +1,7 @@
 """Spiking networks as papers write them: each an idiom of its own, none of them knows mpdviz.
 
-What happens inside is told to `NOTES` where that is a list: the layer, the argument of the spike function, the
-spikes, the surrogate's derivative at the argument by the paper's formula, and the potential where that is
+What happens inside is told to `NOTES` where that is a list: the layer, the argument of the spike function,
+the spikes, the surrogate's derivative at the argument by the paper's formula, and the potential where that is
 another tensor. That is the truth the recordings are held against.
 """
 

@@ -27,17 +27,13 @@ def zoo(module, name, *args, **options):
 
 NETWORKS = {
     "Spikformer": (
-        zoo("spikformer", "Spikformer", T=T, img_size_h=16, img_size_w=16, patch_size=4, num_classes=3, embed_dims=16,
-            num_heads=2, depths=2, **LIF),
+        zoo("spikformer", "Spikformer", T=T, img_size_h=16, img_size_w=16, patch_size=4, num_classes=3,
+            embed_dims=16, num_heads=2, depths=2, **LIF),
         (3, 16, 16),
     ),
-    "QKFormer": (
-        zoo("qkformer", "QKFormer", T=T, num_classes=3, embed_dims=32, num_heads=(1, 2, 2), depths=(1, 1, 1), **LIF),
-        (3, 32, 32),
-    ),
     "SDT": (
-        zoo("spike_driven_transformer", "SpikeDrivenTransformer", T=T, num_classes=3, embed_dims=16, num_heads=2,
-            depths=1, **LIF),
+        zoo("spike_driven_transformer", "SpikeDrivenTransformer", T=T, num_classes=3, embed_dims=16,
+            num_heads=2, depths=1, **LIF),
         (3, 32, 32),
     ),
     "MS-ResNet": (
