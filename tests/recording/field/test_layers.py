@@ -126,7 +126,7 @@ def test_a_readout_of_one_s_own_does_not_refuse_the_network(sj, layers):
     )
     x = random(T, N, 4)
     told = "layer 3 is not recorded: it ran, but no spikes were seen in it"
-    with torch.no_grad(), pytest.warns(MpdvizWarning) as said, mpdviz.record(net, layers=layers) as mpd:  # noqa: PT031 - told inside or at its end
+    with torch.no_grad(), pytest.warns(MpdvizWarning) as said, mpdviz.record(net, layers=layers) as mpd:
         mpd.new_sequence()
         for step in x:
             net(step)

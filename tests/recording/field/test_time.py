@@ -102,7 +102,7 @@ def test_a_reset_that_was_forgotten_is_told(kind):
     made, x = Stepped(kind), random(12, N, IN)
     made.reset()
     told = "was called 12 times without a reset, which counts as one sequence of T=12"
-    with pytest.warns(MpdvizWarning, match=told) as said, torch.no_grad(), mpdviz.record(made.net) as mpd:  # noqa: PT031 - told inside or at its end
+    with pytest.warns(MpdvizWarning, match=told) as said, torch.no_grad(), mpdviz.record(made.net) as mpd:
         for step in x:  # three batches of four, to their author
             made.step(step)
     assert len(said) == 1
@@ -117,7 +117,7 @@ def test_a_state_that_nobody_resets_does_not_fill_memory(monkeypatch):
     monkeypatch.setattr(sequences, "LONGEST", 16)
     made = Stepped("spikingjelly")
     told = "timesteps without a reset"
-    with torch.no_grad(), pytest.warns(MpdvizWarning, match=told), mpdviz.record(made.net) as mpd:  # noqa: PT031 - told inside or at its end
+    with torch.no_grad(), pytest.warns(MpdvizWarning, match=told), mpdviz.record(made.net) as mpd:
         for step in random(40, N, IN):
             made.step(step)
     assert mpd.table()["count"].tolist() == [3 * N * OUT] * 8 + [2 * N * OUT] * 8
@@ -145,7 +145,7 @@ def neuron_of(kind):
 def test_a_state_that_leaks_from_batch_to_batch_is_told(kind):
     net, data = Holds(neuron_of(kind), whole=kind == "whole"), [random(5, N, IN, seed=i) for i in range(3)]
     told = "layer body.1 began a sequence with the potentials that the one before had left"
-    with pytest.warns(MpdvizWarning, match=told) as said, torch.no_grad(), mpdviz.record(net) as mpd:  # noqa: PT031 - told inside or at its end
+    with pytest.warns(MpdvizWarning, match=told) as said, torch.no_grad(), mpdviz.record(net) as mpd:
         for x in data:
             net(x)
     assert len(said) == 1
@@ -214,7 +214,7 @@ def test_a_potential_that_begins_at_zeros_of_one_s_own_or_at_noise():
         net(random(5, N, IN, seed=2))
     check_kept(mpd.table(), net.kept, 5)
     net = ByHand(HANDLED["as it is"], lambda: random(N, OUT, seed=7).abs())
-    with pytest.warns(MpdvizWarning, match="began a sequence with"), mpdviz.record(net) as mpd:  # noqa: PT031 - told inside or at its end
+    with pytest.warns(MpdvizWarning, match="began a sequence with"), mpdviz.record(net) as mpd:
         net(random(5, N, IN))
         net(random(5, N, IN, seed=2))
     check_kept(mpd.table(), net.kept, 5)
@@ -235,7 +235,7 @@ def test_a_potential_that_is_handed_on_from_outside_keeps_its_place_too(way):
 
 def test_a_potential_that_is_changed_on_the_way_from_outside_is_told():
     net = ByHand(HANDLED["scaled"])
-    with pytest.warns(MpdvizWarning, match="began a sequence with"), mpdviz.record(net) as mpd:  # noqa: PT031 - told inside or at its end
+    with pytest.warns(MpdvizWarning, match="began a sequence with"), mpdviz.record(net) as mpd:
         mem = net.neuron.init_leaky()
         for step in random(5, N, IN):
             _, mem = net.neuron(net.linear(step), mem)
@@ -265,7 +265,7 @@ def test_layers_of_different_lengths_are_told_and_a_smaller_batch_is_counted():
     functional = pytest.importorskip("spikingjelly.activation_based.functional")
     net, told = Flattened(), r"different numbers of timesteps \(T=2: lif; T=8: proj_lif\)"
     sizes, rates, means = (4, 4, 3), [], []
-    with pytest.warns(MpdvizWarning, match=told) as said, torch.no_grad(), mpdviz.record(net) as mpd:  # noqa: PT031 - told inside or at its end
+    with pytest.warns(MpdvizWarning, match=told) as said, torch.no_grad(), mpdviz.record(net) as mpd:
         for i, size in enumerate(sizes):
             functional.reset_net(net)
             rates.append(net(random(2, size, 8, seed=i)).reshape(2 * size, 8).numpy())
