@@ -167,10 +167,8 @@ def test_what_is_computed_again_for_the_backward_pass_is_counted_once(how):
     plain, again = tables
     assert again["count"].tolist() == [N * 6] * 2 * T
     assert again["name"].nunique() == 2
-    for column in ("layer", "timestep", "firing_rate", "available_ratio"):
-        np.testing.assert_array_equal(plain[column], again[column])
-    for column in ("mean", "min", "max", "lower", "upper"):  # memopt's functional neurons tell no threshold
-        np.testing.assert_allclose(plain[column] - plain["v_th"], again[column] - again["v_th"], atol=1e-9)
+    assert plain.drop(columns="name").equals(again.drop(columns="name"))
+    assert not mpd.left_out
 
 
 class TwoLevels(torch.autograd.Function):
