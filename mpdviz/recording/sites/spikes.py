@@ -163,7 +163,7 @@ class Spikes:
             self._looked.pop(key, None)
 
     def _constants(self, cls: type, forward: int) -> tuple[Any, ...]:
-        """The numbers that the function's code may go by besides its arguments: globals, attributes, closures.
+        """The numbers that the function's code may go by besides its arguments: globals, attributes, cells.
 
         They may be another layer's or timestep's at every call; where they are is looked for once a forward.
         """
