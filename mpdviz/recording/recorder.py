@@ -74,6 +74,7 @@ class Recorder:
         self._search = Search(partial(self._safely, self._straight))
         self._strategies = strategies(model)
         self._ran: set[int] = set()  # modules that were called, by identity
+        self._firing: dict[int, bool] = {}  # by place
         self._detachers: list[Callable[[], None]] = []
         self._trail.on_begin.append(self._begin)
         self._trail.on_enter.append(self._enter)
@@ -290,6 +291,14 @@ class Recorder:
             frame = frame.f_back
         return stack[-1]
 
+    def _fires(self, adapter: Adapter, place: int) -> bool:
+        """Whether a spike function that is called there is what fires; a place stays what it is."""
+        known = self._firing.get(place)
+        if known is None:
+            codes = [code for code, _ in self._trail.source(place)]
+            known = self._firing[place] = adapter.fires(codes)
+        return known
+
     def _straight(self, u: Tensor, result: Tensor, spike: Probe, frame: FrameType | None) -> None:
         """Spikes were written straight through."""
         stack = self._trail.stack
@@ -315,7 +324,7 @@ class Recorder:
         *,
         straight: bool = False,
     ) -> None:
-        if adapter is not None and not adapter.fires([code for code, _ in self._trail.source(place)]):
+        if adapter is not None and not self._fires(adapter, place):
             return
         with self._counting.lock:
             layer = self._layers.at(place, call, adapter)

@@ -81,7 +81,7 @@ class Sums:
         if not self.unit:
             self.unit = row.threshold if row.threshold > 0 else 1.0
         if timestep < len(self.rows):
-            if self.rows[timestep] != row:
+            if self.rows[timestep] is not row and self.rows[timestep] != row:
                 self.steady, self.rows[timestep] = False, row
         else:
             self.rows += [row] * (timestep + 1 - len(self.rows))
