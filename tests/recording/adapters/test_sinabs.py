@@ -9,8 +9,8 @@ import mpdviz
 from mpdviz.errors import MpdvizWarning
 
 pytest.importorskip("sinabs")
-import sinabs.activation as sina  # noqa: E402
-import sinabs.layers as sl  # noqa: E402
+import sinabs.activation as sina
+import sinabs.layers as sl
 
 T, N = 6, 8
 
