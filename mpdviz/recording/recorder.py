@@ -261,13 +261,13 @@ class Recorder:
     def _look(self, cls: type, args: tuple[Any, ...], result: Any, frame: FrameType | None) -> None:
         call = self._owner(frame)
         adapter = self._known.get(id(call.module))
-        if adapter is not None and adapter.own:
+        if adapter is not None and (adapter.own or isinstance(result, tuple)):
+            return  # what is known of it does without
+        place = self._trail.here(frame)
+        if place is None or (adapter is not None and not self._fires(adapter, place)):
             return
         found = self._spikes.read(cls, args, result, self._counting.forward)
-        if isinstance(result, tuple) and adapter is not None:
-            return  # what is known of it may do without
-        place = self._trail.here(frame) if found is not None else None
-        if found is None or place is None:
+        if found is None:
             return
         u = (
             None
@@ -309,6 +309,8 @@ class Recorder:
         adapter = self._known.get(id(call.module))
         if adapter is not None and adapter.own:
             return
+        if adapter is not None and not self._fires(adapter, place):
+            return
         found = self._spikes.read_alone(place, spike, u, result, self._counting.forward)
         if found is not None:
             self._take_found(call, adapter, place, found, u, result, straight=True)
@@ -324,8 +326,6 @@ class Recorder:
         *,
         straight: bool = False,
     ) -> None:
-        if adapter is not None and not self._fires(adapter, place):
-            return
         with self._counting.lock:
             layer = self._layers.at(place, call, adapter)
             if layer is None:
