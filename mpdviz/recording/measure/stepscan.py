@@ -61,7 +61,14 @@ def in_one_pass(
     first = _NO_RUNS if pending is None else pending.first.numpy()
     difference = _NO_COUNTS if pending is None else pending.room_for(t)
     if len(u) < PARALLEL or threads == 1:
-        return _part(u, emitted, constants, step, seen, first, difference, pending is not None, t)
+        # The arrays are the layer's, and what is in them is added up before its next timestep: new ones cost
+        # more than the counting where a network frees large tensors in between.
+        arrays = step.kept.get("arrays")
+        if arrays is None:
+            arrays = step.kept["arrays"] = _arrays(step)
+        for array in arrays:
+            array.fill(0)
+        return _part(u, emitted, constants, arrays, seen, first, difference, pending is not None, t)
     ends = [len(u) * i // threads for i in range(threads + 1)]
 
     def part(start: int, stop: int) -> tuple[Counted, NDArray[np.uint8], NDArray[np.int64]]:
@@ -70,7 +77,8 @@ def in_one_pass(
         at = slice(start, stop)
         turned = start % len(seen) if len(seen) else 0
         runs = first[at] if pending is not None else first
-        counted = _part(u[at], emitted[at], constants, step, mine, runs, reached, pending is not None, t)
+        arrays = _arrays(step)
+        counted = _part(u[at], emitted[at], constants, arrays, mine, runs, reached, pending is not None, t)
         return counted, np.roll(mine, turned), reached
 
     others = [pool.submit(part, start, stop) for start, stop in pairwise(ends[1:])]
@@ -81,6 +89,11 @@ def in_one_pass(
         if pending is not None:
             difference += reached
     return total
+
+
+def _arrays(step: Step) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Room for the histogram's cells and for the what-if widths."""
+    return np.zeros(CELLS, np.int64), np.zeros(len(step.what_if), np.int64)
 
 
 def _constants(step: Step, dtype: Any) -> tuple[Any, ...]:
@@ -107,14 +120,14 @@ def _part(
     u: NDArray[Any],
     emitted: NDArray[Any],
     constants: tuple[Any, ...],
-    step: Step,
+    arrays: tuple[NDArray[np.int64], NDArray[np.int64]],
     seen: NDArray[np.uint8],
     first: NDArray[np.int32],
     difference: NDArray[np.int64],
     follows: bool,
     t: int,
 ) -> Counted:
-    cells, what_if = np.zeros(CELLS, np.int64), np.zeros(len(step.what_if), np.int64)
+    cells, what_if = arrays
     count_all: Any = _count  # a compiled function has no signature to speak of
     counted = count_all(u, emitted, *constants, seen, first, difference, follows, t, cells, what_if)
     count, nonfinite, available, above, spikes, mismatched, unknown, gain, mean, m2, least, most = counted
