@@ -90,8 +90,8 @@ class Complaints:
     def no_spikes(self, network: str) -> None:
         """Nothing in the network spiked while it ran."""
         self._warn(
-            f"no spikes were seen in {network}, so nothing is recorded; if it spikes, say how with "
-            "mpdviz.register"
+            f"no spikes were seen in {network}, so nothing is recorded; call the network itself, not its "
+            "forward, or say how it spikes with mpdviz.register"
         )
 
     def mixed_lengths(self, timesteps: Mapping[str, int]) -> None:

@@ -403,7 +403,7 @@ def test_a_model_without_neurons():
     with mpdviz.record(model) as mpd:
         pass
     assert not mpd.layers  # it did not even run: there is nothing to say
-    told = "no spikes were seen in Linear, so nothing is recorded; if it spikes, say how with mpdviz.register"
+    told = "no spikes were seen in Linear, so nothing is recorded; call the network itself"
     with pytest.warns(MpdvizWarning, match=told), mpdviz.record(model) as mpd:
         model(torch.ones(3, 2))
     assert not mpd.layers
