@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from mpdviz.accumulations.census import AVAILABLE, PAUSED, SPIKED
 from mpdviz.accumulations.histogram import EDGES, PER_UNIT, REACH, Floats
 from mpdviz.accumulations.layer import LayerStatistics
+from mpdviz.recording.measure import compiled
 from mpdviz.recording.measure.spec import Spec
 
 BLOCK = 1024
@@ -73,7 +74,7 @@ def in_one_pass(
     return total
 
 
-@numba.njit(nogil=True)
+@numba.njit(nogil=True, cache=True)
 def _scan(
     v, start, stop, v_th, shifts, halves, others, scale, available, above, reach, spikes, what_if, cells,
     nonfinite, mean, m2, low, high, census, paused_carries, spiked_carries, strict,
@@ -134,12 +135,12 @@ def _scan(
                 neuron = 0
 
 
-@numba.njit(nogil=True)
+@numba.njit(nogil=True, cache=True)
 def _add_moments(row, t, finite, nonfinite, above, mean, m2, low, high):
     # Measured from the first potential: no digits are lost where the spread is small beside the mean.
     origin = np.float64(row[0])
     count = len(row)
-    total, squares, least, most = _sums(row, origin)
+    total, squares, least, most = compiled.sums(row, origin)
     whole = np.isfinite(squares)
     if not whole:  # once more, without what is not finite
         kept = row[np.isfinite(row)]
@@ -149,7 +150,7 @@ def _add_moments(row, t, finite, nonfinite, above, mean, m2, low, high):
         if count == 0:
             return whole
         origin = np.float64(kept[0])
-        total, squares, least, most = _sums(kept, origin)
+        total, squares, least, most = compiled.sums(kept, origin)
     # The pairwise update of Chan et al.: sums over one block are short enough to be exact to rounding.
     shift = total / count
     difference = origin + shift - mean[t]
@@ -160,18 +161,3 @@ def _add_moments(row, t, finite, nonfinite, above, mean, m2, low, high):
     low[t] = min(low[t], least)
     high[t] = max(high[t], most)
     return whole
-
-
-# Sums may be regrouped into vector lanes; nothing here assumes that numbers are finite.
-@numba.njit(nogil=True, fastmath={"reassoc", "nsz"})
-def _sums(row, origin):
-    total = squares = 0.0
-    for j in range(len(row)):
-        z = np.float64(row[j]) - origin
-        total += z
-        squares += z * z
-    least = most = row[0]
-    for j in range(len(row)):
-        least = row[j] if row[j] < least else least
-        most = row[j] if row[j] > most else most
-    return total, squares, np.float64(least), np.float64(most)

@@ -4,7 +4,6 @@ The same integers as `step.by_tensors`. The compiled code is kept on disk, so on
 machine ever waits for it.
 """
 
-import math
 from concurrent.futures import Executor
 from itertools import pairwise
 from typing import Any
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from mpdviz.accumulations.census import AVAILABLE, PAUSED, SPIKED
 from mpdviz.accumulations.histogram import CELLS, EDGES, PER_UNIT, REACH
+from mpdviz.recording.measure import compiled
 from mpdviz.recording.measure.step import Counted, Pending, Step, bound
 
 BLOCK = 1024
@@ -177,7 +177,7 @@ def _count(
                 what_if[w] += abs(row[j] - centre) < others[w]
         # Moments about the block's first potential, merged by Chan's update.
         origin = np.float64(row[0])
-        sums, squares, lowest, highest = _sums(row, origin)
+        sums, squares, lowest, highest = compiled.sums(row, origin)
         whole = np.isfinite(squares)
         number = size
         if not whole:
@@ -187,7 +187,7 @@ def _count(
             above -= np.sum(row == np.inf)  # spikes, but in no share
             if number:
                 origin = np.float64(kept[0])
-                sums, squares, lowest, highest = _sums(kept, origin)
+                sums, squares, lowest, highest = compiled.sums(kept, origin)
         if number:
             part = sums / number
             apart = origin + part - mean
@@ -207,20 +207,20 @@ def _count(
         for j in range(size):
             cells[place[j]] += 1
         if kind == 0:
-            gain += top * _within(row, threshold, rect_low, rect_high)
+            gain += top * compiled.within(row, threshold, rect_low, rect_high)
         else:
-            gain += _gain(row, threshold, kind, top, slope)
+            gain += compiled.gain(row, threshold, kind, top, slope)
         if not whole:
             for j in range(size):
                 if not np.isfinite(row[j]):
                     cells[place[j]] -= 1
                     if not np.isnan(row[j]) and kind != 0:
-                        gain -= _h(np.float64(row[j]) - threshold, kind, top, slope)
+                        gain -= compiled.h(np.float64(row[j]) - threshold, kind, top, slope)
         if known_from > -np.inf or known_to < np.inf:
             for j in range(size):
                 if np.isfinite(row[j]) and not (row[j] > known_from and row[j] < known_to):
                     unknown += 1
-                    gain -= _h(np.float64(row[j]) - threshold, kind, top, slope)
+                    gain -= compiled.h(np.float64(row[j]) - threshold, kind, top, slope)
         if follows:
             _follow(
                 first[start : start + size],
@@ -271,71 +271,3 @@ def _follow(first, inside, fired, difference, t, paused_carries, spiked_carries,
     for j in range(size):
         lost = inside[j] | (fired[j] & ends_fired) | ((1 - fired[j]) & ends_paused)
         first[j] = following if lost else first[j]
-
-
-# Sums may be regrouped into vector lanes; nothing here assumes that numbers are finite.
-@numba.njit(nogil=True, cache=True, fastmath={"reassoc", "nsz"})
-def _sums(row, origin):
-    total = squares = 0.0
-    for j in range(len(row)):
-        z = np.float64(row[j]) - origin
-        total += z
-        squares += z * z
-    lowest = highest = row[0]
-    for j in range(len(row)):
-        lowest = row[j] if row[j] < lowest else lowest
-        highest = row[j] if row[j] > highest else highest
-    return total, squares, np.float64(lowest), np.float64(highest)
-
-
-@numba.njit(nogil=True, cache=True)
-def _within(row, threshold, low, high):
-    number = 0
-    for j in range(len(row)):
-        x = np.float64(row[j]) - threshold
-        number += (x > low) & (x < high)
-    return number
-
-
-@numba.njit(nogil=True, cache=True)
-def _h(x, kind, top, slope):
-    z = abs(x) * slope
-    if kind == 1:
-        return top * max(0.0, 1.0 - z)
-    if kind == 2:
-        return top / (1.0 + z * z)
-    if kind == 3:
-        return top / math.cosh(min(z, 700.0) / 2) ** 2
-    if kind == 4:
-        return top / ((1.0 + z) * (1.0 + z))
-    if kind == 5:
-        return top * math.exp(-z * z)
-    return top * math.exp(-z)
-
-
-@numba.njit(nogil=True, cache=True, fastmath={"reassoc", "nsz"})
-def _gain(row, threshold, kind, top, slope):
-    # NaN is no potential: it must not spoil the sum of the others. One loop a form, so that it is vectorised.
-    total = 0.0
-    one, centre, scale = row.dtype.type(1.0), row.dtype.type(threshold), row.dtype.type(slope)
-    if kind == 1:
-        for j in range(len(row)):
-            z = abs(np.float64(row[j]) - threshold) * slope
-            total += 1.0 - z if z < 1.0 else 0.0
-    elif kind == 2:
-        for j in range(len(row)):  # divided in the potentials' own precision, as the network does
-            z = (row[j] - centre) * scale
-            h = one / (one + z * z)
-            total += np.float64(h) if z == z else 0.0
-    elif kind == 4:
-        for j in range(len(row)):
-            z = abs(row[j] - centre) * scale
-            h = one / ((one + z) * (one + z))
-            total += np.float64(h) if z == z else 0.0
-    else:
-        for j in range(len(row)):
-            z = abs(np.float64(row[j]) - threshold) * slope
-            if z == z:
-                e = math.exp(-z * z) if kind == 5 else math.exp(-z)
-                total += 4.0 * e / ((1.0 + e) * (1.0 + e)) if kind == 3 else e
-    return top * total

@@ -5,16 +5,14 @@ probed once for each set of its other arguments, and looked at again at each for
 annealed behind its back.
 """
 
-import weakref
 from collections import OrderedDict
 from dataclasses import dataclass
-from functools import lru_cache
-from types import CellType, FunctionType, MappingProxyType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from mpdviz.recording.sites.arguments import Owner, by_identity, cells_of, fingerprint, live, referred
 from mpdviz.recording.trail import unseen
 from mpdviz.surrogates.bisection import FARTHEST, NEAREST, bisected
 from mpdviz.surrogates.probed import (
@@ -37,9 +35,6 @@ FUSED = (
     "one function gives spikes, or a mask, together with other results, so the potential is not its "
     "argument; if it fires, say how it is read with mpdviz.register"
 )
-EMPTY = CellType()
-LARGE = 1 << 16
-"""Elements up to which an argument is known by its values, not by being the same tensor."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,22 +90,22 @@ class Spikes:
             return None
         u = args[at].detach()
         others = args[:at] + args[at + 1 :]
-        fixed = tuple(_fingerprint(other) for other in others)
+        fixed = tuple(fingerprint(other) for other in others)
         key = (cls, at, u.dtype, u.device, fixed, self._constants(cls, forward))
-        if key in self._known and not _live(self._known[key][1]):
+        if key in self._known and not live(self._known[key][1]):
             del self._known[key]  # of another object, whose identity has become this one's
         if key not in self._known:
             # Not what happens to have few levels once, as a gradient's scale on spikes, is a spike function.
             if not _few_levels(result):
                 return None
             self._make_room()
-            self._known[key] = (self._probed(cls, args, at, u), _by_identity(others))
+            self._known[key] = (self._probed(cls, args, at, u), by_identity(others))
             self._looked[key] = forward
         elif self._looked.get(key) != forward:
             self._looked[key] = forward
             known = self._known[key][0]
             if not isinstance(known, str) and self._moved(known, cls, args, at):
-                self._known[key] = (self._probed(cls, args, at, u), _by_identity(others))
+                self._known[key] = (self._probed(cls, args, at, u), by_identity(others))
         known = self._known[key][0]
         if isinstance(known, str):
             return known or None
@@ -157,7 +152,7 @@ class Spikes:
 
     def _make_room(self) -> None:
         """Forget what is known of arguments that are gone, and the oldest where there is too much."""
-        gone = [key for key, (_, held) in self._known.items() if not _live(held)]
+        gone = [key for key, (_, held) in self._known.items() if not live(held)]
         for key in gone + list(self._known)[: max(0, len(self._known) + 1 - KEPT)]:
             self._known.pop(key, None)
             self._looked.pop(key, None)
@@ -171,13 +166,13 @@ class Spikes:
         if at != forward:
             named = tuple(
                 (owner, name)
-                for owner, names in _referred(cls)
+                for owner, names in referred(cls)
                 for name in names
                 if isinstance(owner.get(name), float | int)
             )
             self._numbers[cls] = forward, named
         numbers = [owner.get(name) for owner, name in named]
-        return (*numbers, *(cell.cell_contents for cell in _cells(cls)))
+        return (*numbers, *(cell.cell_contents for cell in cells_of(cls)))
 
     def _probed(self, cls: type, args: tuple[Any, ...], at: int, u: Tensor) -> SpikeFunction | ByNeuron | str:
         with unseen(), torch.random.fork_rng(devices=[]):
@@ -285,63 +280,3 @@ def _few_levels(result: Tensor) -> bool:
         return False
     levels = values.unique()
     return len(levels) <= MOST and bool((levels == 0).any()) and are_multiples(levels)
-
-
-Owner = dict[str, Any] | MappingProxyType[str, Any]
-
-
-@lru_cache(KEPT)
-def _referred(cls: type) -> tuple[tuple[Owner, tuple[str, ...]], ...]:
-    """Where the names that the function's code refers to are looked up: whatever has them now."""
-    owners: list[Owner] = []
-    names: dict[str, None] = {}
-    for function in _code_of(cls):
-        names |= dict.fromkeys(function.__code__.co_names)
-        owners.append(function.__globals__)
-        held = [function.__globals__.get(name) for name in function.__code__.co_names]
-        owners += [vars(thing) for thing in held if hasattr(thing, "__dict__")]
-    owners += [vars(base) for base in cls.__mro__ if base.__module__ != "torch.autograd.function"]
-    unique = {id(owner): owner for owner in owners}.values()
-    return tuple((owner, tuple(names)) for owner in unique)
-
-
-@lru_cache(KEPT)
-def _cells(cls: type) -> tuple[CellType, ...]:
-    cells = [cell for function in _code_of(cls) for cell in function.__closure__ or ()]
-    return tuple(cell for cell in cells if cell != EMPTY and isinstance(cell.cell_contents, float | int))
-
-
-def _code_of(cls: type) -> list[FunctionType]:
-    functions = (getattr(cls, name, None) for name in ("forward", "setup_context", "backward"))
-    return [function for function in functions if isinstance(function, FunctionType)]
-
-
-def _by_identity(others: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The arguments that are known by being the same object; tensors weakly, since they may hold a graph."""
-    found = (value for value in others if not _has_values(value))
-    return tuple(weakref.ref(value) if isinstance(value, Tensor) else value for value in found)
-
-
-def _live(held: tuple[Any, ...]) -> bool:
-    """Whether none of the tensors that are known by identity is gone."""
-    return all(value() is not None for value in held if isinstance(value, weakref.ref))
-
-
-def _has_values(value: Any) -> bool:
-    """Whether an argument is known by its values."""
-    if isinstance(value, Tensor):
-        return value.numel() <= LARGE and value.dtype != torch.bfloat16
-    try:
-        hash(value)
-    except TypeError:
-        return False
-    return True
-
-
-def _fingerprint(value: Any) -> Any:
-    if not _has_values(value):
-        return (id(value), value._version) if isinstance(value, Tensor) else id(value)
-    if isinstance(value, Tensor):
-        known = value.detach()
-        return (known.dtype, tuple(known.shape), known.cpu().contiguous().numpy().tobytes())
-    return (type(value), value)
