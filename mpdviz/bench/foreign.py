@@ -1,6 +1,7 @@
 """Recording other frameworks' networks against running them bare, beside their own monitors."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -98,15 +99,17 @@ def compare(framework: str, size: str, *, timesteps: int, batch_size: int, repea
     monitored = _monitored(framework, net, run)
     if monitored is not None:
         runs["its own monitor"] = monitored
-    runs["recorded"] = partial(_recorded, mpd, run)
-    times = timing.alternate(runs, repeats)
+    runs["recorded"] = run
+    times = timing.alternate(runs, repeats, {"recorded": partial(_observing, mpd)})
     return timing.rows(f"{framework}, {size}, T={timesteps}, batch {batch_size}", times, times["bare"])
 
 
-def _recorded(mpd: LiveRecording, run: Callable[[], Any]) -> Any:
+@contextmanager
+def _observing(mpd: LiveRecording) -> Iterator[None]:
+    """Go on with a recording."""
     mpd._recorder.attach()
     try:
-        return run()
+        yield
     finally:
         mpd._recorder.detach()
 

@@ -5,7 +5,8 @@ import gc
 import platform
 import statistics
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,10 +43,17 @@ def _cpu() -> str:
     return platform.processor() or platform.machine()
 
 
-def alternate(runs: Contenders, repeats: int) -> dict[str, list[float]]:
+def alternate(
+    runs: Contenders, repeats: int, within: Mapping[str, Callable[[], AbstractContextManager[object]]] = {}
+) -> dict[str, list[float]]:
     """Milliseconds of each of `repeats` runs of every contender, one after the other in every round.
 
     Taking turns lets a machine that slows down for a while slow all of them.
+
+    Args:
+        runs: the contenders.
+        repeats: rounds.
+        within: what a contender's runs are within, entered and left untimed.
     """
     times: dict[str, list[float]] = {name: [] for name in runs}
     gc.collect()
@@ -53,9 +61,10 @@ def alternate(runs: Contenders, repeats: int) -> dict[str, list[float]]:
     try:
         for _ in range(repeats):
             for name, run in runs.items():
-                start = time.perf_counter()
-                run()
-                times[name].append((time.perf_counter() - start) * 1e3)
+                with within.get(name, nullcontext)():
+                    start = time.perf_counter()
+                    run()
+                    times[name].append((time.perf_counter() - start) * 1e3)
     finally:
         gc.enable()
     return times

@@ -16,7 +16,6 @@ from mpdviz.recording.inputs import Inputs
 from mpdviz.recording.layers import Layer, Layers
 from mpdviz.recording.measure.meter import Meter
 from mpdviz.recording.measure.reading import Reading
-from mpdviz.recording.measure.step import Pending
 from mpdviz.recording.norms import LatestNorm
 from mpdviz.recording.sequences import Position, Sequences
 from mpdviz.recording.sites.spikes import Spiked
@@ -145,15 +144,15 @@ class Counting:
             layer.sums.describe(position.timestep, row)
             seen = layer.sums.look(tuple(u.shape[1:]) or (1,), u.device)
             if carries is not None and position.pending is None and position.timestep == 0:
-                position.pending = Pending(u.new_zeros(u.numel(), dtype=torch.int32))
+                position.pending = layer.sums.pending(u)
             if position.pending is not None and position.pending.first.numel() != u.numel():
                 position.pending = None
                 layer.lost_reach = True
-            counted = self.meter.step(u, spikes, step, seen, position.pending, position.timestep)
-            if counted.mismatched and bool(u.isfinite().all()):
+            tally = layer.sums.tally(position.timestep, len(step.what_if))
+            wrong = self.meter.step(u, spikes, step, seen, position.pending, position.timestep, tally, offset)
+            if wrong and bool(u.isfinite().all()):
                 self.refute(layer, "the spikes it emits are not those of its potentials and threshold")
                 return None
-            layer.sums.add(position.timestep, counted, offset)
         self.inputs.look(layer, call, recorded=recorded)
         call.fired[id(layer)] = call.fired.get(id(layer), 0) + 1
         return first

@@ -38,13 +38,17 @@ class Inputs:
 
     def of(self, layer: Layer) -> Input:
         """What is known of a layer's."""
-        return self._inputs.setdefault(id(layer), Input())
+        known = self._inputs.get(id(layer))
+        if known is None:
+            known = self._inputs[id(layer)] = Input()
+        return known
 
-    @torch.no_grad()
     def look(self, layer: Layer, call: Call, *, recorded: bool) -> None:
         """A layer fired in this call; what went into its neurons is what went into the call."""
+        if layer.adapter is None:
+            return
         known = self.of(layer)
-        if layer.adapter is None or known.call == call.number:
+        if known.call == call.number:
             return
         current = layer.adapter.current(call)
         norm, driven = self._norms.behind(current)
@@ -60,7 +64,7 @@ class Inputs:
         known.driven = True
         if not known.all_driven and layer.sums.comparable:
             if driven is None:
-                driven = (current != 0).reshape(-1, *shape).any(0)
+                driven = (current.detach() != 0).reshape(-1, *shape).any(0)
             census |= (driven * DRIVEN).to(torch.uint8).expand(shape).flatten()
             known.all_driven = bool((census & DRIVEN).all())
             if known.all_driven and isinstance(norm, OURS):

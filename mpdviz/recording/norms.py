@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -12,6 +11,7 @@ from mpdviz.recording.trail import Call
 
 Norm = TDBatchNorm1d | TDBatchNorm2d | _BatchNorm
 OURS = (TDBatchNorm1d, TDBatchNorm2d)
+NORMS = (*OURS, _BatchNorm)
 
 
 class LatestNorm:
@@ -36,15 +36,14 @@ class LatestNorm:
         """Every neuron behind `norm` got some input: looking again cannot tell anything new."""
         self._fully_driven.add(id(norm))
 
-    @torch.no_grad()
     def left(self, call: Call, output: Any) -> None:
         """A module's forward is over."""
         norm = call.module
-        if not isinstance(norm, Norm) or not isinstance(output, Tensor):
+        if not isinstance(norm, NORMS) or not isinstance(output, Tensor):
             return
         driven = None
         if isinstance(norm, OURS):
-            x = call.inputs[0]
+            x = call.inputs[0].detach()
             known = id(norm) in self._fully_driven or not self._looks()
             driven = x.new_ones(()) if known else (x != 0).flatten(0, 1).any(0)
         self._latest = (norm, output, driven)

@@ -7,6 +7,7 @@ stay bit for bit what they were. Nothing is ever raised inside the network's for
 cannot be read is left out and listed.
 """
 
+import atexit
 from collections.abc import Callable, Collection
 from functools import partial
 from types import FrameType
@@ -25,6 +26,7 @@ from mpdviz.recording.description import Description
 from mpdviz.recording.identity import identity, strategies
 from mpdviz.recording.layers import Layer
 from mpdviz.recording.measure.reading import Reading
+from mpdviz.recording.norms import NORMS
 from mpdviz.recording.sites import functions
 from mpdviz.recording.sites.spikes import Spiked, Spikes
 from mpdviz.recording.sites.straight import Search
@@ -60,7 +62,7 @@ class Recorder:
         self._check_selected()
         self._adapters = adapters.find(model)
         self._known: dict[int, Adapter] = {id(adapter.module): adapter for adapter in self._adapters.values()}
-        self._trail = Trail(model)
+        self._trail = Trail(model, heard=lambda module: gradients or isinstance(module, NORMS))
         self._counting = Counting(
             self._trail,
             layers=layers,
@@ -130,6 +132,8 @@ class Recorder:
 
     def attach(self) -> None:
         """Start observing."""
+        # An interpreter that shuts down while somebody observes would run hooks on modules half taken apart.
+        atexit.register(self.detach)
         self._trail.attach()
         self._detachers.append(self._trail.detach)
         self._detachers.append(functions.watch(self._spiked, lambda: self._trail.calls))
@@ -141,6 +145,9 @@ class Recorder:
 
     def detach(self) -> None:
         """Stop observing; what was recorded stays."""
+        if not self._detachers:
+            return
+        atexit.unregister(self.detach)
         self._search.end()
         self._counting.wiring.stop()
         for detach in self._detachers:
@@ -242,7 +249,8 @@ class Recorder:
         """Do it; whatever it raises is a complaint, never an error of the network's."""
         # The user's functions that are evaluated on the way are nobody's spikes.
         graded = torch.is_grad_enabled()
-        torch.set_grad_enabled(False)
+        if graded:
+            torch.set_grad_enabled(False)
         AWAY.depth += 1
         try:
             return do(*args)
@@ -251,7 +259,8 @@ class Recorder:
             return None
         finally:
             AWAY.depth -= 1
-            torch.set_grad_enabled(graded)
+            if graded:
+                torch.set_grad_enabled(True)
 
     def _spiked(self, cls: type, args: tuple[Any, ...], result: Any, frame: FrameType | None) -> None:
         """Some function was called, by whoever."""

@@ -13,7 +13,9 @@ from mpdviz.recording.trail import Start
 
 Finding = Literal["", "not reset", "no sequences", "too long"]
 LONGEST = 4096
-"""Timesteps of a sequence, beyond which another begins: a state that nobody resets must not fill memory."""
+"""Timesteps of a sequence, beyond which another begins: a state that nobody resets must not fill memory.
+
+Runs count them in 16 bits."""
 
 
 @dataclass(eq=False)

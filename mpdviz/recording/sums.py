@@ -1,11 +1,14 @@
 """What one layer's potentials add up to while they stream by."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 
+from mpdviz.accumulations.histogram import Counts
 from mpdviz.accumulations.layer import LayerStatistics
-from mpdviz.recording.measure.step import Counted
+from mpdviz.recording.measure.step import Pending
+from mpdviz.recording.measure.tally import REAL, WHOLE, Tally
 from mpdviz.recording.sequences import Position
 from mpdviz.surrogates.probed import SpikeFunction
 
@@ -50,7 +53,9 @@ class Sums:
         self.timesteps = 0
         self.sequences = 0
         """That began."""
-        self._sums = LayerStatistics.empty(0)
+        self._tallies: list[Tally] = []  # by timestep
+        self._whole: LayerStatistics | None = None  # of sequences that were measured at once
+        self._reach: Counts = np.zeros(0, np.int64)  # of sequences that are over
         self.rows: list[Row] = []
         self.positions: dict[int, Position] = {}
         """Where it is in time, by thread."""
@@ -64,6 +69,7 @@ class Sums:
         """Whether thresholds and intervals were the same at every forward."""
         self.unit = 0.0
         """The histogram's; set by the first row."""
+        self._runs: torch.Tensor | None = None  # of a sequence that is over, to be used again
 
     def look(self, shape: tuple[int, ...], device: torch.device) -> torch.Tensor:
         """The census of neurons of this shape; they are told apart as long as the shape stays the same."""
@@ -86,68 +92,53 @@ class Sums:
         else:
             self.rows += [row] * (timestep + 1 - len(self.rows))
 
-    def add(self, timestep: int, counted: Counted, offset: float) -> None:
-        """Add what was counted at a timestep, from 0; potentials are shown `offset` larger."""
-        self._make_room(timestep, len(counted.what_if))
-        sums, t = self._sums, timestep
-        known, new = int(sums.count[t] - sums.nonfinite[t]), counted.count - counted.nonfinite
-        sums.count[t] += counted.count
-        sums.nonfinite[t] += counted.nonfinite
-        sums.available[t] += counted.available
-        sums.below[t] += counted.below
-        sums.above[t] += counted.above
-        sums.spikes[t] += counted.spikes
-        sums.gain[t] += counted.gain
-        sums.gain_nonfinite[t] += counted.gain_nonfinite
-        sums.cells[t] += counted.cells
-        sums.what_if[t] += counted.what_if
-        if new:
-            mean = counted.mean + offset
-            apart = mean - sums.mean[t] if known else 0.0
-            sums.mean[t] = mean if not known else sums.mean[t] + apart * (new / (known + new))
-            sums.m2[t] += counted.m2 + apart**2 * (known * new / (known + new))
-            sums.min[t] = min(sums.min[t], counted.min + offset)
-            sums.max[t] = max(sums.max[t], counted.max + offset)
+    def tally(self, timestep: int, widths: int) -> Tally:
+        """What is added to at a timestep, from 0, with so many what-if widths."""
+        while len(self._tallies) <= timestep:
+            self._tallies.append(Tally.empty(widths))
+        self.timesteps = max(self.timesteps, timestep + 1)
+        return self._tallies[timestep]
 
     def add_whole(self, first: int, statistics: LayerStatistics) -> None:
         """Add the statistics of whole sequences from timestep `first` on."""
-        timesteps = max(self.timesteps, first + len(statistics.count))
-        before = self._counted()
-        self._sums = (
-            before.at(0, timesteps) + statistics.at(first, timesteps)
-            if self.timesteps
-            else (statistics.at(first, timesteps))
-        )
-        self.timesteps = timesteps
+        self.timesteps = max(self.timesteps, first + len(statistics.count))
+        added = statistics.at(first, self.timesteps)
+        self._whole = added if self._whole is None else self._whole + added
+
+    def pending(self, u: torch.Tensor) -> Pending:
+        """The runs of a sequence that begins with potentials like `u`."""
+        runs, self._runs = self._runs, None
+        if runs is None or runs.numel() != u.numel() or runs.device != u.device:
+            return Pending(u.new_zeros(u.numel(), dtype=torch.int16))
+        return Pending(runs.zero_())
 
     def end(self, position: Position) -> None:
         """A sequence is over: which of its potentials a gradient reaches is known."""
         if position.pending is not None:
-            self._sums.reach[: position.timestep + 1] += position.pending.reached(position.timestep + 1)
+            self._runs = position.pending.first
+            reached = position.pending.reached(position.timestep + 1)
+            missing = len(reached) - len(self._reach)
+            if missing > 0:
+                self._reach = np.append(self._reach, np.zeros(missing, np.int64))
+            self._reach[: len(reached)] += reached
             position.pending = None
 
     def statistics(self) -> LayerStatistics:
         """The rows so far, sequences under way as if they ended here."""
-        made = self._counted()
+        made = LayerStatistics.empty(0) if self._whole is None else self._whole
+        if self._tallies:
+            whole, real = (np.stack([getattr(t, name) for t in self._tallies]) for name in ("whole", "real"))
+            made = LayerStatistics(
+                **{name: whole[:, i] for i, name in enumerate(WHOLE)},
+                **{name: real[:, i] for i, name in enumerate(REAL)},
+                cells=np.stack([tally.cells for tally in self._tallies]),
+                what_if=np.stack([tally.what_if for tally in self._tallies]),
+                reach=np.zeros(len(self._tallies), np.int64),
+            )
+        made = made.at(0, self.timesteps)
+        reach = np.zeros(self.timesteps, np.int64)
+        reach[: len(self._reach)] = self._reach
         for position in list(self.positions.values()):
             if position.pending is not None:
-                made.reach[: position.timestep + 1] += position.pending.reached(position.timestep + 1)
-        return made
-
-    def _counted(self) -> LayerStatistics:
-        return LayerStatistics(
-            **{
-                field.name: getattr(self._sums, field.name)[: self.timesteps].copy()
-                for field in fields(self._sums)
-            }
-        )
-
-    def _make_room(self, timestep: int, widths: int) -> None:
-        capacity = len(self._sums.count)
-        if timestep >= capacity or self._sums.what_if.shape[1] != widths:
-            wide = LayerStatistics.empty(max(4, 2 * capacity, timestep + 1), widths)
-            for field in fields(wide):
-                if capacity and self._sums.what_if.shape[1] == widths:
-                    getattr(wide, field.name)[:capacity] = getattr(self._sums, field.name)
-            self._sums = wide
-        self.timesteps = max(self.timesteps, timestep + 1)
+                reach[: position.timestep + 1] += position.pending.reached(position.timestep + 1)
+        return replace(made, reach=made.reach + reach)

@@ -100,12 +100,21 @@ def looking_away() -> bool:
 class Trail:
     """Follows the forwards of one network, each thread on its own."""
 
-    def __init__(self, model: nn.Module) -> None:
-        """Know the modules of `model`; nothing is followed yet."""
+    def __init__(self, model: nn.Module, *, heard: Callable[[nn.Module], bool] = lambda _: True) -> None:
+        """Know the modules of `model`; nothing is followed yet.
+
+        Args:
+            model: the network.
+            heard: whether anybody wants to be told of a module that torch itself makes of no others.
+        """
         self._modules: dict[int, tuple[str, nn.Module]] = {
             id(module): (path, module) for path, module in model.named_modules()
         }
         self._synaptic = {key for key, (_, module) in self._modules.items() if _has_synapses(module)}
+        # Nothing fires in these, and they call no others.
+        self._unheard = {
+            key for key, (_, module) in self._modules.items() if _is_torchs_leaf(module) and not heard(module)
+        }
         self._interned: dict[tuple[int, Chain, int], int] = {}
         self._sources: list[tuple[int, Chain, int]] = []
         self._codes: dict[int, CodeType] = {}
@@ -150,6 +159,11 @@ class Trail:
         if known is None or looking_away():
             return
         stack, frame = self._local.stack, sys._getframe(1)
+        if stack and id(module) in self._unheard:
+            self._local.calls += 1
+            if id(module) in self._synaptic and (chain := self._chain(frame, stack[-1])):
+                stack[-1].drivers[self._place_in(stack[-1], chain, module)[-1]] = id(module)
+            return
         chain = None
         while stack and (chain := self._chain(frame, stack[-1])) is None:
             stack.pop()  # an interruption ended it
@@ -159,16 +173,22 @@ class Trail:
             place = self._intern(-1, (), id(module))
         else:
             parent = stack[-1]
-            if chain and chain[-1][0] == id(SEQUENTIAL):
-                chain = (*chain[:-1], (id(SEQUENTIAL), parent.turn(module)))
+            chain = self._place_in(parent, chain or (), module)
             if chain and id(module) in self._synaptic:
                 parent.drivers[chain[-1]] = id(module)
-            place = self._intern(parent.place, chain or (), id(module))
+            place = self._intern(parent.place, chain, id(module))
         self._local.calls += 1
         call = Call(module, known[0], place, frame, inputs, number=self._local.calls)
         stack.append(call)
         for enter in self.on_enter:
             enter(call)
+
+    @staticmethod
+    def _place_in(parent: Call, chain: Chain, module: nn.Module) -> Chain:
+        """`chain`, by the module's turn where an `nn.Sequential` calls it."""
+        if chain and chain[-1][0] == id(SEQUENTIAL):
+            return (*chain[:-1], (id(SEQUENTIAL), parent.turn(module)))
+        return chain
 
     def _leave(self, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         del inputs
@@ -265,6 +285,12 @@ def _instruction(code: CodeType, at: int) -> int:
     if instructions[last][1] == "PRECALL":  # of Python 3.11
         last += 1
     return instructions[last][0]
+
+
+def _is_torchs_leaf(module: nn.Module) -> bool:
+    # An instance may have a forward of its own.
+    own = type(module).__module__.startswith("torch.nn.modules.") and "forward" not in vars(module)
+    return own and not module._modules
 
 
 def _has_synapses(module: nn.Module) -> bool:

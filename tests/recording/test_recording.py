@@ -1,5 +1,8 @@
 """What a recording shows of itself: one line, a short table, and every figure that exists."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from matplotlib.figure import Figure
@@ -191,3 +194,18 @@ def test_functions_that_are_only_probed_are_told_apart():
     (one,), (other,) = one.info.upper, other.info.upper
     assert one == pytest.approx(9**0.25, rel=1e-6)  # 1 / (1 + z^4) = 0.1
     assert one == pytest.approx(4 * other, rel=1e-6)
+
+
+def test_a_program_may_end_inside_of_a_recording():
+    program = """
+import snntorch, torch, mpdviz
+net = torch.nn.Sequential(torch.nn.Linear(4, 3), snntorch.Leaky(0.5, init_hidden=True))
+with torch.no_grad():
+    opened = mpdviz.record(net)
+    opened.__enter__()
+    net(torch.randn(2, 4))
+    net(torch.randn(2, 4))
+"""
+    pytest.importorskip("snntorch")
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr

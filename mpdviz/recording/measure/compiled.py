@@ -9,17 +9,38 @@ import numpy as np
 # Sums may be regrouped into vector lanes; nothing here assumes that numbers are finite.
 @numba.njit(nogil=True, cache=True, fastmath={"reassoc", "nsz"})
 def sums(row, origin):
-    """Sum and sum of squares of what the values exceed `origin` by, the smallest and the largest."""
+    """Sum and sum of squares of what the values exceed `origin` by."""
     total = squares = 0.0
     for j in range(len(row)):
         z = np.float64(row[j]) - origin
         total += z
         squares += z * z
-    lowest = highest = row[0]
-    for j in range(len(row)):
-        lowest = row[j] if row[j] < lowest else lowest
-        highest = row[j] if row[j] > highest else highest
-    return total, squares, np.float64(lowest), np.float64(highest)
+    return total, squares
+
+
+@numba.njit(nogil=True, cache=True)
+def extremes(row, low, high):
+    """The smallest and the largest of finite values; `low` and `high` are room for half of them."""
+    # Halved again and again, each time as vectors: a reduction to one number is not vectorised.
+    first = row[0]
+    if len(row) == 1:
+        return first, first
+    size = len(row) // 2
+    last = row[-1]
+    for j in range(size):
+        one, other = row[j], row[j + size]
+        low[j] = one if one < other else other
+        high[j] = one if one > other else other
+    odd_low = odd_high = last  # of an odd number the last is left over
+    while size > 1:
+        half = size // 2
+        if size % 2:
+            odd_low, odd_high = min(odd_low, low[size - 1]), max(odd_high, high[size - 1])
+        for j in range(half):
+            low[j] = low[j] if low[j] < low[j + half] else low[j + half]
+            high[j] = high[j] if high[j] > high[j + half] else high[j + half]
+        size = half
+    return min(odd_low, low[0]), max(odd_high, high[0])
 
 
 @numba.njit(nogil=True, cache=True)
@@ -32,6 +53,23 @@ def within(row, threshold, low, high):
     return number
 
 
+LOG2_E = 1.4426950408889634
+LN2_HIGH, LN2_LOW = 0.693147180369123816490, 1.90821492927058770002e-10
+"""The logarithm of 2 in two parts, the first of which has zeros at its end."""
+C2, C3, C4, C5, C6, C7, C8, C9, C10, C11, C12, C13 = (1 / math.factorial(k) for k in range(2, 14))
+
+
+@numba.njit(nogil=True, cache=True, inline="always")
+def decayed(z):
+    """e^-z for z >= 0, to one unit in the last place; unlike the C library's it is vectorised."""
+    z = z if z < 700.0 else 700.0
+    k = np.int64(-z * LOG2_E - 0.5)
+    r = (-z - k * LN2_HIGH) - k * LN2_LOW
+    p = C8 + r * (C9 + r * (C10 + r * (C11 + r * (C12 + r * C13))))
+    p = 1.0 + r * (1.0 + r * (C2 + r * (C3 + r * (C4 + r * (C5 + r * (C6 + r * (C7 + r * p)))))))
+    return p * np.int64((k + 1023) << 52).view(np.float64)
+
+
 @numba.njit(nogil=True, cache=True)
 def h(x, kind, top, slope):
     """The derivative of a form of `surrogates.closed` at x = v - v_th, rectangles aside."""
@@ -41,38 +79,62 @@ def h(x, kind, top, slope):
     if kind == 2:
         return top / (1.0 + z * z)
     if kind == 3:
-        return top / math.cosh(min(z, 700.0) / 2) ** 2
+        e = decayed(z)
+        return top * 4.0 * e / ((1.0 + e) * (1.0 + e))
     if kind == 4:
         return top / ((1.0 + z) * (1.0 + z))
     if kind == 5:
-        return top * math.exp(-z * z)
-    return top * math.exp(-z)
+        return top * decayed(z * z)
+    return top * decayed(z)
 
 
-@numba.njit(nogil=True, cache=True, fastmath={"reassoc", "nsz"})
-def gain(row, threshold, kind, top, slope):
-    """Its sum over the values that are not NaN."""
+@numba.njit(nogil=True, cache=True)
+def gain(row, threshold, kind, top, slope, room):
+    """Its sum over the values that are not NaN; `room` is for as many numbers in double precision."""
+    _derivatives(row, threshold, kind, slope, room)
+    return top * _sum(room[: len(row)])
+
+
+# A divisor is never zero; asking whether it is would keep the loops from being vectorised.
+@numba.njit(nogil=True, cache=True, fastmath={"contract"}, error_model="numpy")
+def _derivatives(row, threshold, kind, slope, out):
     # NaN is no potential: it must not spoil the sum of the others. One loop a form, so that it is vectorised.
-    total = 0.0
     one, centre, scale = row.dtype.type(1.0), row.dtype.type(threshold), row.dtype.type(slope)
     if kind == 1:
         for j in range(len(row)):
             z = abs(np.float64(row[j]) - threshold) * slope
-            total += 1.0 - z if z < 1.0 else 0.0
+            out[j] = 1.0 - z if z < 1.0 else 0.0
     elif kind == 2:
         for j in range(len(row)):  # divided in the potentials' own precision, as the network does
             z = (row[j] - centre) * scale
             h = one / (one + z * z)
-            total += np.float64(h) if z == z else 0.0
+            out[j] = h if z == z else 0.0
+    elif kind == 3:
+        for j in range(len(row)):
+            z = abs(np.float64(row[j]) - threshold) * slope
+            e = decayed(z)
+            h = 4.0 * e / ((1.0 + e) * (1.0 + e))
+            out[j] = h if z == z else 0.0
     elif kind == 4:
         for j in range(len(row)):
             z = abs(row[j] - centre) * scale
             h = one / ((one + z) * (one + z))
-            total += np.float64(h) if z == z else 0.0
+            out[j] = h if z == z else 0.0
+    elif kind == 5:
+        for j in range(len(row)):
+            z = (np.float64(row[j]) - threshold) * slope
+            h = decayed(z * z)
+            out[j] = h if z == z else 0.0
     else:
         for j in range(len(row)):
             z = abs(np.float64(row[j]) - threshold) * slope
-            if z == z:
-                e = math.exp(-z * z) if kind == 5 else math.exp(-z)
-                total += 4.0 * e / ((1.0 + e) * (1.0 + e)) if kind == 3 else e
-    return top * total
+            h = decayed(z)
+            out[j] = h if z == z else 0.0
+
+
+@numba.njit(nogil=True, cache=True, fastmath={"reassoc", "nsz"})
+def _sum(values):
+    total = 0.0
+    for j in range(len(values)):
+        total += values[j]
+    return total

@@ -10,7 +10,8 @@ from mpdviz.recording.measure import step as single
 from mpdviz.recording.measure.reading import Reading
 from mpdviz.recording.measure.spec import Spec
 from mpdviz.recording.measure.statistics import by_tensors
-from mpdviz.recording.measure.step import Counted, Pending, Step
+from mpdviz.recording.measure.step import Pending, Step
+from mpdviz.recording.measure.tally import Tally
 
 COMPILE_AFTER = 50_000_000
 """Potentials after which compiling a scan (seconds) has been outweighed by what it saves."""
@@ -29,34 +30,47 @@ class Meter:
         self._kept: bool | None = None  # whether an earlier process left the timestep's scan compiled
 
     def step(
-        self, u: Tensor, emitted: Tensor, step: Step, seen: Tensor, pending: Pending | None, timestep: int
-    ) -> Counted:
-        """What one timestep's potentials count.
+        self,
+        u: Tensor,
+        emitted: Tensor,
+        step: Step,
+        seen: Tensor,
+        pending: Pending | None,
+        timestep: int,
+        tally: Tally,
+        offset: float,
+    ) -> int:
+        """Count one timestep's potentials; how many of them have another spike than was emitted.
 
         Args:
-            u: the spike function's arguments `[N, ...]`.
+            u: the spike function's arguments `[N, ...]`, detached.
             emitted: what it returned, like `u`.
             step: what they are measured against.
             seen: the layer's census, flat uint8 `[neurons]`, updated in place.
             pending: runs of the sequence, updated in place; None where reach is not known.
             timestep: from 0.
+            tally: what is added to.
+            offset: what the potentials are larger by than `u`.
         """
         if u.dtype not in SCANNED:
             u = u.float()
-        u, emitted = u.reshape(-1), emitted.reshape(-1).to(u.dtype)
+        if emitted.dtype != u.dtype:
+            emitted = emitted.to(u.dtype)
         self._measured += u.numel()
         if u.device.type == "cpu" and u.numel() and self._scans():
             from mpdviz.recording.measure import stepscan  # numba takes a while to import
 
             if stepscan.readable(step):
-                arrays = u.contiguous().numpy(), emitted.contiguous().numpy()
-                if self._pool is None:
-                    self._pool = ThreadPoolExecutor(torch.get_num_threads())
                 threads = torch.get_num_threads()
+                if self._pool is None:
+                    self._pool = ThreadPoolExecutor(threads)
+                arrays = u.numpy().reshape(-1), emitted.numpy().reshape(-1)
                 return stepscan.in_one_pass(
-                    *arrays, step, seen.numpy(), pending, timestep, self._pool, threads
+                    *arrays, step, seen.numpy(), pending, timestep, tally, offset, self._pool, threads
                 )
-        return single.by_tensors(u, emitted, step, seen, pending, timestep)
+        return single.by_tensors(
+            u.reshape(-1), emitted.reshape(-1), step, seen, pending, timestep, tally, offset
+        )
 
     def _scans(self) -> bool:
         if self._kept is None:

@@ -85,6 +85,7 @@ def _scan(
     inside = np.empty(BLOCK, np.uint8)
     fired = np.empty(BLOCK, np.uint8)
     reached = np.empty(BLOCK, np.uint8)
+    lower, upper = np.empty(BLOCK // 2, v.dtype), np.empty(BLOCK // 2, v.dtype)
     ever_inside = np.empty(BLOCK, np.uint8)
     ever_fired = np.empty(BLOCK, np.uint8)
     always_fired = np.empty(BLOCK, np.uint8)
@@ -113,7 +114,7 @@ def _scan(
             for w in range(others.shape[1]):
                 for j in range(size):
                     what_if[t, w] += abs(row[j] - threshold) < others[t, w]
-            whole = _add_moments(row, t, finite, nonfinite, above, mean, m2, low, high)
+            whole = _add_moments(row, t, finite, nonfinite, above, mean, m2, low, high, lower, upper)
             for j in range(size):
                 # Clamped half a bin beyond the outer edges, so that every position has a cell.
                 p = (np.float64(row[j]) - shift) * scale + REACH * PER_UNIT
@@ -136,11 +137,11 @@ def _scan(
 
 
 @numba.njit(nogil=True, cache=True)
-def _add_moments(row, t, finite, nonfinite, above, mean, m2, low, high):
+def _add_moments(row, t, finite, nonfinite, above, mean, m2, low, high, lower, upper):
     # Measured from the first potential: no digits are lost where the spread is small beside the mean.
     origin = np.float64(row[0])
     count = len(row)
-    total, squares, least, most = compiled.sums(row, origin)
+    total, squares = compiled.sums(row, origin)
     whole = np.isfinite(squares)
     if not whole:  # once more, without what is not finite
         kept = row[np.isfinite(row)]
@@ -150,7 +151,10 @@ def _add_moments(row, t, finite, nonfinite, above, mean, m2, low, high):
         if count == 0:
             return whole
         origin = np.float64(kept[0])
-        total, squares, least, most = compiled.sums(kept, origin)
+        total, squares = compiled.sums(kept, origin)
+        least, most = compiled.extremes(kept, lower, upper)
+    else:
+        least, most = compiled.extremes(row, lower, upper)
     # The pairwise update of Chan et al.: sums over one block are short enough to be exact to rounding.
     shift = total / count
     difference = origin + shift - mean[t]

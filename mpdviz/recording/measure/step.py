@@ -13,8 +13,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mpdviz.accumulations.census import AVAILABLE, PAUSED, SPIKED
+from mpdviz.accumulations.census import AVAILABLE as CENSUS_AVAILABLE
+from mpdviz.accumulations.census import PAUSED, SPIKED
 from mpdviz.accumulations.histogram import CELLS, EDGES, PER_UNIT, REACH, Counts
+from mpdviz.recording.measure.tally import (
+    ABOVE,
+    AVAILABLE,
+    BELOW,
+    COUNT,
+    GAIN,
+    GAIN_NONFINITE,
+    M2,
+    MAX,
+    MEAN,
+    MIN,
+    NONFINITE,
+    SPIKES,
+    Tally,
+)
 from mpdviz.surrogates.probed import SpikeFunction
 
 
@@ -47,7 +63,7 @@ class Pending:
     """
 
     first: Tensor
-    """First timestep of each potential's run `[M]`, int32 on the CPU or the potentials' device."""
+    """First timestep of each potential's run `[M]`, int16 on the CPU or the potentials' device."""
     difference: Counts = field(default_factory=lambda: np.zeros(8, np.int64))
     """Reached potentials of timestep t less those of t - 1; as long as it has become."""
 
@@ -64,43 +80,17 @@ class Pending:
         return reached
 
 
-@dataclass
-class Counted:
-    """What was counted at one timestep."""
-
-    count: int = 0
-    nonfinite: int = 0
-    available: int = 0
-    below: int = 0
-    above: int = 0
-    spikes: int = 0
-    gain: float = 0.0
-    gain_nonfinite: int = 0
-    mean: float = 0.0
-    m2: float = 0.0
-    min: float = np.inf
-    max: float = -np.inf
-    mismatched: int = 0
-    """Potentials whose spike is not the one that was emitted."""
-    cells: Counts = field(default_factory=lambda: np.zeros(CELLS, np.int64))
-    what_if: Counts = field(default_factory=lambda: np.zeros(1, np.int64))
-
-    def __add__(self, other: "Counted") -> "Counted":
-        """What both parts of a timestep count; means merge by Chan's update."""
-        ours, theirs = self.count - self.nonfinite, other.count - other.nonfinite
-        total = max(ours + theirs, 1)
-        apart = other.mean - self.mean if ours and theirs else 0.0
-        added = {name: getattr(self, name) + getattr(other, name) for name in vars(self)}
-        added["mean"] = self.mean + apart * (theirs / total) if ours else other.mean
-        added["m2"] = self.m2 + other.m2 + apart**2 * (ours * (theirs / total))
-        added["min"], added["max"] = min(self.min, other.min), max(self.max, other.max)
-        return Counted(**added)
-
-
 def by_tensors(
-    u: Tensor, emitted: Tensor, step: Step, seen: Tensor, pending: Pending | None, t: int
-) -> Counted:
-    """Count one timestep with tensor operations, on any device.
+    u: Tensor,
+    emitted: Tensor,
+    step: Step,
+    seen: Tensor,
+    pending: Pending | None,
+    t: int,
+    tally: Tally,
+    offset: float = 0.0,
+) -> int:
+    """Count one timestep with tensor operations, on any device; returns how many spikes were not emitted.
 
     Args:
         u: the spike function's arguments, flat `[M]`, M = samples x neurons.
@@ -109,46 +99,48 @@ def by_tensors(
         seen: the layer's census, uint8, flat `[neurons]`, updated in place.
         pending: runs of this sequence, updated in place; None where reach is not known.
         t: this timestep, from 0.
+        tally: what is added to.
+        offset: what the potentials are larger by than `u`.
     """
-    function = step.function
+    function, counted = step.function, Tally.empty(len(step.what_if))
+    whole, real = counted.whole, counted.real
     fired = u > function.threshold if function.strict else u >= function.threshold
     finite = u.isfinite()
     available = inside(u, function)
     outside = finite & ~available
-    counted = Counted(
-        count=u.numel(),
-        available=int(available.sum()),
-        below=int((outside & ~fired).sum()),
-        above=int((outside & fired).sum()),
-        spikes=int(fired.sum()),
-        mismatched=int((emitted != fired * function.height).sum()),
-    )
+    whole[COUNT] = u.numel()
+    for event, which in (
+        (available, AVAILABLE),
+        (outside & ~fired, BELOW),
+        (outside & fired, ABOVE),
+        (fired, SPIKES),
+        (~finite, NONFINITE),
+    ):
+        whole[which] = int(event.sum())
     potentials = u[finite].double()
-    counted.nonfinite = counted.count - potentials.numel()
     if potentials.numel():
-        counted.mean = float(potentials.mean())
-        counted.m2 = float((potentials - counted.mean).square().sum())
-        counted.min, counted.max = (float(end) for end in potentials.aminmax())
+        mean = float(potentials.mean())
+        real[MEAN], real[M2] = mean + offset, float((potentials - mean).square().sum())
+        real[MIN], real[MAX] = (float(end) + offset for end in potentials.aminmax())
         h = function.at(u[finite]).double()
         known = h.isfinite()
         low, high = function.finite
         if low > -np.inf or high < np.inf:
             known &= (potentials > low) & (potentials < high)
-        counted.gain = float(torch.where(known, h, 0).sum())
-        counted.gain_nonfinite = int((~known).sum())
+        real[GAIN] = float(torch.where(known, h, 0).sum())
+        whole[GAIN_NONFINITE] = int((~known).sum())
     position = (potentials - step.shift).mul_(PER_UNIT / step.unit).add_(REACH * PER_UNIT)
     position.clamp_(-1, len(EDGES))
     lower = position.floor()
     cell = (2 * lower + 1 + (position > lower)).clamp(0, CELLS - 1).long()
-    counted.cells = torch.bincount(cell, minlength=CELLS).cpu().numpy()
-    counted.what_if = np.array(
-        [int(((u - function.threshold).abs() < half).sum()) for half in step.what_if], np.int64
-    )
-    for bit, event in ((PAUSED, ~fired), (SPIKED, fired), (AVAILABLE, available)):
+    counted.cells[:] = torch.bincount(cell, minlength=CELLS).cpu().numpy()
+    counted.what_if[:] = [int(((u - function.threshold).abs() < half).sum()) for half in step.what_if]
+    tally.add(counted)
+    for bit, event in ((PAUSED, ~fired), (SPIKED, fired), (CENSUS_AVAILABLE, available)):
         seen |= event.view(-1, len(seen)).any(0) * bit if len(seen) else seen
     if pending is not None:
         _follow(pending, available, fired, step.carries, t)
-    return counted
+    return int((emitted != fired * function.height).sum())
 
 
 def inside(u: Tensor, function: SpikeFunction) -> Tensor:

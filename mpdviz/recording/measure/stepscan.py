@@ -13,18 +13,34 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mpdviz.accumulations.census import AVAILABLE, PAUSED, SPIKED
-from mpdviz.accumulations.histogram import CELLS, EDGES, PER_UNIT, REACH
+from mpdviz.accumulations.census import AVAILABLE as CENSUS_AVAILABLE
+from mpdviz.accumulations.census import PAUSED, SPIKED
+from mpdviz.accumulations.histogram import EDGES, PER_UNIT, REACH
 from mpdviz.recording.measure import compiled
-from mpdviz.recording.measure.step import Counted, Pending, Step, bound
+from mpdviz.recording.measure.step import Pending, Step, bound
+from mpdviz.recording.measure.tally import (
+    ABOVE,
+    AVAILABLE,
+    BELOW,
+    COUNT,
+    GAIN,
+    GAIN_NONFINITE,
+    M2,
+    MAX,
+    MEAN,
+    MIN,
+    NONFINITE,
+    SPIKES,
+    Tally,
+)
 
-BLOCK = 1024
+BLOCK = 512
 BINS = len(EDGES) - 1
-PARALLEL = 1 << 19
+PARALLEL = 1 << 20
 """Potentials from which a timestep is divided among threads: waking one costs as much as many potentials."""
 FEW = 16
 """Timesteps up to which the runs that began at each are counted one after another: that is vectorised."""
-_NO_RUNS: NDArray[np.int32] = np.zeros(0, np.int32)
+_NO_RUNS: NDArray[np.int16] = np.zeros(0, np.int16)
 _NO_COUNTS: NDArray[np.int64] = np.zeros(2, np.int64)
 
 
@@ -40,9 +56,11 @@ def in_one_pass(
     seen: NDArray[np.uint8],
     pending: Pending | None,
     t: int,
+    tally: Tally,
+    offset: float,
     pool: Executor,
     threads: int,
-) -> Counted:
+) -> int:
     """Count one timestep; arguments as of `step.by_tensors`, contiguous arrays in place of tensors.
 
     Args:
@@ -52,6 +70,8 @@ def in_one_pass(
         seen: see there.
         pending: see there.
         t: see there.
+        tally: see there.
+        offset: see there.
         pool: where threads come from.
         threads: how many parts the work is divided into, where there is enough of it.
     """
@@ -60,40 +80,30 @@ def in_one_pass(
         constants = step.kept[u.dtype] = _constants(step, u.dtype)
     first = _NO_RUNS if pending is None else pending.first.numpy()
     difference = _NO_COUNTS if pending is None else pending.room_for(t)
+    follows = pending is not None
+    count: Any = _count  # a compiled function has no signature to speak of
     if len(u) < PARALLEL or threads == 1:
-        # The arrays are the layer's, and what is in them is added up before its next timestep: new ones cost
-        # more than the counting where a network frees large tensors in between.
-        arrays = step.kept.get("arrays")
-        if arrays is None:
-            arrays = step.kept["arrays"] = _arrays(step)
-        for array in arrays:
-            array.fill(0)
-        return _part(u, emitted, constants, arrays, seen, first, difference, pending is not None, t)
-    ends = [len(u) * i // threads for i in range(threads + 1)]
+        sums = tally.whole, tally.real, tally.cells, tally.what_if
+        return int(count(u, emitted, *constants, offset, seen, first, difference, follows, t, *sums))
 
-    def part(start: int, stop: int) -> tuple[Counted, NDArray[np.uint8], NDArray[np.int64]]:
+    def part(at: slice, mine: NDArray[np.uint8], reached: NDArray[np.int64], tally: Tally) -> int:
+        sums = tally.whole, tally.real, tally.cells, tally.what_if
+        runs = first[at] if follows else first
+        return int(count(u[at], emitted[at], *constants, offset, mine, runs, reached, follows, t, *sums))
+
+    ends = pairwise(len(u) * i // threads for i in range(threads + 1))
+    parts = [
+        (slice(*at), np.zeros_like(seen), np.zeros_like(difference), Tally.empty(len(step.what_if)))
+        for at in ends
+    ]
+    others = [pool.submit(part, *own) for own in parts[1:]]
+    mismatched = part(*parts[0]) + sum(other.result() for other in others)
+    for at, mine, reached, own in parts:
+        tally.add(own)
         # A neuron's byte may be another part's too: each has its own, from the neuron it starts at.
-        mine, reached = np.zeros_like(seen), np.zeros_like(difference)
-        at = slice(start, stop)
-        turned = start % len(seen) if len(seen) else 0
-        runs = first[at] if pending is not None else first
-        arrays = _arrays(step)
-        counted = _part(u[at], emitted[at], constants, arrays, mine, runs, reached, pending is not None, t)
-        return counted, np.roll(mine, turned), reached
-
-    others = [pool.submit(part, start, stop) for start, stop in pairwise(ends[1:])]
-    total = Counted()  # the first part is done here, while the others run
-    for counted, mine, reached in (part(*ends[:2]), *(other.result() for other in others)):
-        total += counted
-        seen |= mine
-        if pending is not None:
-            difference += reached
-    return total
-
-
-def _arrays(step: Step) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Room for the histogram's cells and for the what-if widths."""
-    return np.zeros(CELLS, np.int64), np.zeros(len(step.what_if), np.int64)
+        seen |= np.roll(mine, at.start % len(seen)) if len(seen) else mine
+        difference += reached
+    return mismatched
 
 
 def _constants(step: Step, dtype: Any) -> tuple[Any, ...]:
@@ -116,43 +126,26 @@ def _constants(step: Step, dtype: Any) -> tuple[Any, ...]:
     )
 
 
-def _part(
-    u: NDArray[Any],
-    emitted: NDArray[Any],
-    constants: tuple[Any, ...],
-    arrays: tuple[NDArray[np.int64], NDArray[np.int64]],
-    seen: NDArray[np.uint8],
-    first: NDArray[np.int32],
-    difference: NDArray[np.int64],
-    follows: bool,
-    t: int,
-) -> Counted:
-    cells, what_if = arrays
-    count_all: Any = _count  # a compiled function has no signature to speak of
-    counted = count_all(u, emitted, *constants, seen, first, difference, follows, t, cells, what_if)
-    count, nonfinite, available, above, spikes, mismatched, unknown, gain, mean, m2, least, most = counted
-    return Counted(
-        count, nonfinite, available, count - nonfinite - available - above, above, spikes, gain, unknown,
-        mean, m2, least, most, mismatched, cells, what_if,
-    )  # fmt: skip
-
-
 @numba.njit(nogil=True, cache=True)
 def _count(
     u, emitted, threshold, strict, height, low, high, others, shift, scale, form, known_from, known_to,
-    paused_carries, spiked_carries, seen, first, difference, follows, t, cells, what_if,
+    paused_carries, spiked_carries, offset, seen, first, difference, follows, t,
+    sums_whole, sums_real, cells, what_if,
 ):  # fmt: skip
     kind, top, slope, rect_low, rect_high = form
     neurons = len(seen)
     nonfinite = available = above = spikes = mismatched = unknown = 0
     gain = 0.0
-    mean = m2 = 0.0
-    total = 0
+    total = sums_whole[COUNT] - sums_whole[NONFINITE]
+    mean = sums_real[MEAN] - offset if total else 0.0
+    m2 = 0.0
     least, most = np.inf, -np.inf
     place = np.empty(BLOCK, np.int32)
     inside = np.empty(BLOCK, np.uint8)
     fired = np.empty(BLOCK, np.uint8)
     events = np.empty(BLOCK, np.uint8)
+    derivatives = np.empty(BLOCK, np.float64)
+    lower, upper = np.empty(BLOCK // 2, u.dtype), np.empty(BLOCK // 2, u.dtype)
     centre = u.dtype.type(threshold)
     level = emitted.dtype.type(height)
     for start in range(0, len(u), BLOCK):
@@ -177,17 +170,20 @@ def _count(
                 what_if[w] += abs(row[j] - centre) < others[w]
         # Moments about the block's first potential, merged by Chan's update.
         origin = np.float64(row[0])
-        sums, squares, lowest, highest = compiled.sums(row, origin)
+        sums, squares = compiled.sums(row, origin)
         whole = np.isfinite(squares)
         number = size
-        if not whole:
+        if whole:
+            lowest, highest = compiled.extremes(row, lower, upper)
+        else:
             kept = row[np.isfinite(row)]
             number = len(kept)
             nonfinite += size - number
             above -= np.sum(row == np.inf)  # spikes, but in no share
             if number:
                 origin = np.float64(kept[0])
-                sums, squares, lowest, highest = compiled.sums(kept, origin)
+                sums, squares = compiled.sums(kept, origin)
+                lowest, highest = compiled.extremes(kept, lower, upper)
         if number:
             part = sums / number
             apart = origin + part - mean
@@ -209,7 +205,7 @@ def _count(
         if kind == 0:
             gain += top * compiled.within(row, threshold, rect_low, rect_high)
         else:
-            gain += compiled.gain(row, threshold, kind, top, slope)
+            gain += compiled.gain(row, threshold, kind, top, slope, derivatives)
         if not whole:
             for j in range(size):
                 if not np.isfinite(row[j]):
@@ -234,14 +230,26 @@ def _count(
             )
         if neurons:
             for j in range(size):
-                events[j] = AVAILABLE * inside[j] | SPIKED * fired[j] | PAUSED * (1 - fired[j])
+                events[j] = CENSUS_AVAILABLE * inside[j] | SPIKED * fired[j] | PAUSED * (1 - fired[j])
             done = 0
             while done < size:
                 neuron = (start + done) % neurons
                 length = min(size - done, neurons - neuron)
                 _mark(seen[neuron : neuron + length], events[done : done + length])
                 done += length
-    return len(u), nonfinite, available, above, spikes, mismatched, unknown, gain, mean, m2, least, most
+    sums_whole[COUNT] += len(u)
+    sums_whole[NONFINITE] += nonfinite
+    sums_whole[AVAILABLE] += available
+    sums_whole[BELOW] += len(u) - nonfinite - available - above
+    sums_whole[ABOVE] += above
+    sums_whole[SPIKES] += spikes
+    sums_whole[GAIN_NONFINITE] += unknown
+    sums_real[GAIN] += gain
+    sums_real[MEAN] = mean + offset
+    sums_real[M2] += m2
+    sums_real[MIN] = min(sums_real[MIN], least + offset)
+    sums_real[MAX] = max(sums_real[MAX], most + offset)
+    return mismatched
 
 
 @numba.njit(nogil=True, cache=True)
@@ -267,7 +275,7 @@ def _follow(first, inside, fired, difference, t, paused_carries, spiked_carries,
             difference[first[j]] += inside[j]
     difference[t + 1] -= within
     ends_fired, ends_paused = np.uint8(not spiked_carries), np.uint8(not paused_carries)
-    following = np.int32(t + 1)
+    following = np.int16(t + 1)
     for j in range(size):
         lost = inside[j] | (fired[j] & ends_fired) | ((1 - fired[j]) & ends_paused)
         first[j] = following if lost else first[j]

@@ -1,46 +1,13 @@
-"""What tells one call of a spike function from another, besides its potential: arguments and constants."""
+"""What tells one call of a spike function from another, besides its potential: its other arguments."""
 
 import weakref
-from functools import lru_cache
-from types import CellType, FunctionType, MappingProxyType
 from typing import Any
 
 import torch
 from torch import Tensor
 
-KEPT = 512
-"""Classes whose code is remembered."""
 LARGE = 1 << 16
 """Elements up to which an argument is known by its values, not by being the same tensor."""
-_EMPTY = CellType()
-Owner = dict[str, Any] | MappingProxyType[str, Any]
-
-
-@lru_cache(KEPT)
-def referred(cls: type) -> tuple[tuple[Owner, tuple[str, ...]], ...]:
-    """Where the names that the function's code refers to are looked up: whatever has them now."""
-    owners: list[Owner] = []
-    names: dict[str, None] = {}
-    for function in _code_of(cls):
-        names |= dict.fromkeys(function.__code__.co_names)
-        owners.append(function.__globals__)
-        held = [function.__globals__.get(name) for name in function.__code__.co_names]
-        owners += [vars(thing) for thing in held if hasattr(thing, "__dict__")]
-    owners += [vars(base) for base in cls.__mro__ if base.__module__ != "torch.autograd.function"]
-    unique = {id(owner): owner for owner in owners}.values()
-    return tuple((owner, tuple(names)) for owner in unique)
-
-
-@lru_cache(KEPT)
-def cells_of(cls: type) -> tuple[CellType, ...]:
-    """Numbers that the function's code was closed over."""
-    cells = [cell for function in _code_of(cls) for cell in function.__closure__ or ()]
-    return tuple(cell for cell in cells if cell != _EMPTY and isinstance(cell.cell_contents, float | int))
-
-
-def _code_of(cls: type) -> list[FunctionType]:
-    functions = (getattr(cls, name, None) for name in ("forward", "setup_context", "backward"))
-    return [function for function in functions if isinstance(function, FunctionType)]
 
 
 def by_identity(others: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -73,3 +40,9 @@ def fingerprint(value: Any) -> Any:
         known = value.detach()
         return (known.dtype, tuple(known.shape), known.cpu().contiguous().numpy().tobytes())
     return (type(value), value)
+
+
+def is_plain(value: Any) -> bool:
+    """Whether nothing about an argument can change without its fingerprint."""
+    plain = Tensor | float | int | str | torch.dtype | None
+    return isinstance(value, plain) and has_values(value)

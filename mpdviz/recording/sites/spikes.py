@@ -7,12 +7,14 @@ annealed behind its back.
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from types import CellType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from mpdviz.recording.sites.arguments import Owner, by_identity, cells_of, fingerprint, live, referred
+from mpdviz.recording.sites.arguments import by_identity, fingerprint, is_plain, live
+from mpdviz.recording.sites.code import Code, Owner
 from mpdviz.recording.trail import unseen
 from mpdviz.surrogates.bisection import FARTHEST, NEAREST, bisected
 from mpdviz.surrogates.probed import (
@@ -64,6 +66,22 @@ class ByNeuron:
     """Of the first neuron's potential."""
 
 
+@dataclass(eq=False)
+class _Going:
+    """What a function's code goes by besides its arguments."""
+
+    code: Code
+    forward: int = 0
+    """In which it was looked for."""
+    numbers: tuple[tuple[Owner, str], ...] = ()
+    cells: tuple[CellType, ...] = ()
+
+    def constants(self) -> tuple[Any, ...]:
+        """The numbers, as they are now: they may be another layer's or timestep's at every call."""
+        numbers = [owner.get(name) for owner, name in self.numbers]
+        return (*numbers, *(cell.cell_contents for cell in self.cells))
+
+
 class Spikes:
     """The spike functions of one recording."""
 
@@ -72,7 +90,7 @@ class Spikes:
         self._epsilon = epsilon
         self._known: OrderedDict[Any, tuple[SpikeFunction | ByNeuron | str, Any]] = OrderedDict()
         self._looked: dict[Any, int] = {}  # forward at which a function was last looked at
-        self._numbers: dict[type, tuple[int, tuple[tuple[Owner, str], ...]]] = {}  # that its code goes by
+        self._codes: dict[type, _Going] = {}
 
     def read(self, cls: type, args: tuple[Any, ...], result: Any, forward: int) -> Spiked | str | None:
         """What this call is: spikes, a reason why they cannot be read, or None where it is no spike function.
@@ -91,7 +109,8 @@ class Spikes:
         u = args[at].detach()
         others = args[:at] + args[at + 1 :]
         fixed = tuple(fingerprint(other) for other in others)
-        key = (cls, at, u.dtype, u.device, fixed, self._constants(cls, forward))
+        goes_by = self._going(cls, forward)
+        key = (cls, at, u.dtype, u.device, fixed, goes_by.constants())
         if key in self._known and not live(self._known[key][1]):
             del self._known[key]  # of another object, whose identity has become this one's
         if key not in self._known:
@@ -104,7 +123,8 @@ class Spikes:
         elif self._looked.get(key) != forward:
             self._looked[key] = forward
             known = self._known[key][0]
-            if not isinstance(known, str) and self._moved(known, cls, args, at):
+            settled = goes_by.code.closed and all(is_plain(other) for other in others)
+            if not (settled or isinstance(known, str)) and self._moved(known, cls, args, at):
                 self._known[key] = (self._probed(cls, args, at, u), by_identity(others))
         known = self._known[key][0]
         if isinstance(known, str):
@@ -157,22 +177,14 @@ class Spikes:
             self._known.pop(key, None)
             self._looked.pop(key, None)
 
-    def _constants(self, cls: type, forward: int) -> tuple[Any, ...]:
-        """The numbers that the function's code may go by besides its arguments: globals, attributes, cells.
-
-        They may be another layer's or timestep's at every call; where they are is looked for once a forward.
-        """
-        at, named = self._numbers.get(cls, (None, ()))
-        if at != forward:
-            named = tuple(
-                (owner, name)
-                for owner, names in referred(cls)
-                for name in names
-                if isinstance(owner.get(name), float | int)
-            )
-            self._numbers[cls] = forward, named
-        numbers = [owner.get(name) for owner, name in named]
-        return (*numbers, *(cell.cell_contents for cell in cells_of(cls)))
+    def _going(self, cls: type, forward: int) -> "_Going":
+        """What the function's code goes by besides its arguments; looked for once a forward."""
+        known = self._codes.get(cls)
+        if known is None or (known.forward != forward and not known.code.holds()):
+            known = self._codes[cls] = _Going(Code.of(cls))
+        if known.forward != forward:
+            known.forward, known.numbers, known.cells = forward, known.code.numbers(), known.code.cells()
+        return known
 
     def _probed(self, cls: type, args: tuple[Any, ...], at: int, u: Tensor) -> SpikeFunction | ByNeuron | str:
         with unseen(), torch.random.fork_rng(devices=[]):
