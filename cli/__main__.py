@@ -1,6 +1,6 @@
 """`python -m mpdviz.cli`."""
 
-from .main import run
+from .entry import run
 
 if __name__ == "__main__":
     run()

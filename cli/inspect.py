@@ -67,6 +67,12 @@ def inspect(
     if recording is None:
         return
     table = _select(_with_what_ifs(recording, target_ratio, what_if_surrogate), layer, timestep)
+    # Files first: whoever reads the table may leave before its end.
+    if save is not None:
+        recording.save(save)
+        say(f"wrote {save}")
+    if out is not None:
+        _write(recording, table, out, figure_format)
     print_table(table, format_, full=full, left_out=recording.left_out)
     chosen = table["layer"].unique()
     if layer is not None and len(chosen) == 1 and format_ == "table":
@@ -74,11 +80,6 @@ def inspect(
 
         console().print(sketch(table, recording.histogram(int(chosen[0]))))
     _notes(recording)
-    if save is not None:
-        recording.save(save)
-        say(f"wrote {save}")
-    if out is not None:
-        _write(recording, table, out, figure_format)
 
 
 def _with_what_ifs(recording: "Recording", ratio: float | None, surrogate: str | None) -> "pd.DataFrame":

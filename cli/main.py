@@ -1,6 +1,5 @@
 """The `mpdviz` command: its subcommands, and what becomes of errors."""
 
-import sys
 import warnings
 from typing import Any, TextIO
 
@@ -8,7 +7,7 @@ import typer
 from rich.markup import escape
 
 from mpdviz.errors import BadInput, MpdvizError, MpdvizWarning
-from mpdviz.system.rank import rank
+from mpdviz.system.rank import check_environment, rank
 
 from . import bench, check, compare, convert, figures, inspect, listing, train
 from .app import app
@@ -27,28 +26,29 @@ app.command("list", help=listing.HELP)(listing.list_)
 UsageError: Any = typer.BadParameter.__base__
 
 
-def run() -> None:
-    """Run the command line; a user's mistake becomes one line on stderr and an exit code."""
+def command() -> int:
+    """Run the command line; a user's mistake becomes one line on stderr and an exit code.
+
+    Raises:
+        BaseException: whatever else happens; `entry` answers for it.
+    """
     warnings.simplefilter("once", MpdvizWarning)
     warnings.showwarning = _show_warning
     try:
-        status = app(standalone_mode=False)
+        check_environment()
+        return app(standalone_mode=False) or 0
     except MpdvizError as error:
         # What ends a run ends it in every process of it; bad input may be one process's alone.
-        if rank() == 0 or isinstance(error, BadInput):
+        if isinstance(error, BadInput) or rank() == 0:
             tell("[red]mpdviz:[/]", str(error))
-        status = error.exit_code
+        return error.exit_code
     except UsageError as error:
         if error.format_message():  # empty where no command was given: the help is on the screen then
             say(f"[red]mpdviz:[/] {escape(error.format_message().rstrip('.'))}; see `mpdviz --help`")
-        status = 2
-    except (KeyboardInterrupt, typer.Abort):
-        say("[red]mpdviz:[/] interrupted")
-        status = 130
-    except BrokenPipeError:
-        sys.stderr.close()  # whoever read our output left; nothing more to say to them
-        status = 0
-    sys.exit(status)
+        return 2
+    except (KeyboardInterrupt, typer.Abort) as error:
+        # Typer turns the end of input into the same.
+        raise KeyboardInterrupt from error
 
 
 def _show_warning(

@@ -44,6 +44,6 @@ def _run(words, cwd, environment, out, err):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), number)
     for name, number in (("stdout", 1), ("stderr", 2)):
         setattr(sys, name, open(number, "w", closefd=False))  # noqa: SIM115
-    from mpdviz.cli.main import run
+    from mpdviz.cli.entry import run
 
     run()

@@ -63,7 +63,7 @@ def test_a_recipe_file_gives_back_every_setting(tmp_path):
 
 
 def test_every_setting_is_an_option_of_train(capsys, monkeypatch):
-    from mpdviz.cli.main import run
+    from mpdviz.cli.entry import run
 
     monkeypatch.setattr(sys, "argv", ["mpdviz", "train", "--help"])
     monkeypatch.setenv("COLUMNS", "160")

@@ -21,7 +21,7 @@ from typing import Any
 from filelock import FileLock
 
 from mpdviz.errors import BadInput
-from mpdviz.system.files import exists, lock, make_folder, write_text
+from mpdviz.system.files import exists, held_by, lock, make_folder, remove_stale, write_text
 
 COMPARISON = "comparison.toml"
 """What makes a folder one of a comparison: its settings, strategies and seeds."""
@@ -67,10 +67,14 @@ class RunFolder:
         make_folder(self.path)
         self._lock = lock(self.path / ".lock")
         if self._lock is None:
+            holder = held_by(self.path / ".lock")
             raise BadInput(
-                f"another process is training in {self.path}", "wait for it, or choose another `out`"
+                f"another process ({holder}) is training in {self.path}",
+                "wait for it or end it, or choose another `out`",
             )
         make_folder(self.last.parent)
+        for folder in (self.path, self.last.parent):
+            remove_stale(folder)
 
     def release(self) -> None:
         """Let other processes have the folder."""

@@ -2,8 +2,10 @@
 
 import errno
 import os
+import platform
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -11,6 +13,9 @@ from filelock import FileLock, Timeout
 
 from mpdviz.errors import BadInput
 
+TEMPORARY = ".part"
+"""What files end in that are being written."""
+_under_way: set[Path] = set()
 UNLOCKABLE = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
 """What file systems that know no locks answer; there work goes on without one."""
 
@@ -25,8 +30,11 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """
     temporary: Path | None = None
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        with tempfile.NamedTemporaryFile(
+            dir=path.parent, prefix=f".{path.name}.", suffix=TEMPORARY, delete=False
+        ) as file:
             temporary = Path(file.name)
+            _under_way.add(temporary)
             write(file.file)
             file.flush()
             os.fsync(file.fileno())
@@ -43,6 +51,20 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+            _under_way.discard(temporary)
+
+
+def abandon() -> None:
+    """Remove the temporary files under way, in a process that ends on the spot."""
+    for temporary in list(_under_way):
+        temporary.unlink(missing_ok=True)
+
+
+def remove_stale(folder: Path) -> None:
+    """Remove what writers that were killed have left in a folder that this process alone writes into."""
+    for temporary in folder.glob(f".*{TEMPORARY}"):
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def _sync_folder(folder: Path) -> None:
@@ -95,7 +117,20 @@ def lock(path: Path) -> FileLock | None:
     except OSError as error:
         if error.errno not in UNLOCKABLE:
             raise BadInput(f"cannot write {path}: {error.strerror}", "choose another folder") from None
+    owner = f"process {os.getpid()} on {platform.node()}"
+    if held_by(path) != owner:
+        with suppress(OSError):
+            path.write_text(owner, encoding="utf-8")
     return held
+
+
+def held_by(path: Path) -> str:
+    """Which process holds a lock, as far as that can be read."""
+    with suppress(OSError, UnicodeDecodeError):
+        text = path.read_text(encoding="utf-8")[:100]
+        if text.isprintable() and text:
+            return text
+    return "its lock does not say which"
 
 
 def exists(path: Path) -> bool:

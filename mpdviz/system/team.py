@@ -5,7 +5,6 @@ its batch), so the merged counts are the same integers as one process would give
 equal part of every batch, and what is computed from a whole batch is computed from all parts (`synchronise`).
 """
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from mpdviz.errors import TeamLost
+from mpdviz.system.rank import check_environment, world_size
 
 Value = TypeVar("Value")
 
@@ -71,10 +71,11 @@ def team() -> Iterator[Team]:
     if dist.is_available() and dist.is_initialized():
         yield Team(dist.get_rank(), dist.get_world_size())
         return
-    size = int(os.environ.get("WORLD_SIZE", "1"))
+    size = world_size()
     if size == 1:
         yield Team()
         return
+    check_environment()
     dist.init_process_group("gloo")
     try:
         yield Team(dist.get_rank(), size)

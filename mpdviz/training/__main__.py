@@ -10,6 +10,8 @@ import sys
 import warnings
 
 from mpdviz.errors import BadInput, MpdvizError, MpdvizWarning
+from mpdviz.system.failures import told
+from mpdviz.system.parent import end_with_parent
 from mpdviz.system.rank import rank
 from mpdviz.training import prepare
 from mpdviz.training.lines import epoch_line, last_line
@@ -17,6 +19,7 @@ from mpdviz.training.lines import epoch_line, last_line
 
 def main(out: str, settings: str) -> int:
     """Train; the exit code."""
+    end_with_parent()
     warnings.simplefilter("ignore")
     warnings.simplefilter("once", MpdvizWarning)
     if sys.flags.safe_path:  # Lightning Fabric starts the other processes of a run without our -P
@@ -30,14 +33,12 @@ def main(out: str, settings: str) -> int:
     try:
         run = prepare(json.loads(settings), out=out, resume=True)
         result = run.fit(on_epoch=lambda row: say(epoch_line(row)))
-    except MpdvizError as error:
+    except BaseException as error:
         # What ends a run ends it in every process of it; bad input may be one process's alone.
-        leads = leads or isinstance(error, BadInput)
-        say(f"mpdviz: {error}")
-        return error.exit_code
-    except KeyboardInterrupt:
-        say("mpdviz: interrupted")
-        return 130
+        leads = leads or not isinstance(error, MpdvizError) or isinstance(error, BadInput)
+        line, status = told(error)
+        say(f"mpdviz: {line}")
+        return status
     if leads:
         print(last_line(run.config, result))
     return 0

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from mpdviz.config import RunConfig
 from mpdviz.errors import BadInput
 from mpdviz.system.devices import pick_device
-from mpdviz.system.rank import rank
+from mpdviz.system.rank import local_world_size, rank, world_size
 from mpdviz.system.team import Team, lost_team, synchronise
 
 
@@ -58,7 +58,7 @@ class Engine:
         from lightning_fabric.strategies.ddp import DDPStrategy
 
         logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
-        here = int(os.environ.get("LOCAL_WORLD_SIZE", size))
+        here = local_world_size(size)
         self._fabric = Fabric(
             accelerator=device.type,
             devices=here if device.index is None or device.type == "cpu" else [device.index],
@@ -161,7 +161,7 @@ def _size(config: RunConfig, device: torch.device) -> int:
     Raises:
         BadInput: more than there are devices, or another number than torchrun started.
     """
-    started = int(os.environ.get("WORLD_SIZE", "1"))
+    started = world_size()
     size = config.devices or started
     if started not in (1, size):
         raise BadInput(f"`devices` {size} under torchrun with {started} processes", "leave `devices` out")
@@ -169,7 +169,7 @@ def _size(config: RunConfig, device: torch.device) -> int:
     what = "GPUs" if device.type == "cuda" else "CPU cores"
     if device.type not in ("cpu", "cuda"):
         there, what = 1, f"{device.type} devices"
-    if int(os.environ.get("LOCAL_WORLD_SIZE", size)) > there:
+    if local_world_size(size) > there:
         raise BadInput(f"`devices` {size}: there are {there} {what}", f"choose at most {there}")
     if size > 1 and device.index is not None and device.type != "cpu":
         raise BadInput(f"`devices` {size} with `device` {device}", f"choose `device` {device.type}")

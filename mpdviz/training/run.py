@@ -8,7 +8,8 @@ bit as if it had not been (on one machine, with one number of threads).
 import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from torch import Tensor
 from mpdviz import checkpoint, data
 from mpdviz.config import RunConfig
 from mpdviz.data.augment import with_augmentation
-from mpdviz.errors import Diverged, Interrupted
+from mpdviz.errors import Diverged, Interrupted, TeamLost
 from mpdviz.kernels.backends import resolve, using
 from mpdviz.runs.folder import RunFolder
 from mpdviz.runs.state import Position, Result, StepInfo
@@ -115,7 +116,7 @@ class Run:
         """
         keep_large_buffers()
         try:
-            with using(self.config.backend), stop_signals() as stopped, lost_team():
+            with using(self.config.backend), stop_signals() as stopped, self._team(stopped):
                 while self.position.epoch < self.config.epochs:
                     self._train_epoch(on_step, stopped)
                     row = self._close_epoch()
@@ -127,6 +128,20 @@ class Run:
             for sink in self.sinks:
                 sink.close()
             self.folder.release()
+
+    @contextmanager
+    def _team(self, stopped: threading.Event) -> Iterator[None]:
+        """A team that loses a member because it was asked to stop as a whole was interrupted, no more."""
+        try:
+            with lost_team():
+                yield
+        except TeamLost:
+            if not stopped.is_set():
+                raise
+            raise Interrupted(
+                f"interrupted in epoch {self.position.epoch + 1}, before it could be saved",
+                "continue with `resume`",
+            ) from None
 
     def _train_epoch(self, on_step: Watcher | None, stopped: threading.Event) -> None:
         config, position = self.config, self.position

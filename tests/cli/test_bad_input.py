@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from mpdviz.cli.main import run
+from mpdviz.cli.entry import run
 
 from mpdviz.config import validate
 from mpdviz.training.run import fit

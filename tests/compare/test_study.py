@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 import torch
 from mpdviz.cli.compare import parse_seeds, parse_shard
-from mpdviz.cli.main import run as command_line
+from mpdviz.cli.entry import run as command_line
 from networks import TRAINING
 
 import mpdviz.compare

@@ -144,7 +144,7 @@ def test_a_class_that_is_missing_is_named(recordings, tmp_path):
 
 def test_without_tonic_the_extra_is_named(recordings):
     folder, _ = recordings
-    code = "import sys; sys.modules['tonic'] = None; from mpdviz.cli.main import run; run()"
+    code = "import sys; sys.modules['tonic'] = None; from mpdviz.cli.entry import run; run()"
     arguments = [
         "train",
         "--data",

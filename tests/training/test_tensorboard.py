@@ -125,7 +125,7 @@ def test_a_run_may_be_resumed_without_the_log(run, tmp_path):
 def test_a_missing_package_is_one_line_and_nothing_is_written(tmp_path):
     code = (
         "import sys; sys.modules['tensorboard'] = None; sys.argv = ['mpdviz', 'train', '--log', "
-        f"'tensorboard', '--out', {str(tmp_path / 'run')!r}]; from mpdviz.cli.main import run; run()"
+        f"'tensorboard', '--out', {str(tmp_path / 'run')!r}]; from mpdviz.cli.entry import run; run()"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 2
