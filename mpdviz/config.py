@@ -1,6 +1,5 @@
 """Validated settings of a run: every value is checked before any work starts."""
 
-import tomllib
 from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -9,10 +8,18 @@ import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
 
 from mpdviz.errors import BadInput, unknown_name
+from mpdviz.system.files import exists
+from mpdviz.system.reading import read_toml
 
+MOST_TIMESTEPS = 100_000
+"""A run of more is a mistake: no network is trained through so many."""
 Positive = Annotated[float, Field(gt=0, le=3e38)]
 NotNegative = Annotated[float, Field(ge=0, le=3e38)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
+Timesteps = Annotated[int, Field(ge=1, le=MOST_TIMESTEPS)]
+
+LONGEST_SHOWN = 80
+"""Characters of a refused value that a message shows."""
 
 # What a setting is for; without one of these it decides about the result.
 MACHINE: dict[str, JsonValue] = {"role": "machine"}
@@ -44,7 +51,7 @@ class RunConfig(BaseModel):
     gamma: Positive = Field(1.0, description="initial weight of every batch norm, in units of v_th")
     strategy: str = Field("mpd-agl", description="surrogate width, e.g. mpd-agl or fixed:kappa=2.5")
     surrogate: str = Field("rectangular", description="shape of the surrogate derivative")
-    timesteps: Count = Field(4, description="T")
+    timesteps: Timesteps = Field(4, description="T")
     epochs: Count = Field(30, description="passes over the training set")
     batch_size: Count = Field(64, description="samples per step")
     lr: Positive = Field(0.1, description="initial learning rate; cosine to 0")
@@ -150,7 +157,15 @@ def validate(settings: dict[str, Any], where: str = "settings") -> RunConfig:
         first = error.errors()[0]
         setting = ".".join(str(part) for part in first["loc"])
         remedy = f"{first['msg'][0].lower()}{first['msg'][1:]} (`{setting.split('.')[0]}`)"
-        raise BadInput(f"{where}: {setting}={first['input']!r}", remedy) from None
+        raise BadInput(f"{where}: {setting}={_short(first['input'])}", remedy) from None
+
+
+def _short(value: object) -> str:
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # a number of thousands of digits, a list of thousands of lists
+        return f"a {type(value).__name__}"
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
 
 
 RECIPES = Path(__file__).parent / "recipes"
@@ -171,13 +186,8 @@ def read_recipe(path: Path) -> dict[str, Any]:
     Raises:
         BadInput: the file cannot be read or is not TOML, or there is no recipe of that name.
     """
-    if not path.suffix and path.parent == Path() and not path.exists():
+    if not path.suffix and path.parent == Path() and not exists(path):
         if path.name not in recipes():
             raise unknown_name("recipe", path.name, [*recipes(), "a TOML file"])
         path = RECIPES / f"{path.name}.toml"
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BadInput(f"recipe {path}: {error.strerror}", "give a readable TOML file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadInput(f"recipe {path} is not TOML: {error}", "write lines like `lr = 0.1`") from None
+    return read_toml(path, "recipe", "write lines like `lr = 0.1`")

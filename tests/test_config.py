@@ -171,7 +171,7 @@ def test_a_recipe_that_cannot_be_read(tmp_path, content, problem):
 
 
 def test_a_recipe_that_is_a_folder(tmp_path):
-    with pytest.raises(BadInput, match="Is a directory"):
+    with pytest.raises(BadInput, match="is a folder"):
         read_recipe(tmp_path)
 
 

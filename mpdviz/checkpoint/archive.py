@@ -1,17 +1,13 @@
-"""Reading weights safely: checksums verified, no code run, names and shapes checked first."""
+"""Weights read from a file, checked against the network that they are for."""
 
-import io
-import re
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from mpdviz.errors import BadInput, NotFinite
-from mpdviz.system.files import read_bytes
+from mpdviz.system.saved import check_tensor, read_saved
 
 
 def read_archive(path: Path) -> dict[str, Any]:
@@ -20,61 +16,21 @@ def read_archive(path: Path) -> dict[str, Any]:
     Raises:
         BadInput: not such a file, damaged, or holding anything but tensors and plain values.
     """
-    raw = read_bytes(path, "checkpoint")
-    damaged = BadInput(f"checkpoint {path} is damaged or cut short", "copy or make it again")
-    if not raw.startswith(b"PK"):
-        raise BadInput(
-            f"{path} is not a checkpoint archive (and nothing in it was run)",
-            "give a file written by mpdviz or by torch.save in its zip format",
-        )
-    # torch reads the archive's directory in its own way and verifies nothing (a flipped attribute bit makes
-    # it leave a weight's memory as it was), so it is handed a fresh archive of the verified parts.
-    clean = io.BytesIO()
-    name = ""
-    try:
-        with zipfile.ZipFile(io.BytesIO(raw)) as archive, zipfile.ZipFile(clean, "w") as copy:
-            names = archive.namelist()
-            if len(set(names)) < len(names):
-                raise damaged
-            for name in names:
-                copy.writestr(name, archive.read(name))
-    except Exception as error:  # zipfile answers damage with half a dozen unrelated exceptions
-        if "CRC" in str(error):
-            problem = f"checkpoint {path} is damaged: the checksum of {name} does not match"
-            raise BadInput(problem, "copy or make it again") from None
-        raise damaged from None
-    try:
-        content = torch.load(io.BytesIO(clean.getvalue()), map_location="cpu", weights_only=True)
-    except Exception as error:  # torch wraps every reason, refused code included, in its own ways
-        if "WeightsUnpickler" in str(error) or "Weights only" in str(error):
-            named = re.search(r"GLOBAL (\S+)", str(error))
-            objects = f"Python objects ({named[1]})" if named else "Python objects"
-            remedy = "save a plain state dict, e.g. torch.save({'net': model.state_dict()}, path)"
-            if named and named[1] == "argparse.Namespace":  # common, and plain values to those who know it
-                remedy = (
-                    "save its state dict alone: torch.serialization.add_safe_globals([argparse.Namespace]); "
-                    f"torch.save(torch.load({str(path)!r})['state_dict'], 'weights.pt'), or what it is called"
-                )
-            raise BadInput(
-                f"{path} holds {objects}, not only tensors (nothing in it was run)", remedy
-            ) from None
-        raise damaged from None
+    content = read_saved(path, "checkpoint")
     if not isinstance(content, dict):
         raise BadInput(f"{path} holds a {type(content).__name__}, not a checkpoint", "give a checkpoint")
     return content
 
 
-def fill(network: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
-    """Load `state` into `network` and put it into evaluation mode.
+def check_state(network: nn.Module, state: Mapping[str, Any], path: Path) -> None:
+    """Refuse what are no weights of `network`, whose tensors may be on the meta device.
 
     Raises:
-        BadInput: names or shapes that are not the network's.
-        NotFinite: values that are NaN or infinite.
+        BadInput: names, shapes or types that are not the network's, or tensors without values.
     """
     own = network.state_dict()
     for name, value in state.items():
-        if not isinstance(value, Tensor):
-            raise BadInput(f"{path}: {name!r} is no tensor", "make it again")
+        check_tensor(value, f"{path}: {name!r}")
     missing = [f"missing {name!r} {list(own[name].shape)}" for name in own if name not in state]
     unexpected = [f"unexpected {name!r} {list(state[name].shape)}" for name in state if name not in own]
     reshaped = [
@@ -89,6 +45,22 @@ def fill(network: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
             f"{path} holds the state dict of another architecture: {', '.join(problems)}",
             "give a checkpoint of this architecture",
         )
+    for name, value in state.items():
+        if value.is_floating_point() != own[name].is_floating_point():
+            kinds = [str(tensor.dtype).removeprefix("torch.") for tensor in (value, own[name])]
+            raise BadInput(
+                f"{path}: {name!r} is {kinds[0]} where {kinds[1]} is expected", "save the weights as they are"
+            )
+
+
+def fill(network: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
+    """Load `state` into `network` and put it into evaluation mode.
+
+    Raises:
+        BadInput: names, shapes or types that are not the network's.
+        NotFinite: values that are NaN or infinite.
+    """
+    check_state(network, state, path)
     for name, tensor in state.items():
         bad = int((~tensor.isfinite()).sum())
         if bad:

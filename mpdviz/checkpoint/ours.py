@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 
-from mpdviz.checkpoint.archive import fill
+from mpdviz.checkpoint.archive import check_state, fill
 from mpdviz.config import RunConfig, validate
 from mpdviz.errors import BadInput
 from mpdviz.networks import NetworkConfig, SpikingNetwork
@@ -112,25 +112,33 @@ def restore(path: Path, content: dict[str, Any], given: dict[str, Any]) -> Check
         if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
             raise BadInput(f"checkpoint {path} lacks its part {part!r}", "make it again")
     config = validate(parts["config"], f"checkpoint {path}") if parts["config"] else None
-    architecture, network = build_network(parts["network"], path)
+    architecture, network = build_network(parts["network"], parts["state"], path)
     fill(network, parts["state"], path)
     network.stage = _stage(content.get("stage", [0, 0.0]), path)
     network.timesteps = given.get("timesteps", network.timesteps)
     return Checkpoint(path, network, architecture, config, parts["metrics"], content.get("training"))
 
 
-def build_network(settings: Mapping[str, Any], path: Path) -> tuple[NetworkConfig, SpikingNetwork]:
+def build_network(
+    settings: Mapping[str, Any], state: Mapping[str, Any], path: Path
+) -> tuple[NetworkConfig, SpikingNetwork]:
     """The network that the file at `path` describes by `settings`, whatever torch's random numbers are.
 
+    It is built without memory first: a small file may describe a network that would fill the machine.
+
     Raises:
-        BadInput: it describes none.
+        BadInput: it describes none, or one that the weights in `state` are not of.
     """
     with torch.random.fork_rng(devices=[]):
         try:
             architecture = NetworkConfig.of(settings)
-            return architecture, architecture.build()
-        except (BadInput, TypeError, ValueError, AttributeError, RuntimeError, LookupError) as error:
-            raise BadInput(f"{path} describes no network: {error}", "make it again") from None
+            with torch.device("meta"):
+                sketch = architecture.build()
+        except Exception as error:  # any type of value may stand in a file
+            reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+            raise BadInput(f"{path} describes no network: {reason}", "make it again") from None
+        check_state(sketch, state, path)
+        return architecture, architecture.build()
 
 
 def _stage(stage: Any, path: Path) -> tuple[int, float]:

@@ -147,7 +147,7 @@ def restore(path: Path, content: dict[str, Any], given: dict[str, Any]) -> Check
         raise BadInput(
             f"{path}: missing {error} of the released networks", "give the whole state dict"
         ) from None
-    except (IndexError, TypeError, ZeroDivisionError):
+    except (IndexError, TypeError, ZeroDivisionError, RuntimeError):
         raise BadInput(
             f"{path}: tensors of the released networks' names but other shapes", "give a released checkpoint"
         ) from None
@@ -157,7 +157,7 @@ def restore(path: Path, content: dict[str, Any], given: dict[str, Any]) -> Check
         if "decay" in given:
             raise BadInput(f"{path} holds learned decays (PLIF)", "leave `decay` out")
         del assumed["decay"]
-    architecture, network = build_network(assumed | known | given, path)
+    architecture, network = build_network(assumed | known | given, state, path)
     fill(network, state, path)
     return Checkpoint(
         path,

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from mpdviz.errors import BadInput
+from mpdviz.system.files import exists
 from mpdviz.system.progress import bar
+from mpdviz.system.reading import opened, read_bytes
 
 
 @dataclass(frozen=True)
@@ -39,9 +41,9 @@ def members(archive: Archive, data_dir: Path | None, names: tuple[str, ...]) -> 
     """
     if data_dir is None:
         return _from_archive(archive, _downloaded(archive), names)
-    unpacked = data_dir / archive.folder if (data_dir / archive.folder).is_dir() else data_dir
+    unpacked = data_dir / archive.folder if exists(data_dir / archive.folder) else data_dir
     packed = data_dir / archive.name
-    if packed.is_file() and not (unpacked / names[0]).exists():
+    if exists(packed) and not exists(unpacked / names[0]):
         return _from_archive(archive, packed, names)
     return {name: _read(unpacked / name, archive) for name in names}
 
@@ -52,25 +54,15 @@ def remedy(archive: Archive) -> str:
 
 
 def _read(path: Path, archive: Archive) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise BadInput(f"no file {path}", remedy(archive)) from None
-    except OSError as error:
-        raise BadInput(
-            f"cannot read {path}: {error.strerror}", "check the file and its permissions"
-        ) from None
+    if not exists(path):
+        raise BadInput(f"no file {path}", remedy(archive))
+    return read_bytes(path, "data", may_be_empty=True)
 
 
 def _from_archive(archive: Archive, path: Path, names: tuple[str, ...]) -> dict[str, bytes]:
     again = f"remove it and download it again from {archive.url}"
-    try:
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "md5").hexdigest()
-    except OSError as error:
-        raise BadInput(
-            f"cannot read {path}: {error.strerror}", "check the file and its permissions"
-        ) from None
+    with opened(path, "data") as file:
+        found = hashlib.file_digest(file, "md5").hexdigest()  # type: ignore[arg-type]
     if found != archive.md5:
         raise BadInput(f"{path} is damaged or incomplete: md5 {found}, expected {archive.md5}", again)
     contents: dict[str, bytes] = {}

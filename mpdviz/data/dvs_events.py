@@ -7,7 +7,6 @@ there the next time, as long as the recordings are the same.
 import hashlib
 import json
 import re
-import zipfile
 from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
@@ -17,8 +16,9 @@ import torch
 from torch import Tensor
 
 from mpdviz.data.base import Split
-from mpdviz.data.dvs_frames import resized
+from mpdviz.data.dvs_frames import SIZE, resized
 from mpdviz.errors import BadInput
+from mpdviz.system.arrays import read_arrays
 from mpdviz.system.files import write_atomically
 from mpdviz.system.progress import bar
 
@@ -81,10 +81,12 @@ def _frames(paths: list[Path], folder: Path, timesteps: int) -> Tensor:
     digest = hashlib.sha256(json.dumps(listing).encode()).hexdigest()
     kept = folder / f"frames-{timesteps}.npz"
     # Whatever is wrong with the kept frames, the recordings are still there.
-    with suppress(OSError, ValueError, KeyError, zipfile.BadZipFile), kept.open("rb") as file:
-        content = np.load(file)
-        if str(content["recordings"]) == digest:
-            return torch.from_numpy(content["x"])
+    with suppress(BadInput, KeyError):
+        content = read_arrays(kept, "frames", AGAIN)
+        before = content["x"]
+        shape = (len(paths), timesteps, 2, SIZE, SIZE)
+        if str(content["recordings"]) == digest and before.dtype == np.float16 and before.shape == shape:
+            return torch.from_numpy(before)
     tonic = _tonic()
     with bar("binning events", len(paths)) as progress:
         frames = []

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mpdviz.data.base import Split
 from mpdviz.errors import BadInput
+from mpdviz.system.saved import DTYPES, check_tensor, read_saved
 
 SIZE = 48  # pixels, as in the recipes of the field
 CLASSES = 10
@@ -58,15 +59,20 @@ def resized(x: Tensor) -> Tensor:
 
 
 def _recording(path: Path) -> tuple[Tensor, int]:
-    try:
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch answers damage, and code in place of tensors, in many ways
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise BadInput(f"cannot read {path}: {reason}", "bin the events again") from None
+    content = read_saved(path, "recording")
     expected = "expected a pair of frames [T, 2, H, W] and a label from 0 to 9"
-    if not (isinstance(content, tuple | list) and len(content) == 2 and isinstance(content[0], Tensor)):
+    if not (isinstance(content, tuple | list) and len(content) == 2):
         raise BadInput(f"{path}: {expected}", "bin the events again")
-    x, y = content[0].float(), int(content[1])
-    if x.dim() != 4 or x.shape[1] != 2 or not 0 <= y < CLASSES or not bool(x.isfinite().all()):
-        raise BadInput(f"{path}: {expected}; found {list(x.shape)}, {y}", "bin the events again")
+    x, y = check_tensor(content[0], f"{path}: frames").float(), _label(content[1])
+    if x.dim() != 4 or x.shape[1] != 2 or y is None or not x.numel() or not bool(x.isfinite().all()):
+        found = f"{list(x.shape)}, {content[1]!r}"[:200]
+        raise BadInput(f"{path}: {expected}; found {found}", "bin the events again")
     return resized(x), y
+
+
+def _label(label: Any) -> int | None:
+    """A class number, None where it is none."""
+    if isinstance(label, Tensor) and label.numel() == 1 and label.dtype in DTYPES:
+        label = label.item()
+    whole = isinstance(label, int | float) and not isinstance(label, bool) and label in range(CLASSES)
+    return int(label) if whole else None

@@ -1,7 +1,5 @@
 """`npz:FILE`: the user's own arrays, used as they are."""
 
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +8,8 @@ import torch
 from mpdviz.data.base import Dataset, Split
 from mpdviz.data.splits import stratified
 from mpdviz.errors import BadInput
+from mpdviz.system.arrays import archive_of
+from mpdviz.system.files import exists
 
 SPLIT_SEED = 0
 NO_CLASSES = "y holds no class labels"
@@ -97,33 +97,16 @@ def _read(path: Path, wanted: tuple[str, ...]) -> list[np.ndarray]:
     Without y where the file has none and it is not `wanted`.
     """
     try:
-        # Opened here, since np.load leaves a damaged archive open.
-        with path.expanduser().open("rb") as file:
-            if not file.read(1):
-                raise BadInput(f"{path} is empty", SAVE)
-            if not zipfile.is_zipfile(file):
-                raise BadInput(f"{path} is not an npz file, or its end is missing", SAVE)
-            file.seek(0)
-            with np.load(file, allow_pickle=False) as archive:
-                # NumPy may stop reading before the checksum, and hand out flipped bits.
-                if damaged := archive.zip.testzip():
-                    raise BadInput(
-                        f"{path} is damaged: {damaged} fails its checksum", "copy or write it again"
-                    )
-                if missing := set(wanted).difference(archive.files):
-                    lacks, found = " and ".join(sorted(missing)), ", ".join(archive.files) or "none"
-                    raise BadInput(f"{path} has no array {lacks} (its arrays: {found})", SAVE)
-                return [_array(path, archive, name) for name in ("x", "y") if name in archive.files]
-    except FileNotFoundError:
-        raise BadInput(f"no file {path}", "check the path after npz:") from None
-    except IsADirectoryError:
-        raise BadInput(f"{path} is a folder", "give the npz file itself") from None
-    except (OSError, RuntimeError) as error:  # RuntimeError: encrypted, unknown compression, ~ of nobody
-        raise BadInput(f"cannot read {path}: {error}", "check the file and its permissions") from None
-    except MemoryError:
-        raise BadInput(f"{path} does not fit into memory", "save fewer samples, or x as uint8") from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError) as error:
-        raise BadInput(f"{path} is damaged: {error}", "copy or write it again") from None
+        path = path.expanduser()
+    except RuntimeError as error:  # ~ of nobody
+        raise BadInput(f"data {path}: {error}", "check the path after npz:") from None
+    if not (exists(path) or path.is_symlink()):
+        raise BadInput(f"no file {path}", "check the path after npz:")
+    with archive_of(path, "data", SAVE) as archive:
+        if missing := set(wanted).difference(archive.files):
+            lacks, found = " and ".join(sorted(missing)), ", ".join(archive.files)[:200] or "none"
+            raise BadInput(f"{path} has no array {lacks} (its arrays: {found})", SAVE)
+        return [_array(path, archive, name) for name in ("x", "y") if name in archive.files]
 
 
 def _array(path: Path, archive: np.lib.npyio.NpzFile, key: str) -> np.ndarray:

@@ -1,16 +1,20 @@
 """What training runs left behind, the one place that reads it: settings, results, tables (no torch)."""
 
-import json
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from mpdviz.config import RunConfig, validate
 from mpdviz.errors import BadInput
 from mpdviz.runs.folder import COMPARISON, RunFolder, run_of_comparison
+from mpdviz.runs.state import Share
 from mpdviz.system.files import exists
+from mpdviz.system.reading import read_json, read_text, read_toml
+from mpdviz.system.schema import checked
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,6 +25,31 @@ TABLES = {
     "mpd": ("epoch", "layer", "name", "timestep", "available_ratio", "std", "predicted_std"),
 }
 """Tables of a run folder, each NAME.csv, and the columns that figures read."""
+COUNTED = {"epoch", "layer", "timestep", "step"}
+NUMBERS = COUNTED | {"grad_norm"}
+"""Columns that hold numbers where a table has them."""
+
+
+class Reached(BaseModel):
+    """`result.json`."""
+
+    model_config = ConfigDict(strict=True)
+
+    initial_weights: str | None = None
+    finished: bool = False
+    epoch: Annotated[int, Field(ge=0)] | None = None
+    val_accuracy: Share | None = None
+    test_accuracy: Share | None = None
+
+
+class Compared(BaseModel):
+    """`comparison.toml`."""
+
+    model_config = ConfigDict(strict=True)
+
+    strategies: list[str]
+    seeds: list[Annotated[int, Field(ge=0, lt=2**63)]]
+    settings: dict[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,15 +92,11 @@ def read_config(folder: RunFolder) -> RunConfig:
         BadInput: there is no config.toml, or a damaged one.
     """
     path = folder.config
-    try:
-        settings = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError:
+    if not exists(path):
         raise BadInput(
             f"{folder.path} is no run folder: it has no {path.name}", "give one that `mpdviz train` wrote"
-        ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path} is not TOML: {error}", "restore it, or train the run again") from None
-    return validate(settings, str(path))
+        )
+    return validate(read_toml(path, "settings", "restore it, or train the run again"), str(path))
 
 
 def read_result(folder: RunFolder) -> dict[str, Any]:
@@ -83,13 +108,9 @@ def read_result(folder: RunFolder) -> dict[str, Any]:
     path, remedy = folder.result, "finish the run with `resume`"
     if not exists(path):
         return {}
-    try:
-        result = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise BadInput(f"cannot read {path}: {error}", remedy) from None
-    if not isinstance(result, dict):
-        raise BadInput(f"{path} holds no result", remedy)
-    return result
+    return checked(Reached, read_json(path, "result", remedy), f"result {path}", remedy).model_dump(
+        exclude_unset=True
+    )
 
 
 def read_comparison(folder: Path) -> dict[str, Any]:
@@ -99,17 +120,10 @@ def read_comparison(folder: Path) -> dict[str, Any]:
         BadInput: there is none, or it is damaged.
     """
     path, remedy = folder / COMPARISON, "give the folder of a comparison of strategies"
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-        return {
-            "strategies": [str(name) for name in content["strategies"]],
-            "seeds": [int(seed) for seed in content["seeds"]],
-            "settings": dict(content["settings"]),
-        }
-    except OSError as error:
-        raise BadInput(f"{folder} holds no comparison ({path.name}: {error.strerror})", remedy) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
-        raise BadInput(f"{path} is damaged ({error})", remedy) from None
+    if not exists(path):
+        raise BadInput(f"{folder} holds no comparison: it has no {path.name}", remedy)
+    content = read_toml(path, "comparison", remedy)
+    return checked(Compared, content, f"comparison {path}", remedy).model_dump()
 
 
 def run_folders(path: Path) -> list[Path]:
@@ -144,16 +158,21 @@ def _read_table(path: Path, columns: Sequence[str]) -> "pd.DataFrame":
     import pandas as pd  # here, so that asking whether a run is finished takes no half second
 
     try:
-        table = pd.read_csv(path)
-    except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
+        table = pd.read_csv(StringIO(read_text(path, "table")))
+    except (ValueError, OverflowError) as error:  # pandas' parser errors are ValueErrors
         raise BadInput(f"cannot read {path}: {error}", "train the run again") from None
     lacking = [column for column in columns if column not in table]
     if lacking or table.empty:
         what = f"has no column {lacking[0]!r}" if lacking else "has no rows"
         raise BadInput(f"{path} {what}", "train the run again")
-    for column in columns:
-        if column != "name" and not pd.api.types.is_numeric_dtype(table[column]):
+    for column in {*columns, *NUMBERS.intersection(table.columns)} - {"name"}:
+        if not pd.api.types.is_numeric_dtype(table[column]) or pd.api.types.is_bool_dtype(table[column]):
             raise BadInput(f"{path}: column {column!r} holds no numbers", "train the run again")
+    for column in COUNTED.intersection(table.columns):
+        values = table[column]
+        if not values.between(0, 2**31).all() or not (values % 1 == 0).all():
+            raise BadInput(f"{path}: column {column!r} holds no whole numbers", "train the run again")
+        table[column] = values.astype("int64")
     if "step" in table:  # the last of several recordings in an epoch stands for it
         table = table[table["step"] == table.groupby("epoch")["step"].transform("max")]
     return table.reset_index(drop=True)

@@ -2,7 +2,13 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated
+
+from pydantic import Field
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Counted = Annotated[int, Field(ge=0, lt=2**53)]
+Row = dict[str, float | int | str | None]
 
 
 @dataclass(frozen=True)
@@ -35,19 +41,19 @@ class StepInfo:
 class Position:
     """Where a run stands; saved in `last.pt`, so that a resumed run continues at the very next step."""
 
-    epoch: int = 0
+    epoch: Counted = 0
     """Epochs finished."""
-    step: int = 0
+    step: Counted = 0
     """Steps done in the epoch under way."""
     loss: float = 0.0
     """Sum of the losses of the epoch's samples so far."""
-    correct: int = 0
-    samples: int = 0
-    seconds: float = 0.0
+    correct: Counted = 0
+    samples: Counted = 0
+    seconds: Annotated[float, Field(ge=0)] = 0.0
     best: tuple[float, float] = (-1.0, 0.0)
     """Validation accuracy and negative loss of the best epoch; the loss settles ties."""
-    metrics: list[dict[str, Any]] = field(default_factory=list)
-    widths: list[dict[str, Any]] = field(default_factory=list)
+    metrics: list[Row] = field(default_factory=list)
+    widths: list[Row] = field(default_factory=list)
 
     def info(self, epochs: int, steps: int) -> StepInfo:
         """What to show of this, in a run of so many epochs with so many steps each."""

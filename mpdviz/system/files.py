@@ -137,20 +137,5 @@ def exists(path: Path) -> bool:
     """Whether a file or folder can be seen at `path`; false, and no error, where looking is refused."""
     try:
         return path.exists()
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a NUL in the name
         return False
-
-
-def read_bytes(path: Path, kind: str) -> bytes:
-    """The content of a file that must not be empty; `kind` names what it should hold.
-
-    Raises:
-        BadInput: missing, a folder, unreadable or empty.
-    """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise BadInput(f"{kind} {path}: {error.strerror}", "check the path and its permissions") from None
-    if not content:
-        raise BadInput(f"{kind} {path} is empty", "make or copy it again")
-    return content

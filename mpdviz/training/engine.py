@@ -8,6 +8,7 @@ averaged. In float64 the runs agree to rounding; in float32 a spike flipped by r
 import gc
 import logging
 import os
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
@@ -142,11 +143,11 @@ class Engine:
         scaler = {"scaler": self._fabric.strategy.precision.state_dict()} if self._scales else {}
         return {"optimizer": self._own_optimizer.state_dict()} | scaler
 
-    def restore(self, state: dict[str, Any]) -> None:
+    def restore(self, optimizer: Mapping[str, Any], scaler: Mapping[str, Any] | None) -> None:
         """Take back what `state` gave."""
-        self._own_optimizer.load_state_dict(state["optimizer"])
-        if self._scales:
-            self._fabric.strategy.precision.load_state_dict(state["scaler"])
+        self._own_optimizer.load_state_dict(dict(optimizer))
+        if self._scales and scaler is not None:
+            self._fabric.strategy.precision.load_state_dict(dict(scaler))
 
     def _norm(self) -> float:
         if self._scales:

@@ -31,6 +31,7 @@ from mpdviz.training.engine import Engine
 from mpdviz.training.evaluate import evaluate
 from mpdviz.training.fresh import architecture, count_potentials, fresh_network
 from mpdviz.training.monitor import Monitor
+from mpdviz.training.resumed import check_position, optimizer_state
 from mpdviz.training.saving import Saver
 from mpdviz.training.schedule import learning_rate, remaining_batches, steps_per_epoch
 from mpdviz.training.sinks import SINKS, Sink
@@ -91,13 +92,17 @@ class Run:
     def _begin(self, optimizer: torch.optim.Optimizer, kinds: Sequence[type[Sink]], *, resume: bool) -> None:
         self.monitor = Monitor(self.network, self.dataset)
         saved = self.saver.restore() if resume and self.folder.last.exists() else None
+        if saved is not None:
+            steps = steps_per_epoch(self.config, self.dataset)
+            check_position(saved.position, self.config, steps, self.folder.last)
+            state = optimizer_state(saved, optimizer, self.folder.last)
         # Here: whatever is wrong with the settings is told by one process, before there are more.
         self.engine.setup(self.network, optimizer)
         if saved is None:
             self.saver.result(None)
         else:
-            self.engine.restore(saved)
-            self.position = Position(**saved["position"])
+            self.engine.restore(state, saved.scaler)
+            self.position = saved.position
         self.saver.begin()
         self._tell_stage()
         self.sinks = [kind(self.folder, self.position, self._steps_done()) for kind in kinds]
@@ -204,7 +209,7 @@ class Run:
         """Evaluate, note the epoch in the tables and save."""
         config, position = self.config, self.position
         val_loss, val_accuracy = self._evaluate("val")
-        row = {
+        row: dict[str, Any] = {
             "epoch": position.epoch + 1,
             "train_loss": position.loss / position.samples,
             "train_accuracy": position.correct / position.samples,

@@ -11,6 +11,7 @@ from mpdviz.networks import NetworkConfig, SpikingNetwork
 from mpdviz.runs.folder import RunFolder
 from mpdviz.runs.state import Position, Result
 from mpdviz.system.files import write_text
+from mpdviz.training.resumed import Training, training_of
 
 
 class Saver:
@@ -60,11 +61,11 @@ class Saver:
         if self._leads:
             self._save(metrics, engine | {"position": vars(position)}, best=False)
 
-    def restore(self) -> dict[str, Any]:
+    def restore(self) -> Training:
         """Take the weights from `last.pt`.
 
         Returns:
-            What `last` was given besides: the engine's state and `position`.
+            What `last` was given besides.
 
         Raises:
             BadInput: it belongs to a run with other settings, those of role `log` apart, or to none.
@@ -79,8 +80,9 @@ class Saver:
                 f"{self._folder.path} holds a run with other settings: {told}",
                 "resume with the same settings, or choose another `out`",
             )
+        training = training_of(saved.training, self._folder.last)
         self._network.load_state_dict(saved.network.state_dict())
-        return saved.training
+        return training
 
     def _save(self, metrics: dict[str, float], training: dict[str, Any] | None, *, best: bool) -> None:
         checkpoint.save(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from handmade import counted, flow, info
 
-from mpdviz.accumulations import storage
+from mpdviz.accumulations import storage, stored
 from mpdviz.accumulations.contents import Contents
 from mpdviz.errors import BadInput
 
@@ -185,7 +185,7 @@ def test_files_of_older_versions_know_less(tmp_path):
     del header["layers"]["1"]["census"]
     for name in ("unit", "reach_known", "strict", "nan_below", "not_measured"):
         del header["layers"]["1"]["info"][name]
-    for name in storage.ADDED_LATER:
+    for name in stored.ADDED_LATER:
         del arrays[f"1.{name}"]
     arrays["1.flow.squares"] = np.array([math.nan, 13])  # of a NaN among them
     np.savez(path, header=json.dumps(header), **arrays)

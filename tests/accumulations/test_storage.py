@@ -219,10 +219,10 @@ def test_other_formats_and_missing_parts(saved, tmp_path):
         ({"header": header(saved, version=99)}, "version"),
         ({"header": header(saved, format="something")}, "format|no recording"),
         ({"header": header(saved, edges=[4, 64])}, "edges"),
-        ({"header": header(saved, layers=3)}, "no recording"),
-        ({"header": np.array("{")}, "no recording"),
-        ({"2.census.seen": None}, "no recording"),
-        ({"3.statistics.cells": None}, "no recording"),
+        ({"header": header(saved, layers=3)}, "is damaged"),
+        ({"header": np.array("{")}, "is damaged"),
+        ({"2.census.seen": None}, "is damaged"),
+        ({"3.statistics.cells": None}, "is damaged"),
     ):
         with pytest.raises(BadInput, match=said):
             load_recording(rewritten(saved, path, **changes))

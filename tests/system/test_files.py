@@ -10,7 +10,8 @@ import sys
 import pytest
 
 from mpdviz.errors import BadInput
-from mpdviz.system.files import make_folder, read_bytes, write_atomically, write_text
+from mpdviz.system.files import make_folder, write_atomically, write_text
+from mpdviz.system.reading import read_bytes
 
 
 def listing(folder):
@@ -134,7 +135,7 @@ def test_read_bytes(tmp_path):
     for place, problem in {
         "empty": "is empty",
         "missing": "No such file",
-        ".": "Is a directory",
+        ".": "is a folder",
         "full/below": "Not a directory",
         "a" * 300: "File name too long",
     }.items():

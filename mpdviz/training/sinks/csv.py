@@ -7,9 +7,11 @@ from typing import Any
 import pandas as pd
 from typing_extensions import override
 
+from mpdviz.errors import BadInput
 from mpdviz.runs.folder import RunFolder
 from mpdviz.runs.state import Position
 from mpdviz.system.files import write_text
+from mpdviz.system.reading import read_text
 from mpdviz.training.sinks.base import Recorded, Sink
 
 
@@ -60,8 +62,15 @@ class Tables(Sink):
 
     def _restore_mpd(self, epoch: int, step: int) -> None:
         if self._folder.mpd.exists():
-            rows = pd.read_csv(self._folder.mpd, dtype=str, keep_default_na=False)  # text: written as it was
-            at, steps = rows["epoch"].astype(int), rows["step"].astype(int)
+            path = self._folder.mpd
+            try:
+                text = StringIO(read_text(path, "table"))
+                rows = pd.read_csv(text, dtype=str, keep_default_na=False)  # text: written as it was
+                at, steps = rows["epoch"].astype(int), rows["step"].astype(int)
+            except (ValueError, KeyError, OverflowError):
+                raise BadInput(
+                    f"table {path} is damaged", "remove it: the run goes on, with no recordings from before"
+                ) from None
             known = (at < epoch) | ((at == epoch) & (steps <= step))
             if known.any():
                 self._add_mpd(rows[known])
