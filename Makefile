@@ -4,11 +4,18 @@ PYTHON ?= python3
 VENV ?= .venv
 DEMO ?= demo
 BIN = $(VENV)/bin
-# Used in tests and benchmarks. They declare torchvision, torchaudio, librosa and more, which what we use of
-# them runs without; the little that it needs is here (for tonic) or in the extra `test`.
-PEERS = snntorch spikingjelly nir nirtorch tonic aedat h5py importRosbag tqdm
+# pip installs only files whose hashes are in locks/, and builds none but norse's (and ours) from source. Where that
+# does not fit, `make HASHES=` goes by the versions in constraints.txt alone.
+HASHES ?= locks
+PIP = $(BIN)/python -m pip install --quiet
+ifeq ($(HASHES),)
+LOCKED = $(PIP) --no-deps --requirement locks/$(1).in
+else
+LOCKED = $(PIP) --no-deps --require-hashes --no-build-isolation --only-binary :all: --no-binary norse \
+	--requirement locks/$(1).txt
+endif
 
-.PHONY: demo test test-slow lint clean
+.PHONY: demo test test-slow lint lock audit clean
 
 demo: $(VENV)/installed
 	$(BIN)/mpdviz train --strategy fixed --out $(DEMO)/fixed --resume
@@ -30,23 +37,40 @@ lint: $(VENV)/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy mpdviz cli
 	$(BIN)/lint-imports
+	$(BIN)/python tools/locks.py check
+
+# These two need a network.
+lock: $(VENV)/tools/installed
+	$(VENV)/tools/bin/python tools/locks.py write
+
+audit: $(VENV)/tools/installed
+	@# Not the CPU build of PyTorch: what databases say of a release, they say under its plain version.
+	for lock in $(filter-out locks/torch-cpu.txt,$(wildcard locks/*.txt)); do echo $$lock; \
+	$(VENV)/tools/bin/pip-audit --strict --require-hashes --disable-pip -r $$lock || exit; done
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
-$(VENV)/installed: pyproject.toml constraints.txt
+$(VENV)/installed: pyproject.toml constraints.txt $(wildcard locks/*)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
 	"mpdviz needs Python 3.11 or newer; try: make PYTHON=python3.12 $(MAKECMDGOALS)")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,lint]'
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps $(PEERS)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps sinabs pbr || \
-	echo "sinabs is not to be had; its tests will be skipped"
-	@# The versions that most published SpikingJelly networks use; without them their tests are skipped.
+ifeq ($(HASHES),)
+	$(PIP) --constraint constraints.txt --editable '.[test,lint]'
+else
+	$(call LOCKED,torch-cpu) || { echo "No CPU build of PyTorch that locks/ know; taking PyPI's"; $(call LOCKED,torch); }
+	$(call LOCKED,required)
+	$(PIP) --no-deps --no-build-isolation --editable .
+endif
+	$(call LOCKED,peers)
+	$(call LOCKED,sinabs) || echo "sinabs is not to be had; its tests will be skipped"
 	for version in 0.0.0.0.14 0.0.0.0.12; do \
-	$(BIN)/python -m pip install --quiet --no-deps --target $(VENV)/legacy/spikingjelly-$$version \
-	spikingjelly==$$version || echo "SpikingJelly $$version is not to be had; its tests will be skipped"; done
-	@# Norse comes as source alone and is built here; without it its tests are skipped.
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps norse || \
-	echo "norse could not be built; its tests will be skipped"
+	$(call LOCKED,spikingjelly-$$version) --target $(VENV)/legacy/spikingjelly-$$version || \
+	echo "SpikingJelly $$version is not to be had; its tests will be skipped"; done
+	$(call LOCKED,norse) || echo "norse could not be built; its tests will be skipped"
+	@touch $@
+
+$(VENV)/tools/installed: locks/tools.txt
+	$(PYTHON) -m venv $(VENV)/tools
+	$(VENV)/tools/bin/python -m pip install --quiet --no-deps --require-hashes --only-binary :all: -r $<
 	@touch $@
