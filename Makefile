@@ -10,9 +10,12 @@ HASHES ?= locks
 PIP = $(BIN)/python -m pip install --quiet
 ifeq ($(HASHES),)
 LOCKED = $(PIP) --no-deps --requirement locks/$(1).in
+NORSE = $(call LOCKED,norse)
 else
 LOCKED = $(PIP) --no-deps --require-hashes --no-build-isolation --only-binary :all: --no-binary norse \
 	--requirement locks/$(1).txt
+NORSE = $(call LOCKED,norse-build) --target $(VENV)/norse-build && \
+	PYTHONPATH=$(abspath $(VENV)/norse-build) $(call LOCKED,norse)
 endif
 
 .PHONY: demo test test-slow lint lock audit clean
@@ -67,7 +70,7 @@ endif
 	for version in 0.0.0.0.14 0.0.0.0.12; do \
 	$(call LOCKED,spikingjelly-$$version) --target $(VENV)/legacy/spikingjelly-$$version || \
 	echo "SpikingJelly $$version is not to be had; its tests will be skipped"; done
-	$(call LOCKED,norse) || echo "norse could not be built; its tests will be skipped"
+	{ $(NORSE); } || echo "norse could not be built; its tests will be skipped"
 	@touch $@
 
 $(VENV)/tools/installed: locks/tools.txt

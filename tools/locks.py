@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 # Of the package itself; torch.txt has PyTorch and what its CUDA build brings, which its CPU build does without.
 EXTRAS = ("test", "lint")
 TORCH = re.compile(r"torch$|triton$|nvidia-|cuda-")
-WITH_DEPENDENCIES = ("tools",)
+WITH_DEPENDENCIES = ("norse-build", "tools")  # in places of their own
 UNLOCKED = ("mpdviz", "pip")  # what is installed from here, and what every virtual environment comes with
 
 
