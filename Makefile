@@ -5,7 +5,7 @@ VENV ?= .venv
 DEMO ?= demo
 BIN = $(VENV)/bin
 # pip installs only files whose hashes are in locks/, and builds none but norse's (and ours) from source. Where that
-# does not fit, `make HASHES=` goes by the versions in constraints.txt alone.
+# does not fit (another platform, another index), `make HASHES=` goes by the versions in constraints.txt alone.
 HASHES ?= locks
 PIP = $(BIN)/python -m pip install --quiet
 ifeq ($(HASHES),)
@@ -14,7 +14,7 @@ NORSE = $(call LOCKED,norse)
 else
 LOCKED = $(PIP) --no-deps --require-hashes --no-build-isolation --only-binary :all: --no-binary norse \
 	--requirement locks/$(1).txt
-NORSE = $(call LOCKED,norse-build) --target $(VENV)/norse-build && \
+NORSE = $(call LOCKED,norse-build) --upgrade --target $(VENV)/norse-build && \
 	PYTHONPATH=$(abspath $(VENV)/norse-build) $(call LOCKED,norse)
 endif
 
@@ -66,6 +66,7 @@ else
 	$(PIP) --no-deps --no-build-isolation --editable .
 endif
 	$(call LOCKED,peers)
+	$(call LOCKED,aedat) || echo "aedat is not to be had; its tests will be skipped"
 	$(call LOCKED,sinabs) || echo "sinabs is not to be had; its tests will be skipped"
 	for version in 0.0.0.0.14 0.0.0.0.12; do \
 	$(call LOCKED,spikingjelly-$$version) --target $(VENV)/legacy/spikingjelly-$$version || \

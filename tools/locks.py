@@ -1,22 +1,22 @@
-"""The files in locks/: `write` has uv ask PyPI for their hashes, `check` holds them against what is installed.
+"""The files in locks/: `write` has uv ask PyPI for their hashes, `check` holds them against what is here.
 
-`constraints.txt` names the versions, by hand; locks/*.txt have the hash of every file of these versions, for all
-platforms, and are made by `make lock`. `make lint` runs `check`, which needs no network.
+`constraints.txt` names the versions, by hand; locks/*.txt have the hash of every file of these versions, for
+all platforms, and are made by `make lock`. `make lint` runs `check`, which needs no network.
 """
 
 import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-# Of the package itself; torch.txt has PyTorch and what its CUDA build brings, which its CPU build does without.
 EXTRAS = ("test", "lint")
+# What goes into torch.txt: PyTorch from PyPI and what its CUDA build brings, which its CPU build does without.
 TORCH = re.compile(r"torch$|triton$|nvidia-|cuda-")
 WITH_DEPENDENCIES = ("norse-build", "tools")  # in places of their own
 UNLOCKED = ("mpdviz", "pip")  # what is installed from here, and what every virtual environment comes with
@@ -44,12 +44,16 @@ def write(root: Path) -> None:
     for source in sorted((root / "locks").glob("*.in")):
         deps = [] if source.stem in WITH_DEPENDENCIES else ["--no-deps"]
         output = source.with_suffix(".txt").relative_to(root)
-        subprocess.run([*compile_, *deps, str(source.relative_to(root)), "-o", str(output)], cwd=root, check=True)
+        subprocess.run(
+            [*compile_, *deps, str(source.relative_to(root)), "-o", str(output)], cwd=root, check=True
+        )
     extras = [word for extra in EXTRAS for word in ("--extra", extra)]
     parts: dict[str, list[str]] = {"torch": [], "required": []}
     with tempfile.TemporaryDirectory() as folder:
         both = Path(folder, "both.txt")  # uv keeps the versions that it finds in its output file
-        both.write_text("".join((root / "locks" / f"{name}.txt").read_text(encoding="utf-8") for name in parts))
+        both.write_text(
+            "".join((root / "locks" / f"{name}.txt").read_text(encoding="utf-8") for name in parts)
+        )
         whole = [*compile_, "pyproject.toml", *extras, "-c", "constraints.txt", "-o", str(both)]
         subprocess.run(whole, cwd=root, check=True, stdout=subprocess.DEVNULL)
         header, *blocks = re.split(r"(?m)^(?=[a-z0-9])", both.read_text(encoding="utf-8"))
@@ -87,7 +91,9 @@ def wrong_locks(root: Path) -> Iterator[str]:
 
 def wrong_installed(root: Path) -> Iterator[str]:
     """What is installed and not locked, locked at another version, or needed and not installed."""
-    here = {canonicalize_name(each.metadata["Name"]): each for each in distributions()}
+    here: dict[str, Distribution] = {
+        canonicalize_name(each.metadata["Name"]): each for each in distributions()
+    }
     locked: dict[str, str] = {}
     for path in sorted((root / "locks").glob("*.txt")):
         if path.stem not in WITH_DEPENDENCIES and not path.stem.startswith("spikingjelly-"):
@@ -100,7 +106,7 @@ def wrong_installed(root: Path) -> Iterator[str]:
     yield from unmet(here)
 
 
-def unmet(here: dict[str, Distribution]) -> Iterator[str]:
+def unmet(here: Mapping[str, Distribution]) -> Iterator[str]:
     """The requirements of mpdviz and its extras, at any depth, that what is installed does not meet."""
     todo, seen = [("mpdviz", extra) for extra in ("", *EXTRAS)], set()
     while todo:
@@ -131,7 +137,9 @@ def main() -> int:
     for line in wrong:
         print(line)
     if wrong:
-        print("To install what is locked: make clean, then make; to lock what constraints.txt says: make lock")
+        print(
+            "To install what is locked: make clean, then make; to lock what constraints.txt says: make lock"
+        )
     else:
         print("All that is installed is locked, at its version and with its hashes.")
     return bool(wrong)
