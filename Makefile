@@ -42,7 +42,7 @@ lint: $(VENV)/installed
 	$(BIN)/lint-imports
 	$(BIN)/python tools/locks.py check
 
-# These two need a network.
+# These two need a network. --strict: what could not be asked about is no pass.
 lock: $(VENV)/tools/installed
 	$(VENV)/tools/bin/python tools/locks.py write
 

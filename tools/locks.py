@@ -16,7 +16,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 EXTRAS = ("test", "lint")
-# What goes into torch.txt: PyTorch from PyPI and what its CUDA build brings, which its CPU build does without.
+# What goes into torch.txt: PyTorch of PyPI and what its CUDA build brings, which the CPU build does without.
 TORCH = re.compile(r"torch$|triton$|nvidia-|cuda-")
 WITH_DEPENDENCIES = ("norse-build", "tools")  # in places of their own
 UNLOCKED = ("mpdviz", "pip")  # what is installed from here, and what every virtual environment comes with
