@@ -15,7 +15,7 @@ else
 LOCKED = $(PIP) --no-deps --require-hashes --no-build-isolation --only-binary :all: --no-binary norse \
 	--requirement locks/$(1).txt
 NORSE = $(call LOCKED,norse-build) --upgrade --target $(VENV)/norse-build && \
-	PYTHONPATH=$(abspath $(VENV)/norse-build) $(call LOCKED,norse)
+	PYTHONPATH="$$(cd $(VENV)/norse-build && pwd)" $(call LOCKED,norse)
 endif
 
 .PHONY: demo test test-slow lint lock audit clean
