@@ -61,10 +61,11 @@ def check(
 
     from mpdviz.analysis.limits import Limits
 
+    chosen = Limits(**vars(limits))
     recording = record(source, prepared(source))
     if recording is None:
         return 0
-    verdicts = recording.verdicts(Limits(**vars(limits)))
+    verdicts = recording.verdicts(chosen)
     failed = [verdict for verdict in verdicts if not verdict.passed]
     if format_ == "json":
         rows = [asdict(verdict) | {"passed": verdict.passed} for verdict in verdicts]

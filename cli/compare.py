@@ -106,7 +106,7 @@ def _of_checkpoints(
     from mpdviz import compare as comparing
     from mpdviz import config
     from mpdviz.inspection import Options
-    from mpdviz.system.files import make_folder
+    from mpdviz.system.outputs import claim
 
     figure_format = observing.figure_format or "png"
     if figure_format not in FIGURE_FORMATS:
@@ -119,7 +119,7 @@ def _of_checkpoints(
     options = {name: getattr(checked, name) for name in settings} | {
         name: value for name, value in vars(observing).items() if name in known and value is not None
     }
-    ready = None if out is None else partial(make_folder, out)
+    ready = None if out is None else partial(claim, out, "compare")
     sides = comparing.checkpoints(paths, ready=ready, **options)
     if sides is None:
         return

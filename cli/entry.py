@@ -127,5 +127,6 @@ def _interrupt(number: int, frame: Any) -> None:
 def _watch(listening: int) -> None:
     """Answer while the main thread is in a call that takes long: it hears of signals after the call alone."""
     while number := os.read(listening, 1):
-        if number[0] == signal.SIGINT and signal.getsignal(signal.SIGINT) is _interrupt:
+        work = sys.modules.get("mpdviz.system.signals")
+        if number[0] == signal.SIGINT and not (work is not None and work.somebody_listens()):
             _interrupt(signal.SIGINT, None)

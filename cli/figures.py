@@ -35,17 +35,18 @@ def figures(
     from mpdviz.figures.paper import look
     from mpdviz.figures.style import check_format
     from mpdviz.inspection.study import study
-    from mpdviz.system.files import make_folder
+    from mpdviz.system import outputs
 
     formats = list(dict.fromkeys(format_.split(",")))
     for name in formats:
         check_format(name)
     look.get(style)
+    outputs.check(out, "figures")
     made = study(runs, layer=layer, limit=limit, batch_size=batch_size, device=device)
     if made is None:
         return
     for name, reason in paper.skipped(made).items():
         tell("", f"skipped {name}: {reason}")
-    make_folder(out)
+    outputs.claim(out, "figures")
     for path in paper.write(made, out, formats, style):
         print(path)

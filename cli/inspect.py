@@ -62,7 +62,7 @@ def inspect(
         layer_numbers(layer, inspection.names)
     if timestep is not None:
         timestep_numbers(timestep, inspection.timesteps)
-    _make_folders(out, save)
+    _make_folders(out, save, _inputs(source))
     recording = record(source, inspection)
     if recording is None:
         return
@@ -113,13 +113,27 @@ def _select(table: "pd.DataFrame", layer: str | None, timestep: str | None) -> "
     return table
 
 
-def _make_folders(out: Path | None, save: Path | None) -> None:
-    from mpdviz.system.files import make_folder
+def _make_folders(out: Path | None, save: Path | None, inputs: list[Path]) -> None:
+    from mpdviz.accumulations.storage import check_place
+    from mpdviz.system.files import exists, make_folder
+    from mpdviz.system.outputs import claim
 
+    if save is not None:
+        for path in inputs:
+            if exists(save) and exists(path) and save.samefile(path):
+                raise BadInput(f"--save {save} is a file that is read", "choose another name")
+        check_place(save)
     if out is not None:
-        make_folder(out)
+        claim(out, "inspect")
     if save is not None:
         make_folder(save.parent)
+
+
+def _inputs(source: Source) -> list[Path]:
+    """The files that are read."""
+    data = source.data or ""
+    own = [Path(data.removeprefix("npz:"))] if data.startswith("npz:") else []
+    return [*(source.paths or []), *own]
 
 
 def _notes(recording: "Recording") -> None:

@@ -46,9 +46,9 @@ def command() -> int:
         if error.format_message():  # empty where no command was given: the help is on the screen then
             say(f"[red]mpdviz:[/] {escape(error.format_message().rstrip('.'))}; see `mpdviz --help`")
         return 2
-    except (KeyboardInterrupt, typer.Abort) as error:
-        # Typer turns the end of input into the same.
-        raise KeyboardInterrupt from error
+    except typer.Abort as error:
+        # Click takes the end of a file for Ctrl-C.
+        raise error.__context__ or KeyboardInterrupt from None
 
 
 def _show_warning(

@@ -56,13 +56,23 @@ MANY_ROWS = 40
 UNLIMITED = 500
 """Characters a line when the output is no terminal, so that nothing is cut."""
 
-BARS = "▁▂▃▄▅▆▇█"
+BARS, ASCII_BARS = " ▁▂▃▄▅▆▇█", " .:-=+*#@"
+"""Heights from nothing to the full line, for a stdout that can print them, and for one that cannot."""
 
 
 def console(*, stderr: bool = False) -> Console:
     """The console for results (stdout) or for everything else (stderr)."""
     made = Console(stderr=stderr, highlight=False, soft_wrap=stderr, emoji=False)
     return made if made.is_terminal or stderr else Console(highlight=False, emoji=False, width=UNLIMITED)
+
+
+def heights() -> str:
+    """Characters of growing height that stdout can print."""
+    try:
+        BARS.encode(getattr(sys.stdout, "encoding", None) or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return ASCII_BARS
+    return BARS
 
 
 def say(text: str) -> None:
@@ -153,7 +163,7 @@ def _by_layer(frame: "pd.DataFrame") -> Table:
     table = Table(box=None, padding=(0, 1), header_style="bold")
     for heading in ("layer", "name", "available", "by timestep", "worst", "reach", "gain", "firing"):
         table.add_column(heading, justify="left" if heading in ("name", "by timestep", "worst") else "right")
-    lowest = frame["available_ratio"].min()
+    lowest, bars = frame["available_ratio"].min(), heights()
     for (number, name), rows in frame.groupby(["layer", "name"]):
         ratios = rows["available_ratio"]
         worst = "-"
@@ -165,7 +175,7 @@ def _by_layer(frame: "pd.DataFrame") -> Table:
             str(name),
             _cell("_ratio", ratios.mean()),
             "".join(
-                BARS[min(int(ratio * len(BARS)), len(BARS) - 1)] if ratio == ratio else " "
+                bars[min(int(ratio * (len(bars) - 1)), len(bars) - 2) + 1] if ratio == ratio else " "
                 for ratio in ratios
             ),
             f"[bold red]{worst}[/] <- lowest" if ratios.min() == lowest else worst,

@@ -4,10 +4,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from . import output
+
 if TYPE_CHECKING:
     import pandas as pd
 
-BARS = " ▁▂▃▄▅▆▇█"
 WIDTH = 64
 
 
@@ -45,8 +46,9 @@ def _range(table: "pd.DataFrame") -> tuple[float, float]:
 def _bars(histogram: "pd.DataFrame", low: float, high: float) -> str:
     centres = (histogram["left"] + histogram["right"]) / 2
     heights, _ = np.histogram(centres, bins=WIDTH, range=(low, high), weights=histogram["count"])
-    scaled = np.ceil(heights / max(heights.max(), 1) * (len(BARS) - 1)).astype(int)
-    return "".join(BARS[height] for height in scaled)
+    bars = output.heights()
+    scaled = np.ceil(heights / max(heights.max(), 1) * (len(bars) - 1)).astype(int)
+    return "".join(bars[height] for height in scaled)
 
 
 def _marks(row: "pd.Series", low: float, high: float) -> str:

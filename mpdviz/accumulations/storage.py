@@ -11,8 +11,8 @@ from mpdviz.accumulations.contents import Contents
 from mpdviz.accumulations.histogram import PER_UNIT, REACH
 from mpdviz.accumulations.stored import FORMAT, VERSION, Header, layer
 from mpdviz.errors import BadInput
-from mpdviz.system.arrays import read_arrays
-from mpdviz.system.files import write_atomically
+from mpdviz.system.arrays import archive_of, read_arrays
+from mpdviz.system.files import exists, write_atomically
 from mpdviz.system.schema import checked
 
 
@@ -20,8 +20,9 @@ def save(path: Path, contents: Contents) -> None:
     """Write a recording, atomically.
 
     Raises:
-        BadInput: the file cannot be written; an older one stays as it was.
+        BadInput: the file cannot be written, or is there and no recording; it stays as it was.
     """
+    check_place(path)
     header: dict[str, Any] = {
         "format": FORMAT,
         "version": VERSION,
@@ -44,6 +45,23 @@ def save(path: Path, contents: Contents) -> None:
                 for name, array in vars(sums).items():
                     arrays[f"{number}.{part}.{name}"] = array
     write_atomically(path, lambda file: np.savez_compressed(file, header=json.dumps(header), **arrays))
+
+
+def check_place(path: Path) -> None:
+    """Refuse to write a recording over a file that is none.
+
+    Raises:
+        BadInput: there is such a file.
+    """
+    if not exists(path):
+        return
+    try:
+        with archive_of(path, "recording", "") as archive:
+            ours = "header" in archive.files and FORMAT in str(archive["header"])
+    except BadInput:
+        ours = False
+    if not ours:
+        raise BadInput(f"{path} is no recording, and would be lost", "choose another name")
 
 
 def load(path: Path) -> Contents:

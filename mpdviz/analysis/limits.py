@@ -1,6 +1,8 @@
 """What still passes when a recording is judged."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+
+from mpdviz.errors import BadInput
 
 
 def _limit(default: float, meaning: str) -> float:
@@ -34,3 +36,14 @@ class Limits:
     nonfinite_gradient: float = _limit(
         0.0, "largest share of gradients at the potentials that are NaN or infinite"
     )
+
+    def __post_init__(self) -> None:
+        """Refuse what nothing could be held against.
+
+        Raises:
+            BadInput: a limit that is NaN.
+        """
+        for limit in fields(self):
+            value = getattr(self, limit.name)
+            if value != value:
+                raise BadInput(f"`{limit.name}` {value}", "give a number")

@@ -50,6 +50,8 @@ def side_by_side(
 ) -> Sides | None:
     """Record every network counting the widths of all; arguments, result and errors of `checkpoints`."""
     labels = _labels(paths)
+    if all(path.suffix == ".npz" for path in paths):
+        Options(**given).refuse_all("with recordings, which hold what was recorded", "leave it out")
     facts: dict[str, Facts] = {}
     kappas: dict[float, None] = {}
     for label, path in zip(labels, paths, strict=True):
@@ -65,7 +67,7 @@ def side_by_side(
     notes: list[str] = []
     with team():  # one for all: what is started again and again may meet what is left of the last
         for label, path in zip(labels, paths, strict=True):
-            inspection = prepare(path, options)
+            inspection = prepare(path, Options() if path.suffix == ".npz" else options)
             if ready is not None:
                 ready()
             recording = inspection.run()

@@ -9,7 +9,6 @@ from mpdviz.data.base import Dataset, Split
 from mpdviz.data.splits import stratified
 from mpdviz.errors import BadInput
 from mpdviz.system.arrays import archive_of
-from mpdviz.system.files import exists
 
 SPLIT_SEED = 0
 NO_CLASSES = "y holds no class labels"
@@ -100,8 +99,12 @@ def _read(path: Path, wanted: tuple[str, ...]) -> list[np.ndarray]:
         path = path.expanduser()
     except RuntimeError as error:  # ~ of nobody
         raise BadInput(f"data {path}: {error}", "check the path after npz:") from None
-    if not (exists(path) or path.is_symlink()):
-        raise BadInput(f"no file {path}", "check the path after npz:")
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        raise BadInput(f"no file {path}", "check the path after npz:") from None
+    except (OSError, ValueError):
+        pass  # opening it says what
     with archive_of(path, "data", SAVE) as archive:
         if missing := set(wanted).difference(archive.files):
             lacks, found = " and ".join(sorted(missing)), ", ".join(archive.files)[:200] or "none"

@@ -1,18 +1,26 @@
 """What all figures share: colours that colour-blind eyes and grey prints tell apart, sizes, names, saving."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from mpdviz.errors import BadInput
 from mpdviz.system.files import write_atomically
+
+try:
+    import matplotlib as mpl  # which reads the variable as it is imported
+except ValueError:
+    named = os.environ.get("MPLBACKEND")
+    raise BadInput(
+        f"environment variable MPLBACKEND is {named!r}, which matplotlib does not know", "unset it"
+    ) from None
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F4F24")
 """Okabe & Ito's palette for networks and strategies, brown in place of yellow, which vanishes on white."""

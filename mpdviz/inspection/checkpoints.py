@@ -1,7 +1,9 @@
 """Recording a checkpoint over a data set."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from mpdviz import checkpoint, data
@@ -12,6 +14,13 @@ from mpdviz.errors import BadInput
 from mpdviz.inspection.observe import Observation
 from mpdviz.inspection.options import Options
 from mpdviz.inspection.outcome import Judge
+from mpdviz.networks import SpikingNetwork
+from mpdviz.system.memory import require_memory
+
+MANY = 1000
+"""Timesteps of samples below which no batch is too large for a machine."""
+BYTES = 8
+"""A potential and its input; what a forward pass holds at the least of its largest layer is some of all."""
 
 
 class PreparedCheckpoint:
@@ -33,6 +42,7 @@ class PreparedCheckpoint:
         )
         network = self._loaded.network
         dataset = _load_data(self._loaded, options)
+        _require_memory(network, dataset, options)
         # Data that fit it have no more classes than it knows.
         judge = Judge(dataset.classes, fewer=True)
         self._observation = Observation(network, self._forward, dataset, options, judge)
@@ -54,6 +64,17 @@ class PreparedCheckpoint:
     def _forward(self, x: Tensor, _: Tensor, __: LiveRecording) -> tuple[Tensor, Tensor]:
         logits: Tensor = self._loaded.network(x)
         return logits, logits.mean(0)
+
+
+def _require_memory(network: SpikingNetwork, dataset: Dataset, options: Options) -> None:
+    samples = min(options.batch_size, options.limit or options.batch_size, len(dataset.split("all")))
+    if samples == 0 or network.timesteps * samples < MANY:
+        return
+    one = dataset.split("all").take(torch.zeros(1, dtype=torch.long))
+    x, _ = next(data.batches(replace(dataset, test=one), "test", 1))
+    potentials = network.count_potentials(x) * network.timesteps * samples
+    what = f"a batch of {samples} samples over {network.timesteps} timesteps"
+    require_memory(potentials * BYTES, what, "lower `batch_size` or `timesteps`")
 
 
 def _load_data(loaded: Checkpoint, options: Options) -> Dataset:

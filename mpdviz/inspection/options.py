@@ -1,13 +1,21 @@
 """What may be asked of an inspection; the defaults of `inspect` and of the command line are these."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from mpdviz.config import MOST_TIMESTEPS
 from mpdviz.errors import BadInput, unknown_name
 
 MODES = ("eval", "train")
+MOST = {
+    "limit": 2**63 - 1,
+    "batch_size": 2**31 - 1,
+    "timesteps": MOST_TIMESTEPS,
+    "repeat_input": MOST_TIMESTEPS,
+}
+"""Numbers that count something, and the most that makes sense."""
 OF_MODULES = ("time_axis", "repeat_input", "loss", "batch", "key", "prefix")
 """Options that say how a module of the user's takes input and weights, and what its output is worth."""
 OF_WEIGHTS = ("key", "prefix")
@@ -52,12 +60,24 @@ class Options:
         """
         if self.mode not in MODES:
             raise unknown_name("mode", self.mode, MODES)
-        for name in ("limit", "repeat_input"):
+        for name, most in MOST.items():
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise BadInput(f"`{name}` {value}", "give at least 1")
+            if value is not None and not 1 <= value <= most:
+                raise BadInput(
+                    f"`{name}` {value}", "give at least 1" if value < 1 else f"give at most {most}"
+                )
         if self.loss is not None and not self.gradients:
             raise BadInput("`loss` without `gradients`", "give `gradients` too, or leave it out")
+
+    def refuse_all(self, why: str, remedy: str) -> None:
+        """Refuse whatever was given.
+
+        Raises:
+            BadInput: an option is not its default.
+        """
+        for option in fields(self):
+            if getattr(self, option.name) != option.default:
+                raise BadInput(f"`{option.name}` {why}", remedy)
 
     def refuse(self, names: tuple[str, ...], why: str, remedy: str) -> None:
         """Refuse those of these options that were given.

@@ -57,6 +57,7 @@ def prepare(
     options.refuse(OF_MODULES, "without `model`", "it is for a module of your own; leave it out")
     paths = [Path(path) for path in ([source] if isinstance(source, str | Path) else source)]
     if any(path.suffix == ".npz" for path in paths):
+        options.refuse_all("with a recording, which holds what was recorded", "leave it out")
         return PreparedRecordings(paths)
     if len(paths) != 1:
         raise BadInput(

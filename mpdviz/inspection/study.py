@@ -11,7 +11,9 @@ from mpdviz.analysis import metrics
 from mpdviz.errors import BadInput, MpdvizError
 from mpdviz.figures.paper.study import Recorded, Study
 from mpdviz.inspection import inspect
+from mpdviz.inspection.options import Options
 from mpdviz.runs.reading import StoredRun, run_folders
+from mpdviz.system.devices import pick_device
 from mpdviz.system.files import exists
 from mpdviz.system.team import team
 
@@ -48,6 +50,8 @@ def study(
     runs = [_read(one) for path in map(Path, paths) for one in run_folders(path) or [path]]
     Study(runs)  # refuses runs that do not belong together before the long work
     number = None if layer is None else _layer_number(layer, runs)
+    Options(split=split, limit=limit, batch_size=batch_size)
+    pick_device(device)
     gradients = not all(run.has_gradients for run in runs)
     recordings: dict[Path, Recorded] = {}
     unrecorded: dict[Path, str] = {}

@@ -27,6 +27,7 @@ from torch import Tensor
 
 from mpdviz.kernels.base import Job, Kernel, Scalar, potential_dtype
 from mpdviz.surrogates import Surrogate
+from mpdviz.system.caches import keep_compiled
 
 # On a CPU torch would say, twice, that triton is missing, which is for GPUs.
 logging.getLogger("torch._library.triton").setLevel(logging.ERROR)
@@ -174,6 +175,7 @@ COMPILED = Compiled()
 
 @cache
 def _missing() -> str | None:
+    keep_compiled()
     if torch.cuda.is_available():
         return None if find_spec("triton") else "the package triton is not installed"
     compilers = [os.environ["CXX"]] if "CXX" in os.environ else ["g++", "clang++", "c++"]

@@ -82,19 +82,26 @@ class SpikingNetwork(nn.Module):
 
     @torch.no_grad()
     def count_potentials(self, x: Tensor) -> int:
-        """Membrane potentials computed for the input `x`: samples x neurons x timesteps."""
+        """Membrane potentials computed for the input `x` at one timestep: samples x neurons.
+
+        Args:
+            x: static images `[N, C, H, W]` or frames `[T, N, C, H, W]`.
+        """
         counted: list[int] = []
         neurons = [layer.neuron for _, layer in self.spiking_layers()]
 
         def count(_: Tensor, v: Tensor, *__: Any) -> None:
             counted.append(v.numel())
 
-        training = self.training
+        training, timesteps = self.training, self.timesteps
         for neuron in neurons:
             neuron.observers.append(count)
         try:
-            self.eval()(x)
+            self.timesteps = 1  # the others are as many, and there may be more than there is memory
+            with torch.no_grad():
+                self.eval()(x[:1] if x.dim() == 5 else x)
         finally:
+            self.timesteps = timesteps
             self.train(training)
             for neuron in neurons:
                 neuron.observers.remove(count)

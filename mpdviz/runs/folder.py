@@ -8,6 +8,7 @@ widths.csv            surrogate width and batch-norm weights, one row an epoch, 
 tensorboard/          event files, where `log` is tensorboard
 checkpoints/last.pt   the latest state, to resume from
 checkpoints/best.pt   the epoch that was best on validation
+.mpdviz               says that the folder is a run's
 .lock                 held by the process that trains, and let go when it ends, however it ends
 """
 
@@ -15,6 +16,7 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,9 @@ from filelock import FileLock
 
 from mpdviz.errors import BadInput
 from mpdviz.system.files import exists, held_by, lock, make_folder, remove_stale, write_text
+from mpdviz.system.outputs import check, claim
 
+PURPOSE = "train"
 COMPARISON = "comparison.toml"
 """What makes a folder one of a comparison: its settings, strategies and seeds."""
 
@@ -60,10 +64,12 @@ class RunFolder:
             BadInput: it holds a run already and `resume` is false, it cannot be written to, or another
                 process is training in it.
         """
-        if exists(self.last) and not resume:
+        if not resume and (exists(self.last) or exists(self.best)):
             raise BadInput(
                 f"{self.path} already holds a run", "add `resume` to continue it, or choose another `out`"
             )
+        if not self._was_made_before_marks():
+            check(self.path, PURPOSE)
         make_folder(self.path)
         self._lock = lock(self.path / ".lock")
         if self._lock is None:
@@ -72,9 +78,22 @@ class RunFolder:
                 f"another process ({holder}) is training in {self.path}",
                 "wait for it or end it, or choose another `out`",
             )
+        claim(self.path, PURPOSE, known=True)
         make_folder(self.last.parent)
+        if exists(self.best) and not exists(self.last):  # there is nothing to go on from: begin anew
+            self.best.replace(self._free(self.best))
         for folder in (self.path, self.last.parent):
             remove_stale(folder)
+
+    def _was_made_before_marks(self) -> bool:
+        """Whether it is a run folder of an older version, which did not mark them."""
+        return exists(self.last) and exists(self.config)
+
+    @staticmethod
+    def _free(path: Path) -> Path:
+        """`path` with a number before its suffix that no file has."""
+        names = (path.with_stem(f"{path.stem}-{number}") for number in count(1))
+        return next(name for name in names if not exists(name))
 
     def release(self) -> None:
         """Let other processes have the folder."""

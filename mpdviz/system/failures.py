@@ -12,7 +12,6 @@ import os
 import sys
 import time
 import traceback
-from pathlib import Path
 
 from mpdviz.errors import MpdvizError
 
@@ -52,12 +51,12 @@ def _is_out_of_memory(error: BaseException) -> bool:
 
 def _kept(error: BaseException) -> str:
     """Where the traceback was written."""
-    import platformdirs  # here: few commands end so
+    from mpdviz.system.caches import user_cache  # here: few commands end so
 
     lines = [f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {' '.join(map(repr, sys.argv))}\n\n"]
     lines += traceback.format_exception(error)
     try:
-        folder = Path(platformdirs.user_cache_path("mpdviz")) / "bugs"
+        folder = user_cache() / "bugs"
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"
         path.write_text("".join(lines), encoding="utf-8", errors="backslashreplace")

@@ -11,6 +11,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from mpdviz.errors import BadInput
+
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # glibc, malloc.h
 
 
@@ -22,6 +24,29 @@ def keep_large_buffers() -> bool:
     if mallopt is None:
         return False
     return bool(mallopt(M_MMAP_MAX, 0) and mallopt(M_TRIM_THRESHOLD, 2**31 - 1))
+
+
+def require_memory(size: int, what: str, remedy: str) -> None:
+    """Refuse work that cannot fit, before it makes the machine swap or is killed without a word.
+
+    Args:
+        size: bytes that it takes at the least.
+        what: that work.
+        remedy: what would make it smaller.
+
+    Raises:
+        BadInput: there is less memory.
+    """
+    free = available_memory()
+    if size > free:
+        raise BadInput(
+            f"{what} takes at least {gigabytes(size)} of memory, and {gigabytes(free)} are free", remedy
+        )
+
+
+def gigabytes(size: int) -> str:
+    """A number of bytes in words."""
+    return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"
 
 
 def available_memory() -> int:

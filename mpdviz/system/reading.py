@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from mpdviz.errors import BadInput
-from mpdviz.system.memory import available_memory
+from mpdviz.system.memory import available_memory, gigabytes
 
 TEXT_MOST = 256 << 20
 """Bytes of a table or settings file beyond which it is none."""
@@ -128,11 +128,6 @@ def check_room(size: int, what: str, most: int | None = None) -> None:
     limit = available_memory() if most is None else min(most, available_memory())
     if size > limit:
         raise BadInput(f"{what} holds {gigabytes(size)}, and {gigabytes(limit)} can be read", "give less")
-
-
-def gigabytes(size: int) -> str:
-    """A number of bytes in words."""
-    return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"
 
 
 def _reason(error: Exception) -> str:

@@ -7,6 +7,14 @@ from contextlib import contextmanager
 from typing import Any
 
 
+_listening = threading.Event()
+
+
+def somebody_listens() -> bool:
+    """Whether work is under way that saves its state before it stops."""
+    return _listening.is_set()
+
+
 @contextmanager
 def stop_signals() -> Iterator[threading.Event]:
     """Let SIGINT and SIGTERM ask for a stop after the step under way; a second one acts at once."""
@@ -22,8 +30,10 @@ def stop_signals() -> Iterator[threading.Event]:
 
     for number in before:
         signal.signal(number, stop)
+    _listening.set()
     try:
         yield stopped
     finally:
+        _listening.clear()
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from mpdviz.config import RunConfig
 from mpdviz.errors import BadInput
+from mpdviz.system.caches import keep_compiled
 from mpdviz.system.devices import pick_device
 from mpdviz.system.rank import local_world_size, rank, world_size
 from mpdviz.system.team import Team, lost_team, synchronise
@@ -84,6 +85,8 @@ class Engine:
             synchronise(network)
             with lost_team():
                 self._fabric.launch()
+        if self._compile:
+            keep_compiled()
         module: nn.Module = torch.compile(network, dynamic=False) if self._compile else network  # type: ignore[assignment]
         self._module, self._optimizer = self._fabric.setup(module, optimizer)
 

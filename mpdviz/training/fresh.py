@@ -40,4 +40,4 @@ def count_potentials(network: SpikingNetwork, dataset: Dataset, epochs: int) -> 
     """Membrane potentials that training on `dataset` for so many epochs will compute."""
     one = dataset.train.take(torch.zeros(1, dtype=torch.long, device=dataset.train.y.device))
     x, _ = next(data.batches(replace(dataset, train=one), "train", 1))
-    return network.count_potentials(x) * len(dataset.train) * epochs
+    return network.count_potentials(x) * network.timesteps * len(dataset.train) * epochs

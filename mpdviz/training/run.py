@@ -23,7 +23,7 @@ from mpdviz.errors import Diverged, Interrupted, TeamLost
 from mpdviz.kernels.backends import resolve, using
 from mpdviz.runs.folder import RunFolder
 from mpdviz.runs.state import Position, Result, StepInfo
-from mpdviz.system.memory import keep_large_buffers
+from mpdviz.system.memory import keep_large_buffers, require_memory
 from mpdviz.system.signals import stop_signals
 from mpdviz.system.team import lost_team
 from mpdviz.training.diagnose import first_nonfinite, nonfinite_state
@@ -36,6 +36,8 @@ from mpdviz.training.saving import Saver
 from mpdviz.training.schedule import learning_rate, remaining_batches, steps_per_epoch
 from mpdviz.training.sinks import SINKS, Sink
 
+BYTES = 12
+"""What a potential leaves for the backward pass at the least: its input, itself, its spike."""
 Watcher = Callable[[StepInfo], object]
 EpochWatcher = Callable[[dict[str, Any]], object]
 
@@ -78,6 +80,10 @@ class Run:
         )
         self.position = Position()
         potentials = count_potentials(self.network, self.dataset, config.epochs)
+        batch = potentials // (config.epochs * len(self.dataset.train)) * config.batch_size
+        if device.type == "cpu":  # every process of a team holds its part
+            what = f"a batch of {config.batch_size} samples over {config.timesteps} timesteps"
+            require_memory(batch * BYTES, what, "lower `batch_size` or `timesteps`")
         resolved = {"devices": self.team.size, "backend": resolve(config.backend, potentials)}
         self.config = config.model_copy(update=resolved)
         self.saver = Saver(self.folder, self.config, self.network, made_by, leads=self.team.leads)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from mpdviz.cli import main
+from mpdviz.cli import entry
 
 import mpdviz
 from mpdviz import checkpoint
@@ -228,7 +228,7 @@ def test_mistakes_get_one_line(folder, nets, monkeypatch, capsys, options, said)
     monkeypatch.setattr(sys, "argv", ["mpdviz", *arguments])
     monkeypatch.setenv("COLUMNS", "1000")
     with pytest.raises(SystemExit) as ended:
-        main.run()
+        entry.run()
     assert ended.value.code == 2
     told = " ".join(capsys.readouterr().err.split())
     assert said in told

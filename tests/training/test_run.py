@@ -96,6 +96,7 @@ def files(folder):
 def test_the_run_folder_holds_what_its_docstring_says(run, config):
     assert files(run.path) == [
         ".lock",
+        ".mpdviz",
         "checkpoints",
         "checkpoints/best.pt",
         "checkpoints/last.pt",

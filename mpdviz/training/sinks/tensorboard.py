@@ -8,7 +8,10 @@ available_ratio by timestep/1 encode.0/t=1, kappa by timestep/...  each timestep
 potentials/1 encode.0                                              histogram; the threshold lies at 1
 """
 
-from collections.abc import Mapping, Sequence
+import threading
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -16,11 +19,13 @@ from typing_extensions import override
 
 from mpdviz.accumulations.histogram import EDGES, bins
 from mpdviz.accumulations.layer import LayerAccumulation
-from mpdviz.errors import BadInput
+from mpdviz.errors import BadInput, MpdvizWarning
 from mpdviz.runs.folder import RunFolder
 from mpdviz.runs.state import Position
 from mpdviz.training.sinks.base import Recorded, Sink
 
+WRITER = "_AsyncWriterThread"
+"""TensorBoard's, which writes in the background."""
 EPOCH = {
     "train_loss": "loss/train",
     "val_loss": "loss/val",
@@ -48,32 +53,60 @@ class TensorBoard(Sink):
         """Open a new event file; TensorBoard drops what an interrupted process wrote of later steps."""
         from torch.utils.tensorboard import SummaryWriter
 
-        self._writer = SummaryWriter(str(folder.tensorboard), purge_step=done + 1 if done else None)
+        self._full = False
+        self._writer: Any = None
+        _hush_writers()
+        with self._room():
+            self._writer = SummaryWriter(str(folder.tensorboard), purge_step=done + 1 if done else None)
+
+    @contextmanager
+    def _room(self) -> Iterator[None]:
+        """Stop logging, and say so once, where there is no room for it; the run goes on."""
+        try:
+            yield
+        except OSError as error:
+            if not self._full:
+                warnings.warn(
+                    f"logging to TensorBoard has stopped: {error.strerror or error}; the run goes on",
+                    MpdvizWarning,
+                    stacklevel=2,
+                )
+            self._full = True
 
     @override
     def epoch(self, row: Mapping[str, Any], widths: Sequence[Mapping[str, Any]], step: int) -> None:
-        for column, tag in EPOCH.items():
-            self._add(tag, row[column], step)
+        if self._full:
+            return
+        with self._room():
+            for column, tag in EPOCH.items():
+                self._add(tag, row[column], step)
 
     @override
     def recorded(self, recorded: Recorded, step: int) -> None:
-        table = recorded.table
-        for number, layer in recorded.layers.items():
-            rows, title = table[table["layer"] == number], f"{number} {layer.info.name}"
-            for column in ("available_ratio", "kappa"):
-                self._add(f"{column}/{title}", rows[column].mean(), step)
-                for t, value in zip(rows["timestep"], rows[column], strict=True):
-                    self._add(f"{column} by timestep/{title}/t={t}", value, step)
-            self._histogram(f"potentials/{title}", layer, step)
-        self._writer.flush()
+        if self._full:
+            return
+        with self._room():
+            table = recorded.table
+            for number, layer in recorded.layers.items():
+                rows, title = table[table["layer"] == number], f"{number} {layer.info.name}"
+                for column in ("available_ratio", "kappa"):
+                    self._add(f"{column}/{title}", rows[column].mean(), step)
+                    for t, value in zip(rows["timestep"], rows[column], strict=True):
+                        self._add(f"{column} by timestep/{title}/t={t}", value, step)
+                self._histogram(f"potentials/{title}", layer, step)
+            self._writer.flush()
 
     @override
     def flush(self) -> None:
-        self._writer.flush()
+        if not self._full:
+            with self._room():
+                self._writer.flush()
 
     @override
     def close(self) -> None:
-        self._writer.close()
+        if self._writer is not None:
+            with self._room():
+                self._writer.close()
 
     def _add(self, tag: str, value: float, step: int) -> None:
         self._writer.add_scalar(tag, float(value), step)
@@ -109,3 +142,14 @@ class TensorBoard(Sink):
             bucket_counts=counts[kept].tolist(),
             global_step=step,
         )
+
+
+def _hush_writers() -> None:
+    """Let nothing be printed of what fails in TensorBoard's thread: it is raised where is written, too."""
+    before = threading.excepthook
+
+    def hook(args: threading.ExceptHookArgs) -> None:
+        if type(args.thread).__name__ != WRITER:
+            before(args)
+
+    threading.excepthook = hook
