@@ -124,6 +124,8 @@ def _make_folders(out: Path | None, save: Path | None, inputs: list[Path]) -> No
                 raise BadInput(f"--save {save} is a file that is read", "choose another name")
         check_place(save)
     if out is not None:
+        from mpdviz.figures import style  # noqa: F401 - whether there can be figures is known before the work
+
         claim(out, "inspect")
     if save is not None:
         make_folder(save.parent)

@@ -271,3 +271,55 @@ def bare_recording():
         mpd_input = torch.ones(2, 1, 3)
         mpd._recorder._model(mpd_input)
     return mpd
+
+
+def described(saved, **info):
+    content = json.loads(str(header(saved)))
+    content["layers"]["1"]["info"].update(info)
+    return {"header": np.array(json.dumps(content))}
+
+
+WRONG = {
+    "no layers": lambda saved: {"header": header(saved, layers={}, left_out={})},
+    "layer 0": lambda saved: {"header": header(saved, layers={"0": {}})},
+    "header of lists": lambda saved: {"header": np.array("[]")},
+    "deep header": lambda saved: {"header": np.array("[" * 10**5)},
+    "v_th text": lambda saved: described(saved, v_th="x"),
+    "v_th infinite": lambda saved: described(saved, v_th=float("inf")),
+    "lower a number": lambda saved: described(saved, lower=0),
+    "kappa short": lambda saved: described(saved, kappa=[1.0]),
+    "kappa empty": lambda saved: described(saved, kappa=[], lower=[], upper=[]),
+    "gamma texts": lambda saved: described(saved, gamma=["a"]),
+    "unit negative": lambda saved: described(saved, unit=-1.0),
+    "name a list": lambda saved: described(saved, name=[]),
+    "epsilon 2": lambda saved: described(saved, epsilon=2.0),
+    "what-if NaN": lambda saved: described(saved, what_if=[float("nan")]),
+    "count long": lambda saved: {"1.statistics.count": np.zeros(9, np.int64)},
+    "count negative": lambda saved: {"1.statistics.count": np.full(2, -1)},
+    "count huge": lambda saved: {"1.statistics.count": np.full(2, 2**62)},
+    "count floats": lambda saved: {"1.statistics.count": np.zeros(2)},
+    "cells flat": lambda saved: {"1.statistics.cells": np.zeros(2, np.int64)},
+    "more available than counted": lambda saved: {"1.statistics.available": np.full(2, 10**9)},
+    "census of floats": lambda saved: {"1.census.seen": np.zeros(3)},
+    "census of one": lambda saved: {"1.census.seen": np.array(1, np.uint8)},
+    "census of other bits": lambda saved: {"1.census.seen": np.full(3, 255, np.uint8)},
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_parts_of_the_wrong_kind_are_refused(saved, tmp_path, wrong):
+    with pytest.raises(BadInput, match=r"wrong\.npz") as refused:
+        load_recording(rewritten(saved, tmp_path / "wrong.npz", **WRONG[wrong](saved)))
+    assert "\n" not in str(refused.value)
+
+
+def test_a_flow_of_the_wrong_kind_is_refused(tmp_path):
+    path = tmp_path / "run.npz"
+    recording(gradients=True).save(path)
+    for name, value in (
+        ("count", np.zeros(9, np.int64)),
+        ("weight_passes", np.zeros(2, np.int64)),
+        ("squares", np.zeros(2, np.int64)),
+    ):
+        with pytest.raises(BadInput, match="is damaged"):
+            load_recording(rewritten(path, tmp_path / "wrong.npz", **{f"1.flow.{name}": value}))

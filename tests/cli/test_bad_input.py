@@ -7,107 +7,13 @@ import os
 import pickle
 import shutil
 import subprocess
-import sys
-import warnings
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from mpdviz.cli.entry import run
-
-from mpdviz.config import validate
-from mpdviz.training.run import fit
-
-TINY = (
-    "--encode-channels",
-    "4",
-    "--planes",
-    "4,4",
-    "--timesteps",
-    "2",
-    "--batch-size",
-    "16",
-    "--device",
-    "cpu",
-)
-SCRIPT = Path(sys.executable).with_name("mpdviz")
-
-
-def arrays(samples=60):
-    random = np.random.default_rng(0)
-    y = np.arange(samples) % 3
-    return {"x": random.normal(size=(samples, 1, 8, 8)).astype(np.float32), "y": y}
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    """A tiny data set, a run trained on it and a recipe; each test copies what it damages."""
-    folder = tmp_path_factory.mktemp("trained")
-    np.savez(folder / "data.npz", **arrays())
-    config = {"data": f"npz:{folder / 'data.npz'}", "epochs": 1, "encode_channels": 4, "planes": "4,4"}
-    fit(validate(config | {"timesteps": 2, "batch_size": 16, "device": "cpu"}), folder / "run")
-    return folder
-
-
-@pytest.fixture
-def place(trained, tmp_path, monkeypatch):
-    """A fresh working folder with `data.npz` and `run/` in it."""
-    shutil.copytree(trained, tmp_path / "here")
-    monkeypatch.chdir(tmp_path / "here")
-    return tmp_path / "here"
-
-
-@pytest.fixture
-def mpdviz(capsys, monkeypatch):
-    """Run the command line; (exit code, stdout, lines of stderr)."""
-
-    def call(*args):
-        monkeypatch.setattr(sys, "argv", ["mpdviz", *map(str, args)])
-        capsys.readouterr()
-        # The command line sets how warnings are shown, for good.
-        with warnings.catch_warnings(), pytest.raises(SystemExit) as ended:
-            run()
-        out, err = capsys.readouterr()
-        assert "Traceback" not in out + err
-        return ended.value.code or 0, out, err.splitlines()  # sys.exit(None) is success too
-
-    return call
-
-
-def snapshot(folder):
-    return {
-        path: (path.stat().st_mtime_ns, path.read_bytes() if path.is_file() else None)
-        for path in folder.rglob("*")
-    }
-
-
-@pytest.fixture
-def refused(mpdviz, place):
-    """Expect a refusal: exit code 2, one line with all of `words`, nothing on stdout, nothing written."""
-
-    def call(*args, words=(), code=2):
-        before = snapshot(place)
-        status, out, lines = mpdviz(*args)
-        assert len(lines) == 1, lines
-        assert lines[0].startswith("mpdviz: ")
-        for word in words:
-            assert word in lines[0]
-        assert "; " in lines[0]  # the remedy follows
-        assert out == ""
-        assert status == code
-        assert snapshot(place) == before
-        return lines[0]
-
-    return call
-
-
-def train(*args):
-    return ("train", "--data", "npz:data.npz", *TINY, "--epochs", "1", "--out", "new", *args)
-
-
-BEST = "run/checkpoints/best.pt"
+from places import BEST, SCRIPT, arrays, snapshot, train
 
 
 def test_the_unharmed_inputs_do_work(mpdviz, place):

@@ -1,5 +1,6 @@
 """`mpdviz compare`: paired statistics against tables, runs that continue, checkpoints against `inspect`."""
 
+import contextlib
 import json
 import math
 import os
@@ -537,3 +538,30 @@ def test_threads_are_shared_out(monkeypatch):
     assert local._threads(10 * cores) == 1
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     assert local._threads(1) == 1
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="of Linux's signals")
+def test_a_killed_comparison_takes_its_runs_with_it(tmp_path):
+    words = ["--strategies", "fixed,mpd-agl", "--seeds", "0", "--jobs", "2", "--epochs", "9999"]
+    script = Path(sys.executable).with_name("mpdviz")
+    with subprocess.Popen(
+        [script, "compare", *words, "--timesteps", "2", "--out", tmp_path / "c"], stderr=subprocess.DEVNULL
+    ) as process:
+        deadline = time.monotonic() + 60
+        while len(list((tmp_path / "c").rglob("checkpoints"))) < 2 and time.monotonic() < deadline:
+            time.sleep(0.2)
+        process.kill()
+    deadline = time.monotonic() + 30
+    while (held := _trained_in(tmp_path)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not held
+
+
+def _trained_in(folder):
+    """Processes that were told to train somewhere in a folder."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if str(folder).encode() in path.read_bytes():
+                found.append(path)
+    return found

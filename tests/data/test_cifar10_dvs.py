@@ -6,6 +6,7 @@ import torch
 
 from mpdviz import data
 from mpdviz.config import validate
+from mpdviz.data import dvs_frames
 from mpdviz.data.cifar10_dvs import flipped_and_rolled
 from mpdviz.errors import BadInput
 from mpdviz.training.run import fit
@@ -107,3 +108,28 @@ def test_other_timesteps_and_no_folder_are_refused(tmp_path):
         data.load("cifar10-dvs", data_dir=tmp_path, timesteps=4)
     with pytest.raises(BadInput, match="no data_dir was given; give as data_dir"):
         data.load("cifar10-dvs")
+
+
+def test_flipped_bits_are_refused(tmp_path):
+    x = torch.rand(2, 2, 8, 8)
+    torch.save((x, 3), tmp_path / "0.pt")
+    whole, random = (tmp_path / "0.pt").read_bytes(), torch.Generator().manual_seed(0)
+    before = dvs_frames.read(tmp_path).x
+    refused = 0
+    for _ in range(100):
+        damaged = bytearray(whole)
+        position = int(torch.randint(len(whole), (), generator=random))
+        damaged[position] ^= 1 << int(torch.randint(8, (), generator=random))
+        (tmp_path / "0.pt").write_bytes(bytes(damaged))
+        try:
+            assert torch.equal(dvs_frames.read(tmp_path).x, before)  # a time stamp or the like
+        except BadInput:
+            refused += 1
+    assert refused > 50
+
+
+@pytest.mark.parametrize("label", ["x", None, float("nan"), [1], True, 2.5, torch.zeros(2), torch.tensor(3j)])
+def test_a_label_is_a_class_number(tmp_path, label):
+    torch.save((torch.rand(2, 2, 8, 8), label), tmp_path / "0.pt")
+    with pytest.raises(BadInput, match="a label from 0 to 9"):
+        dvs_frames.read(tmp_path)

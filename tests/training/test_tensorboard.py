@@ -11,6 +11,7 @@ import pytest
 
 from mpdviz import data
 from mpdviz.config import RunConfig
+from mpdviz.errors import MpdvizWarning
 from mpdviz.runs.folder import RunFolder
 from mpdviz.runs.state import Position
 from mpdviz.training.monitor import SAMPLES
@@ -132,3 +133,20 @@ def test_a_missing_package_is_one_line_and_nothing_is_written(tmp_path):
     line = "mpdviz: --log tensorboard needs the package tensorboard; pip install 'mpdviz[tensorboard]'"
     assert " ".join(done.stderr.split()) == line
     assert not (tmp_path / "run").exists()
+
+
+class FullDisk:
+    def __getattr__(self, name):
+        raise OSError(28, "No space left on device")
+
+
+def test_a_full_disk_ends_the_logging_and_not_the_run(tmp_path):
+    sink = TensorBoard(RunFolder(tmp_path), Position(), 0)
+    sink.close()
+    sink._writer = FullDisk()
+    row = dict.fromkeys(("train_loss", "train_accuracy", "val_loss", "val_accuracy", "lr"), 0.5)
+    with pytest.warns(MpdvizWarning, match="has stopped: No space left on device; the run goes on"):
+        sink.epoch(row, [], 1)
+    sink.epoch(row, [], 2)
+    sink.flush()
+    sink.close()
