@@ -18,7 +18,7 @@ NORSE = $(call LOCKED,norse-build) --upgrade --target $(VENV)/norse-build && \
 	PYTHONPATH="$$(cd $(VENV)/norse-build && pwd)" $(call LOCKED,norse)
 endif
 
-.PHONY: demo test test-slow lint lock audit clean
+.PHONY: demo test test-slow fuzz lint lock audit clean
 
 demo: $(VENV)/installed
 	$(BIN)/mpdviz train --strategy fixed --out $(DEMO)/fixed --resume
@@ -34,6 +34,13 @@ test: $(VENV)/installed
 
 test-slow: $(VENV)/installed
 	$(BIN)/python -m pytest -m slow
+
+# Hostile inputs, seeded; each is known by its name SEED-KIND-NUMBER, see tests/fuzz/__main__.py.
+MINUTES ?= 10
+INPUTS ?= 10000
+SEED ?= 0
+fuzz: $(VENV)/installed
+	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python -m fuzz --inputs $(INPUTS) --minutes $(MINUTES) --seed $(SEED)
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

@@ -11,6 +11,8 @@ from mpdviz.errors import BadInput
 from mpdviz.system.arrays import archive_of
 
 SPLIT_SEED = 0
+MOST_CLASSES = 1 << 20
+"""Classes beyond which labels are other numbers."""
 NO_CLASSES = "y holds no class labels"
 ENOUGH = 10  # samples of a class, from which a tenth for validation and a tenth for test are one each
 SAVE = "write it with np.savez(FILE, x=x, y=y)"
@@ -109,17 +111,7 @@ def _read(path: Path, wanted: tuple[str, ...]) -> list[np.ndarray]:
         if missing := set(wanted).difference(archive.files):
             lacks, found = " and ".join(sorted(missing)), ", ".join(archive.files)[:200] or "none"
             raise BadInput(f"{path} has no array {lacks} (its arrays: {found})", SAVE)
-        return [_array(path, archive, name) for name in ("x", "y") if name in archive.files]
-
-
-def _array(path: Path, archive: np.lib.npyio.NpzFile, key: str) -> np.ndarray:
-    try:
-        return np.asarray(archive[key])
-    except ValueError as error:
-        if "Object arrays" not in str(error):
-            raise
-        remedy = f"save {key} as one array of numbers"
-        raise BadInput(f"{path}: {key} holds Python objects, which are never unpickled", remedy) from None
+        return [archive[name] for name in ("x", "y") if name in archive.files]
 
 
 def _checked_samples(path: Path, x: np.ndarray, *, any_rank: bool = False) -> np.ndarray:
@@ -156,6 +148,8 @@ def _checked_labels(path: Path, y: np.ndarray, samples: int) -> np.ndarray:
     labels = y.astype(np.int64)
     if bad := np.count_nonzero(labels < 0):
         raise BadInput(f"{path}: y holds {bad} negative labels", "number the classes from 0")
+    if labels.max() >= MOST_CLASSES:
+        raise BadInput(f"{path}: y holds the label {labels.max()}", "number the classes from 0, without gaps")
     return labels
 
 
@@ -174,5 +168,5 @@ def _targets(path: Path, y: np.ndarray, samples: int) -> tuple[torch.Tensor, str
     if y.dtype.kind == "f":
         return torch.from_numpy(y.astype(np.float32)), NO_CLASSES
     targets = torch.from_numpy(y.astype(np.int64))
-    numbered = targets.dim() == 1 and bool((targets >= 0).all())
+    numbered = targets.dim() == 1 and bool(((targets >= 0) & (targets < MOST_CLASSES)).all())
     return targets, "" if numbered else NO_CLASSES

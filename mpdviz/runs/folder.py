@@ -104,7 +104,9 @@ class RunFolder:
         """Write a table whole; a crash leaves the old one."""
         rows = list(rows)
         text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
+        # A resumed run's first rows may be an older version's, with other columns.
+        columns = dict.fromkeys(name for row in rows for name in row)
+        writer = csv.DictWriter(text, fieldnames=list(columns), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
         write_text(path, text.getvalue())

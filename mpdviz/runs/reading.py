@@ -47,8 +47,8 @@ class Compared(BaseModel):
 
     model_config = ConfigDict(strict=True)
 
-    strategies: list[str]
-    seeds: list[Annotated[int, Field(ge=0, lt=2**63)]]
+    strategies: Annotated[list[str], Field(min_length=1)]
+    seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**63)]], Field(min_length=1)]
     settings: dict[str, Any]
 
 

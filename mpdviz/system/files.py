@@ -4,6 +4,7 @@ import errno
 import os
 import platform
 import tempfile
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -60,11 +61,17 @@ def abandon() -> None:
         temporary.unlink(missing_ok=True)
 
 
-def remove_stale(folder: Path) -> None:
-    """Remove what writers that were killed have left in a folder that this process alone writes into."""
+def remove_stale(folder: Path, *, older: float = 0) -> None:
+    """Remove what writers that were killed have left in a folder.
+
+    Args:
+        folder: the folder.
+        older: seconds for which nobody must have written; 0 where this process alone writes there.
+    """
     for temporary in folder.glob(f".*{TEMPORARY}"):
         with suppress(OSError):
-            temporary.unlink()
+            if not older or time.time() - temporary.stat().st_mtime > older:
+                temporary.unlink()
 
 
 def _sync_folder(folder: Path) -> None:

@@ -3,10 +3,12 @@
 from pathlib import Path
 
 from mpdviz.errors import BadInput
-from mpdviz.system.files import exists, make_folder, write_text
+from mpdviz.system.files import TEMPORARY, exists, make_folder, remove_stale, write_text
 
 MARK = ".mpdviz"
 """The file by which a folder is known to be ours; it says what for."""
+STALE = 300
+"""Seconds after which a file that is being written has been given up."""
 
 
 def is_ours(folder: Path, purpose: str) -> bool:
@@ -26,7 +28,7 @@ def check(folder: Path, purpose: str) -> None:
     if not exists(folder) or is_ours(folder, purpose):
         return
     try:
-        first = next((path for path in sorted(folder.iterdir()) if path.name != ".lock"), None)
+        first = next((path for path in sorted(folder.iterdir()) if not _is_passing(path)), None)
     except OSError as error:
         raise BadInput(f"cannot write into {folder}: {error.strerror}", "choose another folder") from None
     if first is not None:
@@ -50,9 +52,15 @@ def claim(folder: Path, purpose: str, *, known: bool = False) -> Path:
     if not known:
         check(folder, purpose)
     make_folder(folder)
+    remove_stale(folder, older=STALE)
     if not is_ours(folder, purpose):
         write_text(folder / MARK, _mark(purpose).decode())
     return folder
+
+
+def _is_passing(path: Path) -> bool:
+    """Whether a file is one that we leave for a moment, or as long as a process runs."""
+    return path.name == ".lock" or (path.name.startswith(".") and path.name.endswith(TEMPORARY))
 
 
 def _mark(purpose: str) -> bytes:

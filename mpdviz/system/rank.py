@@ -1,6 +1,7 @@
 """Which of several processes this one is; without torch, for a command line that must answer at once."""
 
 import os
+import socket
 
 from mpdviz.errors import BadInput
 
@@ -45,7 +46,13 @@ def check_environment() -> None:
     for name in ("MASTER_ADDR", "MASTER_PORT"):
         if not os.environ.get(name):
             raise BadInput(f"environment variable WORLD_SIZE is {size}, but {name} is not set", REMEDY)
-    _number("MASTER_PORT", 0)
+    port, host = _number("MASTER_PORT", 0, least=1), os.environ["MASTER_ADDR"]
+    if port >= 1 << 16:
+        raise BadInput(f"environment variable MASTER_PORT is {port}, which is no port", REMEDY)
+    try:
+        socket.getaddrinfo(host, port)
+    except (OSError, UnicodeError):
+        raise BadInput(f"environment variable MASTER_ADDR is {host!r}, which is not found", REMEDY) from None
 
 
 def _number(name: str, default: int, least: int = 0) -> int:

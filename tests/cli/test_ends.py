@@ -11,6 +11,7 @@ from mpdviz.cli import entry, main
 from places import BEST, SCRIPT, train
 
 INSPECT = ("inspect", BEST, "--data", "npz:data.npz")
+TEAM = {"RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1234"}
 FULL = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")  # noqa: PTH110
 
 
@@ -69,6 +70,9 @@ def test_no_width_hides_a_message(place, columns):
         (("inspect", "none.pt"), {"RANK": "abc"}, "RANK"),
         (INSPECT, {"WORLD_SIZE": "2"}, "RANK is not set"),
         (INSPECT, {"WORLD_SIZE": "2", "RANK": "0"}, "MASTER_ADDR"),
+        (INSPECT, TEAM | {"MASTER_PORT": "65536"}, "MASTER_PORT is 65536"),
+        (INSPECT, TEAM | {"MASTER_PORT": "0"}, "MASTER_PORT"),
+        (INSPECT, TEAM | {"MASTER_ADDR": "no.such.host.invalid"}, "MASTER_ADDR"),
         (INSPECT, {"WORLD_SIZE": "-1"}, "WORLD_SIZE"),
         (INSPECT, {"WORLD_SIZE": "2", "RANK": "2"}, "RANK is 2"),
         (train(), {"LOCAL_WORLD_SIZE": "x"}, "LOCAL_WORLD_SIZE"),

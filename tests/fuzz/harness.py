@@ -4,6 +4,7 @@ A command runs in a process forked from one that has imported everything heavy: 
 and there at once. It gets a limit on memory and on time, and is its own group, so that nothing of it is left.
 """
 
+import gc
 import multiprocessing
 import os
 import re
@@ -141,6 +142,7 @@ def _fresh(words, cwd, environment, out, err):
 
 
 def _forked(words, cwd, environment, out, err):
+    gc.freeze()  # or the first collection copies all that is shared with the other processes
     os.setsid()
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

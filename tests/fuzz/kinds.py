@@ -51,10 +51,11 @@ def make_sources(folder, command):
     run = ("train", "--data", "npz:data.npz", *TINY)
     command(*run, "--epochs", "2", "--save-every", "2", "--out", "run")
     command("inspect", "run", "--save", "r.npz", "--format", "csv")
-    # To be compared, they have counted the potentials under one another's widths.
+    # To be compared, recordings have counted the potentials under one another's widths.
     widths = {kappa for layer in load(folder / "r.npz").layers.values() for kappa in layer.info.kappa}
     counted = ("--what-if", ",".join(map(str, sorted(widths))), "--gradients", "--format", "csv")
     command("inspect", "run", "--save", "r.npz", *counted)
+    shutil.copy(folder / "r.npz", folder / "twin.npz")
     command("inspect", "run", "--limit", "20", "--save", "other.npz", *counted)
     plan.plan(("fixed", "mpd-agl"), (0,), COMPARED, folder / "cmp").write()
     for strategy in ("fixed", "mpd-agl"):

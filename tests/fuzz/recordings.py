@@ -205,7 +205,7 @@ def recording(random, place):
         (("inspect", "r.npz", "--target-ratio", "0.5", "--what-if-surrogate", "atan", "--format", "json"), 3),
         (("inspect", "r.npz", "other.npz", "--save", "new.npz", "--format", "csv"), 3),
         (("check", "r.npz", "--verbose"), 4),
-        (("compare", "r.npz", "other.npz", "--format", "csv"), 2),
+        (("compare", "r.npz", "twin.npz", "--format", "csv"), 2),
         (("inspect", "r.npz", "--layer", "1", "--timestep", "1"), 2),
         (("inspect", "r.npz", "--out", "new", "--layer", "1"), 0.5),
     )

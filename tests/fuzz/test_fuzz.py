@@ -24,7 +24,8 @@ def test_hostile_inputs(fuzzer, kind):
     "words",
     [
         "compare run/checkpoints/best.pt run/checkpoints/last.pt --limit 8",
-        "compare r.npz other.npz --format csv",
+        "compare r.npz twin.npz --format csv",
+        "inspect r.npz other.npz",
         "compare --collect cmp",
         "convert released.pth new.pt",
         "inspect released.pth --data npz:frames.npz --format csv",

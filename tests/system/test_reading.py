@@ -83,3 +83,26 @@ def test_the_memory_there_is():
     with pytest.raises(BadInput, match=r"the whole takes at least .* of memory, and .* are free; take less"):
         memory.require_memory(10**18, "the whole", "take less")
     memory.require_memory(10, "little", "")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (True,), }",
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (2,",
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (-1,), }",
+        "{'descr': 3, 'fortran_order': False, 'shape': (1,), }",
+        "{'descr': '|O', 'fortran_order': False, 'shape': (1,), }",
+        "{'descr': '<f8', 'fortran_order': False, 'shape': (10**30,), }",
+        "{'descr': '<f8', 'fortran_order': False, 'shape': (10000000000,), }",
+        "(" * 5000,
+        "",
+    ],
+)
+def test_whatever_numpy_makes_of_a_header_is_damage(tmp_path, header):
+    path = tmp_path / "odd.npz"
+    text = header.encode() + b"\n"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x.npy", b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + b"\0\0")
+    with pytest.raises(BadInput, match=r"odd\.npz"):
+        read_arrays(path, "file", "")
