@@ -43,6 +43,7 @@ def load(
     content = read_archive(path)
     given = {"strategy": strategy, "timesteps": timesteps, "decay": decay, "v_th": v_th}
     given = {option: value for option, value in given.items() if value is not None}
-    if content.get("format") == ours.FORMAT:
+    kind = content.get("format")
+    if isinstance(kind, str) and kind == ours.FORMAT:
         return ours.restore(path, content, given)
     return released.restore(path, content, given)

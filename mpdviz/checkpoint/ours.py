@@ -99,10 +99,12 @@ def restore(path: Path, content: dict[str, Any], given: dict[str, Any]) -> Check
     Raises:
         BadInput: another version, a missing part, or an option that the file itself knows.
     """
-    if content.get("version") != VERSION:
+    version = content.get("version")
+    if not isinstance(version, int):
+        raise BadInput(f"checkpoint {path} lacks its format version", "make it again")
+    if version != VERSION:
         raise BadInput(
-            f"checkpoint {path} has format version {content.get('version')}, this mpdviz reads {VERSION}",
-            "update mpdviz",
+            f"checkpoint {path} has format version {version}, this mpdviz reads {VERSION}", "update mpdviz"
         )
     fixed = [f"`{option}`" for option in given if option != "timesteps"]
     if fixed:
@@ -111,6 +113,9 @@ def restore(path: Path, content: dict[str, Any], given: dict[str, Any]) -> Check
     for part, value in parts.items():
         if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
             raise BadInput(f"checkpoint {path} lacks its part {part!r}", "make it again")
+    for name, value in parts["metrics"].items():
+        if not isinstance(value, int | float):
+            raise BadInput(f"checkpoint {path}: its metric {name!r} is no number", "make it again")
     config = validate(parts["config"], f"checkpoint {path}") if parts["config"] else None
     architecture, network = build_network(parts["network"], parts["state"], path)
     fill(network, parts["state"], path)

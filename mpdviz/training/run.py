@@ -19,7 +19,7 @@ from torch import Tensor
 from mpdviz import checkpoint, data
 from mpdviz.config import RunConfig
 from mpdviz.data.augment import with_augmentation
-from mpdviz.errors import Diverged, Interrupted, TeamLost
+from mpdviz.errors import BadInput, Diverged, Interrupted, TeamLost
 from mpdviz.kernels.backends import resolve, using
 from mpdviz.runs.folder import RunFolder
 from mpdviz.runs.state import Position, Result, StepInfo
@@ -251,6 +251,8 @@ class Run:
         self.team.share(None)  # the leader may still be writing it
         best = checkpoint.load(self.folder.best)
         metrics = best.metrics
+        if not {"epoch", "val_accuracy"} <= metrics.keys():
+            raise BadInput(f"checkpoint {self.folder.best} lacks what it reached", "train into another `out`")
         if "test_accuracy" not in metrics:
             self.network.load_state_dict(best.network.state_dict())
             self.network.stage = best.network.stage

@@ -90,3 +90,20 @@ def test_networks_are_built_as_before(path):
     two = networks.build("convsnn", timesteps=2, num_classes=3, in_channels=1, image_size=8)
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
     assert not any(parameter.is_meta for parameter in loaded.parameters())
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    "part", ["format", "version", "metrics", "stage", "neurons", "config", "network", "state"]
+)
+@pytest.mark.parametrize(
+    "value", [torch.eye(3).to_sparse_csr(), torch.zeros(2), {1: 2}, {"a": torch.eye(2)}, "x"]
+)
+def test_any_part_may_be_anything(path, part, value):
+    edited(path, lambda content: content.update({part: value}))
+    try:
+        checkpoint.load(path)
+    except BadInput as refused:
+        assert str(path) in str(refused)
+    else:
+        assert part == "neurons"  # which nothing is read from
