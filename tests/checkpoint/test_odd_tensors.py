@@ -108,9 +108,8 @@ VALUES = {
 @pytest.mark.parametrize("value", VALUES)
 def test_any_part_may_be_anything(path, part, value):
     edited(path, lambda content: content.update({part: VALUES[value]()}))
-    try:
+    if part == "neurons":  # which nothing is read from
         checkpoint.load(path)
-    except BadInput as refused:
-        assert str(path) in str(refused)
-    else:
-        assert part == "neurons"  # which nothing is read from
+        return
+    with pytest.raises(BadInput, match=r"net\.pt"):
+        checkpoint.load(path)
