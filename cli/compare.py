@@ -123,6 +123,9 @@ def _of_checkpoints(
     sides = comparing.checkpoints(paths, ready=ready, **options)
     if sides is None:
         return
+    if out is not None:  # first: whoever reads the tables may leave before their end
+        for path in sides.write(out, figure_format):
+            say(f"wrote {escape(str(path))}")
     for note in sides.notes:
         tell("", note)
     if format_ == "table":
@@ -132,9 +135,6 @@ def _of_checkpoints(
         ALL_FORMATS[format_](sides.layers)
     if sides.cross["available_ratio"].isna().any():
         say("note: widths that change with the data, and layers without finite potentials, are not crossed")
-    if out is not None:
-        for path in sides.write(out, figure_format):
-            say(f"wrote {escape(str(path))}")
 
 
 def _train(training: Training, settings: dict[str, Any], out: Path | None, format_: str) -> int:

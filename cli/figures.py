@@ -48,5 +48,5 @@ def figures(
     for name, reason in paper.skipped(made).items():
         tell("", f"skipped {name}: {reason}")
     outputs.claim(out, "figures")
-    for path in paper.write(made, out, formats, style):
+    for path in list(paper.write(made, out, formats, style)):  # all, whoever reads their names
         print(path)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mpdviz.errors import BadInput
-from mpdviz.system.reading import check_archive, check_room, read_bytes
+from mpdviz.system.reading import check_archive, check_room, opened
 
 DTYPES = (
     torch.float16,
@@ -24,8 +24,8 @@ DTYPES = (
     torch.int64,
     torch.bool,
 )
-COPIES = 3
-"""Of a file, that reading it holds at a time: its bytes, the verified parts, the tensors."""
+COPIES = 2
+"""Of a file, that reading it holds at a time: its verified parts, and the tensors."""
 
 
 def read_saved(path: Path, kind: str) -> Any:
@@ -38,36 +38,51 @@ def read_saved(path: Path, kind: str) -> Any:
     Raises:
         BadInput: not such a file, damaged, too large, or holding anything but tensors and plain values.
     """
-    raw = read_bytes(path, kind)
-    damaged = BadInput(f"{kind} {path} is damaged or cut short", "copy or make it again")
-    if not raw.startswith(b"PK"):
-        raise BadInput(
-            f"{path} is not a {kind} archive (and nothing in it was run)",
-            "give a file written by mpdviz or by torch.save in its zip format",
-        )
-    check_room(COPIES * len(raw), f"{kind} {path}")
-    # torch reads the archive's directory in its own way and verifies nothing (a flipped attribute bit makes
-    # it leave a weight's memory as it was), so it is handed a fresh archive of the verified parts.
-    clean = io.BytesIO()
-    name = ""
+    clean = _verified(path, kind)
     try:
-        with zipfile.ZipFile(io.BytesIO(raw)) as archive, zipfile.ZipFile(clean, "w") as copy:
-            check_archive(archive, len(raw), f"{kind} {path}")
-            for name in archive.namelist():
-                copy.writestr(name, archive.read(name))
-    except BadInput:
-        raise
-    except Exception as error:  # zipfile answers damage with half a dozen unrelated exceptions
-        if "CRC" in str(error):
-            problem = f"{kind} {path} is damaged: the checksum of {name} does not match"
-            raise BadInput(problem, "copy or make it again") from None
-        raise damaged from None
-    try:
-        return torch.load(io.BytesIO(clean.getvalue()), map_location="cpu", weights_only=True)
+        return torch.load(clean, map_location="cpu", weights_only=True)
     except Exception as error:  # torch wraps every reason, refused code included, in its own ways
         if "WeightsUnpickler" in str(error) or "Weights only" in str(error):
             raise _refused(path, str(error)) from None
-        raise damaged from None
+        raise _damaged(path, kind) from None
+
+
+def _verified(path: Path, kind: str) -> io.BytesIO:
+    """A fresh archive of the verified parts of one.
+
+    torch reads an archive's directory in its own way and verifies nothing: a flipped attribute bit makes it
+    leave a weight's memory as it was.
+    """
+    clean, name = io.BytesIO(), ""
+    with opened(path, kind) as file:
+        size = file.seek(0, 2)
+        file.seek(0)
+        if not size:
+            raise BadInput(f"{kind} {path} is empty", "make or copy it again")
+        if file.read(2) != b"PK":
+            raise BadInput(
+                f"{path} is not a {kind} archive (and nothing in it was run)",
+                "give a file written by mpdviz or by torch.save in its zip format",
+            )
+        check_room(COPIES * size, f"{kind} {path}")
+        try:
+            with zipfile.ZipFile(file) as archive, zipfile.ZipFile(clean, "w") as copy:
+                check_archive(archive, size, f"{kind} {path}")
+                for name in archive.namelist():
+                    copy.writestr(name, archive.read(name))
+        except BadInput:
+            raise
+        except Exception as error:  # zipfile answers damage with half a dozen unrelated exceptions
+            if "CRC" in str(error):
+                problem = f"{kind} {path} is damaged: the checksum of {name} does not match"
+                raise BadInput(problem, "copy or make it again") from None
+            raise _damaged(path, kind) from None
+    clean.seek(0)
+    return clean
+
+
+def _damaged(path: Path, kind: str) -> BadInput:
+    return BadInput(f"{kind} {path} is damaged or cut short", "copy or make it again")
 
 
 def _refused(path: Path, reason: str) -> BadInput:

@@ -5,10 +5,14 @@ its batch), so the merged counts are the same integers as one process would give
 equal part of every batch, and what is computed from a whole batch is computed from all parts (`synchronise`).
 """
 
-from collections.abc import Iterator
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -18,6 +22,8 @@ from mpdviz.errors import TeamLost
 from mpdviz.system.rank import check_environment, world_size
 
 Value = TypeVar("Value")
+PAUSE = 0.2
+"""Seconds between two looks at processes that start."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +103,33 @@ def lost_team() -> Iterator[None]:
         if isinstance(error, dist.DistError) or "gloo" in str(error):
             raise TeamLost("another process of this run has ended", "continue with `resume`") from None
         raise
+
+
+@contextmanager
+def starting(children: Callable[[], Iterable["subprocess.Popen[Any]"]]) -> Iterator[None]:
+    """End this process, with a line, should one that it starts inside the block end before they meet.
+
+    Waiting for one another cannot be interrupted: left alone it lasts for half an hour.
+
+    Args:
+        children: those that were started so far.
+    """
+    met = threading.Event()
+
+    def watch() -> None:
+        while not met.wait(PAUSE):
+            if any(child.poll() for child in list(children())):
+                lost = TeamLost(
+                    "a process of this run ended as it started", "see what it said, and start again"
+                )
+                print(f"mpdviz: {lost}", file=sys.stderr, flush=True)
+                os._exit(lost.exit_code)
+
+    threading.Thread(target=watch, daemon=True, name="starting team").start()
+    try:
+        yield
+    finally:
+        met.set()
 
 
 def synchronise(network: nn.Module) -> None:

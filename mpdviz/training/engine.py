@@ -22,7 +22,7 @@ from mpdviz.errors import BadInput
 from mpdviz.system.caches import keep_compiled
 from mpdviz.system.devices import pick_device
 from mpdviz.system.rank import local_world_size, rank, world_size
-from mpdviz.system.team import Team, lost_team, synchronise
+from mpdviz.system.team import Team, lost_team, starting, synchronise
 
 
 class Gradients(NamedTuple):
@@ -83,12 +83,16 @@ class Engine:
         self._network, self._own_optimizer = network, optimizer
         if self.team.size > 1:
             synchronise(network)
-            with lost_team():
+            with lost_team(), starting(self._children):
                 self._fabric.launch()
         if self._compile:
             keep_compiled()
         module: nn.Module = torch.compile(network, dynamic=False) if self._compile else network  # type: ignore[assignment]
         self._module, self._optimizer = self._fabric.setup(module, optimizer)
+
+    def _children(self) -> list[Any]:
+        """The processes that Fabric has started; none where torchrun did."""
+        return getattr(getattr(self._fabric.strategy, "launcher", None), "procs", [])
 
     def close(self) -> None:
         """Leave the team; the engine trains no more."""
