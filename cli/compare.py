@@ -108,6 +108,8 @@ def _of_checkpoints(
     from mpdviz.inspection import Options
     from mpdviz.system.outputs import claim
 
+    if observing.figure_format is not None and out is None:
+        raise BadInput("--figure-format without --out", "give --out too, or leave it out")
     figure_format = observing.figure_format or "png"
     if figure_format not in FIGURE_FORMATS:
         raise unknown_name("figure format", figure_format, FIGURE_FORMATS)

@@ -46,13 +46,17 @@ def inspect(
     ] = "table",
     save: Annotated[Path | None, typer.Option(help="write the recording (.npz)", metavar="FILE")] = None,
     out: Annotated[Path | None, typer.Option(help="folder for tables and figures", metavar="DIR")] = None,
-    figure_format: Annotated[str, typer.Option(help="png, pdf or svg")] = "png",
+    figure_format: Annotated[
+        str | None, typer.Option(help="of the figures in --out: png (default), pdf or svg")
+    ] = None,
 ) -> None:
     """Check everything, record, print, write."""
     if format_ not in FORMATS:
         raise unknown_name("format", format_, FORMATS)
-    if figure_format not in FIGURE_FORMATS:
-        raise unknown_name("figure format", figure_format, FIGURE_FORMATS)
+    if figure_format not in (None, *FIGURE_FORMATS):
+        raise unknown_name("figure format", str(figure_format), FIGURE_FORMATS)
+    if figure_format is not None and out is None:
+        raise BadInput("--figure-format without --out", "give --out too, or leave it out")
     if save is not None and save.suffix != ".npz":
         raise BadInput(f"--save {save}", "give a name that ends in .npz")
 
@@ -72,7 +76,7 @@ def inspect(
         recording.save(save)
         say(f"wrote {save}")
     if out is not None:
-        _write(recording, table, out, figure_format)
+        _write(recording, table, out, figure_format or "png")
     print_table(table, format_, full=full, left_out=recording.left_out)
     chosen = table["layer"].unique()
     if layer is not None and len(chosen) == 1 and format_ == "table":

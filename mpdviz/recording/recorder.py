@@ -10,6 +10,7 @@ cannot be read is left out and listed.
 import atexit
 from collections.abc import Callable, Collection
 from functools import partial
+from math import inf
 from types import FrameType
 from typing import Any
 
@@ -56,7 +57,7 @@ class Recorder:
             raise BadInput(f"`epsilon` {epsilon}", "give a share between 0 and 1, e.g. 0.1")
         if every < 1:
             raise BadInput(f"`every` {every}", "give 1 to record every forward pass, 2 for every second, ...")
-        if not all(width > 0 for width in what_if):
+        if not all(0 < width < inf for width in what_if):
             raise BadInput(f"`what_if` widths {list(what_if)}", "give positive numbers")
         self._model, self._selected = model, layers
         self._check_selected()

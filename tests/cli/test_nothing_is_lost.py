@@ -103,3 +103,24 @@ def test_a_mark_of_another_kind_is_none(place, mpdviz):
     (place / "copy/checkpoints/best.pt").unlink()
     status, _, lines = mpdviz(*train(), "--out", "copy")
     assert (status, len(lines)) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ("inspect", BEST, "--data", "npz:data.npz", "--figure-format", "pdf"),
+            "--figure-format without --out",
+        ),
+        (
+            ("compare", BEST, "run/checkpoints/last.pt", "--figure-format", "pdf"),
+            "--figure-format without --out",
+        ),
+        (("inspect", BEST, "--data", "npz:data.npz", "--what-if", "inf"), "--what-if"),
+        (("inspect", BEST, "--data", "npz:data.npz", "--what-if", "nan"), "--what-if"),
+        (("check", BEST, "--data", "npz:data.npz", "--starved", "nan"), "--starved nan"),
+        (("figures", "run", "--out", "f", "--limit", "0"), "--limit 0"),
+    ],
+)
+def test_options_that_do_nothing_or_mean_nothing_are_refused(refused, words, said):
+    refused(*words, words=[said])
