@@ -138,7 +138,9 @@ def test_nothing_in_the_working_folder_is_imported(place):
     assert not list(place.rglob("EXECUTED"))
 
 
-@pytest.mark.parametrize("seconds", [0.15, 0.4, 0.8, 1.5, 3.0])
+@pytest.mark.parametrize(
+    "seconds", [0.4, 1.5, *(pytest.param(seconds, marks=pytest.mark.slow) for seconds in (0.15, 0.8, 3.0))]
+)
 def test_ctrl_c_at_any_moment_is_one_line_within_two_seconds(place, seconds):
     words = [str(SCRIPT), *train("--epochs", "99999")]
     with subprocess.Popen(

@@ -21,7 +21,10 @@ COMMANDS = {
 DELAYS = (1.2, 2.2, 2.8, 3.3)
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    "command",
+    ["inspect", *(pytest.param(name, marks=pytest.mark.slow) for name in COMMANDS if name != "inspect")],
+)
 def test_a_killed_command_leaves_what_was_there_and_goes_on(place, command):
     words = [str(SCRIPT), *COMMANDS[command]]
     env = os.environ | {"OMP_NUM_THREADS": "1"}

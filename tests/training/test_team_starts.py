@@ -53,7 +53,9 @@ def test_a_killed_process_ends_the_team(leader):
     assert err.splitlines()[-1].startswith("mpdviz: a process of this run ended as it started; ")
 
 
-@pytest.mark.parametrize("seconds", [0.1, 1.0, 2.0])
+@pytest.mark.parametrize(
+    "seconds", [1.0, *(pytest.param(seconds, marks=pytest.mark.slow) for seconds in (0.1, 2.0))]
+)
 @pytest.mark.parametrize("everybody", [True, False], ids=["terminal", "leader alone"])
 def test_ctrl_c_ends_the_team_and_nobody_trains_on(leader, seconds, everybody):
     (second,) = children(leader.pid)
