@@ -84,8 +84,8 @@ def _sync_folder(folder: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` as UTF-8, atomically; raises like `write_atomically`."""
-    write_atomically(path, lambda file: file.write(text.encode()))
+    """Write `text` as UTF-8, what has no such form escaped, atomically; raises like `write_atomically`."""
+    write_atomically(path, lambda file: file.write(text.encode(errors="backslashreplace")))
 
 
 def make_folder(path: Path) -> Path:

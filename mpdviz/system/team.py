@@ -105,31 +105,32 @@ def lost_team() -> Iterator[None]:
         raise
 
 
-@contextmanager
-def starting(children: Callable[[], Iterable["subprocess.Popen[Any]"]]) -> Iterator[None]:
-    """End this process, with a line, should one that it starts inside the block end before they meet.
+class Watch:
+    """Ends this process, with a line, some time after one that it has started has died.
 
-    Waiting for one another cannot be interrupted: left alone it lasts for half an hour.
-
-    Args:
-        children: those that were started so far.
+    Waiting for it cannot be interrupted: left alone it lasts for half an hour, or for ever.
     """
-    met = threading.Event()
 
-    def watch() -> None:
-        while not met.wait(PAUSE):
-            if any(child.poll() for child in list(children())):
-                lost = TeamLost(
-                    "a process of this run ended as it started", "see what it said, and start again"
-                )
+    def __init__(self, children: Callable[[], Iterable["subprocess.Popen[Any]"]], patience: float) -> None:
+        """Begin to look.
+
+        Args:
+            children: those that were started so far.
+            patience: seconds in which this process may notice by itself, and end in order.
+        """
+        self._children, self._patience, self._over = children, patience, threading.Event()
+        threading.Thread(target=self._look, daemon=True, name="team").start()
+
+    def end(self) -> None:
+        """Look no longer."""
+        self._over.set()
+
+    def _look(self) -> None:
+        while not self._over.wait(PAUSE):
+            if any(child.poll() for child in list(self._children())) and not self._over.wait(self._patience):
+                lost = TeamLost("another process of this run has ended", "continue with `resume`")
                 print(f"mpdviz: {lost}", file=sys.stderr, flush=True)
                 os._exit(lost.exit_code)
-
-    threading.Thread(target=watch, daemon=True, name="starting team").start()
-    try:
-        yield
-    finally:
-        met.set()
 
 
 def synchronise(network: nn.Module) -> None:

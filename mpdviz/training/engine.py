@@ -8,6 +8,7 @@ averaged. In float64 the runs agree to rounding; in float32 a spike flipped by r
 import gc
 import logging
 import os
+import threading
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
@@ -22,7 +23,10 @@ from mpdviz.errors import BadInput
 from mpdviz.system.caches import keep_compiled
 from mpdviz.system.devices import pick_device
 from mpdviz.system.rank import local_world_size, rank, world_size
-from mpdviz.system.team import Team, lost_team, starting, synchronise
+from mpdviz.system.team import Team, Watch, lost_team, synchronise
+
+PATIENCE = 20
+"""Seconds after which this process has not noticed by itself that another has died."""
 
 
 class Gradients(NamedTuple):
@@ -71,6 +75,7 @@ class Engine:
         )
         self.team = Team(rank() if size > 1 else 0, size)
         self.device: torch.device = self._fabric.device
+        self._watch: Watch | None = None
         self._pieces, self._compile = config.accumulate, config.compile
         self._scales = config.precision == "16-mixed"
 
@@ -83,8 +88,12 @@ class Engine:
         self._network, self._own_optimizer = network, optimizer
         if self.team.size > 1:
             synchronise(network)
-            with lost_team(), starting(self._children):
+            watch = Watch(self._children, patience=0)
+            with lost_team():
                 self._fabric.launch()
+            watch.end()
+            _dismiss_observer()
+            self._watch = Watch(self._children, PATIENCE)
         if self._compile:
             keep_compiled()
         module: nn.Module = torch.compile(network, dynamic=False) if self._compile else network  # type: ignore[assignment]
@@ -96,6 +105,8 @@ class Engine:
 
     def close(self) -> None:
         """Leave the team; the engine trains no more."""
+        if self._watch is not None:
+            self._watch.end()
         if self.team.size > 1 and dist.is_initialized():
             # DDP's reducer would end the group with Python's lock held, which gloo's thread may wait for.
             del self._module
@@ -161,6 +172,13 @@ class Engine:
             return 0.0
         gradients = [p.grad for p in self._network.parameters() if p.grad is not None]
         return torch.nn.utils.get_total_norm(gradients).item()
+
+
+def _dismiss_observer() -> None:
+    """Take away Fabric's watch over the other processes, which kills this one without a word."""
+    for thread in threading.enumerate():
+        if thread.name == "child-process-observer" and hasattr(thread, "_child_processes"):
+            thread._child_processes = []
 
 
 def _size(config: RunConfig, device: torch.device) -> int:

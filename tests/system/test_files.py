@@ -141,3 +141,8 @@ def test_read_bytes(tmp_path):
     }.items():
         with pytest.raises(BadInput, match=f"checkpoint .*{problem}.*; "):
             read_bytes(tmp_path / place, "checkpoint")
+
+
+def test_text_that_has_no_utf8_form_is_escaped(tmp_path):
+    write_text(tmp_path / "odd", "a\ud800b")
+    assert (tmp_path / "odd").read_bytes() == b"a\\ud800b"

@@ -50,7 +50,7 @@ def test_a_killed_process_ends_the_team(leader):
     os.kill(second, signal.SIGKILL)
     err = leader.communicate(timeout=30)[1]
     assert leader.returncode == 1
-    assert err.splitlines()[-1].startswith("mpdviz: a process of this run ended as it started; ")
+    assert err.splitlines()[-1].startswith("mpdviz: another process of this run has ended; ")
 
 
 @pytest.mark.parametrize(
