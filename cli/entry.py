@@ -9,28 +9,27 @@ import os
 import signal
 import sys
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 INTERRUPTED = 130
 SHOW_CURSOR = "\x1b[?25h"
-_listening = False
 _ending = threading.Lock()
 
 
 def run() -> None:
     """Run the command line and leave with its exit code."""
-    if threading.current_thread() is threading.main_thread():
-        _answer_interruptions()
-    closed = _open_streams()
-    try:
-        status = _run()
-    except BaseException as error:
-        status = _end(error)
-    status = _flush(status)
-    if closed and status == 0:
-        _say("stdout is closed, so nothing could be printed on it; redirect it to a file or /dev/null")
-        status = 2
+    with _interruptions_answered():
+        closed = _open_streams()
+        try:
+            status = _run()
+        except BaseException as error:
+            status = _end(error)
+        status = _flush(status)
+        if closed and status == 0:
+            _say("stdout is closed, so nothing could be printed on it; redirect it to a file or /dev/null")
+            status = 2
     sys.exit(status)
 
 
@@ -99,17 +98,23 @@ def _flush(status: int) -> int:
     return status
 
 
-def _answer_interruptions() -> None:
-    """End at once on Ctrl-C, however busy the main thread is."""
-    global _listening
-    if _listening or signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # of a job in the background
+@contextmanager
+def _interruptions_answered() -> Iterator[None]:
+    """End at once on Ctrl-C inside the block, however busy the main thread is."""
+    of_main = threading.current_thread() is threading.main_thread()
+    if not of_main or signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # of a job in the background
+        yield
         return
-    _listening = True
-    signal.signal(signal.SIGINT, _interrupt)
     listening, woken = os.pipe()
     os.set_blocking(woken, False)
-    signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
+    before = signal.signal(signal.SIGINT, _interrupt), signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
     threading.Thread(target=_watch, args=(listening,), daemon=True, name="interruptions").start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before[1])
+        signal.signal(signal.SIGINT, before[0])
+        os.close(woken)  # which ends the thread
 
 
 def _interrupt(number: int, frame: Any) -> None:
@@ -130,3 +135,4 @@ def _watch(listening: int) -> None:
         work = sys.modules.get("mpdviz.system.signals")
         if number[0] == signal.SIGINT and not (work is not None and work.somebody_listens()):
             _interrupt(signal.SIGINT, None)
+    os.close(listening)
