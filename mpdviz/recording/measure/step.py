@@ -13,24 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mpdviz.accumulations.census import AVAILABLE as CENSUS_AVAILABLE
-from mpdviz.accumulations.census import PAUSED, SPIKED
+from mpdviz.accumulations.census import AVAILABLE, PAUSED, SPIKED
 from mpdviz.accumulations.histogram import CELLS, EDGES, PER_UNIT, REACH, Counts
-from mpdviz.recording.measure.tally import (
-    ABOVE,
-    AVAILABLE,
-    BELOW,
-    COUNT,
-    GAIN,
-    GAIN_NONFINITE,
-    M2,
-    MAX,
-    MEAN,
-    MIN,
-    NONFINITE,
-    SPIKES,
-    Tally,
-)
+from mpdviz.recording.measure import tally as entry
+from mpdviz.recording.measure.tally import Tally
 from mpdviz.surrogates.probed import SpikeFunction
 
 
@@ -108,27 +94,27 @@ def by_tensors(
     finite = u.isfinite()
     available = inside(u, function)
     outside = finite & ~available
-    whole[COUNT] = u.numel()
+    whole[entry.COUNT] = u.numel()
     for event, which in (
-        (available, AVAILABLE),
-        (outside & ~fired, BELOW),
-        (outside & fired, ABOVE),
-        (fired, SPIKES),
-        (~finite, NONFINITE),
+        (available, entry.AVAILABLE),
+        (outside & ~fired, entry.BELOW),
+        (outside & fired, entry.ABOVE),
+        (fired, entry.SPIKES),
+        (~finite, entry.NONFINITE),
     ):
         whole[which] = int(event.sum())
     potentials = u[finite].double()
     if potentials.numel():
         mean = float(potentials.mean())
-        real[MEAN], real[M2] = mean + offset, float((potentials - mean).square().sum())
-        real[MIN], real[MAX] = (float(end) + offset for end in potentials.aminmax())
+        real[entry.MEAN], real[entry.M2] = mean + offset, float((potentials - mean).square().sum())
+        real[entry.MIN], real[entry.MAX] = (float(end) + offset for end in potentials.aminmax())
         h = function.at(u[finite]).double()
         known = h.isfinite()
         low, high = function.finite
         if low > -np.inf or high < np.inf:
             known &= (potentials > low) & (potentials < high)
-        real[GAIN] = float(torch.where(known, h, 0).sum())
-        whole[GAIN_NONFINITE] = int((~known).sum())
+        real[entry.GAIN] = float(torch.where(known, h, 0).sum())
+        whole[entry.GAIN_NONFINITE] = int((~known).sum())
     position = (potentials - step.shift).mul_(PER_UNIT / step.unit).add_(REACH * PER_UNIT)
     position.clamp_(-1, len(EDGES))
     lower = position.floor()
@@ -136,7 +122,7 @@ def by_tensors(
     counted.cells[:] = torch.bincount(cell, minlength=CELLS).cpu().numpy()
     counted.what_if[:] = [int(((u - function.threshold).abs() < half).sum()) for half in step.what_if]
     tally.add(counted)
-    for bit, event in ((PAUSED, ~fired), (SPIKED, fired), (CENSUS_AVAILABLE, available)):
+    for bit, event in ((PAUSED, ~fired), (SPIKED, fired), (AVAILABLE, available)):
         seen |= event.view(-1, len(seen)).any(0) * bit if len(seen) else seen
     if pending is not None:
         _follow(pending, available, fired, step.carries, t)

@@ -13,26 +13,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mpdviz.accumulations.census import AVAILABLE as CENSUS_AVAILABLE
-from mpdviz.accumulations.census import PAUSED, SPIKED
+from mpdviz.accumulations.census import AVAILABLE, PAUSED, SPIKED
 from mpdviz.accumulations.histogram import EDGES, PER_UNIT, REACH
 from mpdviz.recording.measure import compiled
+from mpdviz.recording.measure import tally as entry
 from mpdviz.recording.measure.step import Pending, Step, bound
-from mpdviz.recording.measure.tally import (
-    ABOVE,
-    AVAILABLE,
-    BELOW,
-    COUNT,
-    GAIN,
-    GAIN_NONFINITE,
-    M2,
-    MAX,
-    MEAN,
-    MIN,
-    NONFINITE,
-    SPIKES,
-    Tally,
-)
+from mpdviz.recording.measure.tally import Tally
 
 BLOCK = 512
 BINS = len(EDGES) - 1
@@ -136,8 +122,8 @@ def _count(
     neurons = len(seen)
     nonfinite = available = above = spikes = mismatched = unknown = 0
     gain = 0.0
-    total = sums_whole[COUNT] - sums_whole[NONFINITE]
-    mean = sums_real[MEAN] - offset if total else 0.0
+    total = sums_whole[entry.COUNT] - sums_whole[entry.NONFINITE]
+    mean = sums_real[entry.MEAN] - offset if total else 0.0
     m2 = 0.0
     least, most = np.inf, -np.inf
     place = np.empty(BLOCK, np.int32)
@@ -230,25 +216,25 @@ def _count(
             )
         if neurons:
             for j in range(size):
-                events[j] = CENSUS_AVAILABLE * inside[j] | SPIKED * fired[j] | PAUSED * (1 - fired[j])
+                events[j] = AVAILABLE * inside[j] | SPIKED * fired[j] | PAUSED * (1 - fired[j])
             done = 0
             while done < size:
                 neuron = (start + done) % neurons
                 length = min(size - done, neurons - neuron)
                 _mark(seen[neuron : neuron + length], events[done : done + length])
                 done += length
-    sums_whole[COUNT] += len(u)
-    sums_whole[NONFINITE] += nonfinite
-    sums_whole[AVAILABLE] += available
-    sums_whole[BELOW] += len(u) - nonfinite - available - above
-    sums_whole[ABOVE] += above
-    sums_whole[SPIKES] += spikes
-    sums_whole[GAIN_NONFINITE] += unknown
-    sums_real[GAIN] += gain
-    sums_real[MEAN] = mean + offset
-    sums_real[M2] += m2
-    sums_real[MIN] = min(sums_real[MIN], least + offset)
-    sums_real[MAX] = max(sums_real[MAX], most + offset)
+    sums_whole[entry.COUNT] += len(u)
+    sums_whole[entry.NONFINITE] += nonfinite
+    sums_whole[entry.AVAILABLE] += available
+    sums_whole[entry.BELOW] += len(u) - nonfinite - available - above
+    sums_whole[entry.ABOVE] += above
+    sums_whole[entry.SPIKES] += spikes
+    sums_whole[entry.GAIN_NONFINITE] += unknown
+    sums_real[entry.GAIN] += gain
+    sums_real[entry.MEAN] = mean + offset
+    sums_real[entry.M2] += m2
+    sums_real[entry.MIN] = min(sums_real[entry.MIN], least + offset)
+    sums_real[entry.MAX] = max(sums_real[entry.MAX], most + offset)
     return mismatched
 
 
