@@ -47,11 +47,11 @@ lint: $(VENV)/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy mpdviz cli
 	$(BIN)/lint-imports
-	$(BIN)/python tools/locks.py check
+	$(BIN)/python locks check
 
 # These two need a network. --strict: what could not be asked about is no pass.
 lock: $(VENV)/tools/installed
-	$(VENV)/tools/bin/python tools/locks.py write
+	$(VENV)/tools/bin/python locks write
 
 audit: $(VENV)/tools/installed
 	@# Not the CPU build of PyTorch: what databases say of a release, they say under its plain version.

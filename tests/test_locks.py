@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture(scope="module")
 def locks():
-    return runpy.run_path(str(ROOT / "tools" / "locks.py"))
+    return runpy.run_path(str(ROOT / "locks" / "__main__.py"))
 
 
 @pytest.fixture

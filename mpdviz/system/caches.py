@@ -7,6 +7,8 @@ import platformdirs
 
 COMPILERS = {"TORCHINDUCTOR_CACHE_DIR": "inductor", "TRITON_CACHE_DIR": "triton"}
 """Variables that name the folders, which torch puts into the shared temporary one otherwise."""
+HEADERS = "TORCHINDUCTOR_CPP_CACHE_PRECOMPILE_HEADERS"
+"""Whether torch keeps compiled headers, which it puts into the shared temporary folder whatever the former say."""
 
 
 def user_cache() -> Path:
@@ -18,3 +20,4 @@ def keep_compiled() -> None:
     """Let torch's compilers keep what they make there, unless the user has said where."""
     for variable, name in COMPILERS.items():
         os.environ.setdefault(variable, str(user_cache() / name))
+    os.environ.setdefault(HEADERS, "0")

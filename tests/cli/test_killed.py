@@ -1,6 +1,7 @@
 """Commands that write, killed: what was there is whole, and the same command given again does it all."""
 
 import os
+import shutil
 import subprocess
 import time
 
@@ -17,6 +18,7 @@ COMMANDS = {
     "figures": ("figures", "run", "--out", "o", "--limit", "6"),
     "compare": ("compare", BEST, "run/checkpoints/last.pt", "--out", "o"),
     "compare strategies": (*COMPARE, "--out", "c"),
+    "convert": ("convert", "released.pth", "new.pt"),
 }
 DELAYS = (1.2, 2.2, 2.8, 3.3)
 
@@ -25,7 +27,8 @@ DELAYS = (1.2, 2.2, 2.8, 3.3)
     "command",
     ["inspect", *(pytest.param(name, marks=pytest.mark.slow) for name in COMMANDS if name != "inspect")],
 )
-def test_a_killed_command_leaves_what_was_there_and_goes_on(place, command):
+def test_a_killed_command_leaves_what_was_there_and_goes_on(place, golden, command):
+    shutil.copy(golden / "resnet19_slim_best_model.pth", "released.pth")
     words = [str(SCRIPT), *COMMANDS[command]]
     env = os.environ | {"OMP_NUM_THREADS": "1"}
     before = snapshot(place)
@@ -45,6 +48,8 @@ def test_a_killed_command_leaves_what_was_there_and_goes_on(place, command):
             checkpoint.load(path)
     if command == "train":
         words.append("--resume")
+    if command == "convert":
+        (place / "new.pt").unlink(missing_ok=True)  # it is whole, then; convert never replaces one
     done = subprocess.run(words, capture_output=True, text=True, env=env, check=False)
     assert done.returncode == 0, done.stderr
     if command == "inspect":
