@@ -1,4 +1,4 @@
-"""The files beside this one: `write` has uv ask PyPI for their hashes, `check` holds them against what is here.
+"""The files beside this one: `write` has uv ask PyPI for the hashes, `check` holds them against what is here.
 
 `constraints.txt` names the versions, by hand; locks/*.txt have the hash of every file of these versions, for
 all platforms, and are made by `make lock`. `make lint` runs `check`, which needs no network.

@@ -8,7 +8,7 @@ import platformdirs
 COMPILERS = {"TORCHINDUCTOR_CACHE_DIR": "inductor", "TRITON_CACHE_DIR": "triton"}
 """Variables that name the folders, which torch puts into the shared temporary one otherwise."""
 HEADERS = "TORCHINDUCTOR_CPP_CACHE_PRECOMPILE_HEADERS"
-"""Whether torch keeps compiled headers, which it puts into the shared temporary folder whatever the former say."""
+"""Whether torch keeps compiled headers, which always go into the shared temporary folder."""
 
 
 def user_cache() -> Path:
