@@ -68,8 +68,11 @@ class Recording:
 
     def _repr_html_(self) -> str:
         rows = summary.by_layer(self.layers)
-        shown = rows.to_html(index=False, border=0, na_rep="", float_format="{:.1%}".format)
-        return f"<p>{escape(repr(self))}</p>{shown if len(rows) else ''}"
+        shown = rows.drop(columns=["by_timestep", "starved"])
+        shown.columns = [str(name).replace("_", " ") for name in shown]
+        html = shown.to_html(index=False, border=0, na_rep="not measured", float_format="{:.1%}".format)
+        said = f"<p>{escape(repr(self))}</p><p>{escape(summary.answer(rows))}</p>"
+        return said + (html if len(rows) else "")
 
     def plot(self, name: str, layer: int | None = None) -> "Figure":
         """A figure of the recording, as `mpdviz inspect` draws it.
@@ -85,7 +88,7 @@ class Recording:
         if layer is not None:
             check_layer(layer, self.layers)
         elif name in figures.FIGURES and figures.FIGURES[name].each_layer and self.layers:
-            layer = int(summary.by_layer(self.layers)["layer"].iloc[0])
+            layer = summary.neediest(self.layers)
         tables = Tables.of(self.layers)
         return figures.draw(name, tables if layer is None else tables.layer(layer))
 
