@@ -160,15 +160,16 @@ class Recording:
 class LiveRecording(Recording):
     """A recording under way."""
 
-    def __init__(self, recorder: Recorder) -> None:
-        """Read from `recorder`."""
-        self._recorder = recorder
+    def __init__(self, recorder: Recorder, origin: Mapping[str, str] | None = None) -> None:
+        """Read from `recorder`; `origin` is what is known of the network and the data."""
+        self._recorder, self._origin = recorder, origin or {}
         self._network: Mapping[str, str] = {}  # known once the recording has ended
 
     @property
     @override
     def contents(self) -> Contents:
-        return Contents(self.layers, self.left_out, self._network or self._recorder.network())
+        network = self._network or self._recorder.network()
+        return Contents(self.layers, self.left_out, network, self._origin)
 
     @property
     @override
@@ -229,14 +230,14 @@ def record(
     recorder = Recorder(
         model, layers=layers, every=every, gradients=gradients, what_if=what_if, epsilon=epsilon
     )
-    with observing(recorder) as recording:
+    with observing(recorder, {"network": type(model).__name__}) as recording:
         yield recording
 
 
 @contextmanager
-def observing(recorder: Recorder) -> Iterator[LiveRecording]:
-    """Let `recorder` observe inside the `with` block."""
-    recording = LiveRecording(recorder)
+def observing(recorder: Recorder, origin: Mapping[str, str] | None = None) -> Iterator[LiveRecording]:
+    """Let `recorder` observe inside the `with` block; `origin` goes into `Contents`."""
+    recording = LiveRecording(recorder, origin)
     recorder.attach()
     try:
         yield recording

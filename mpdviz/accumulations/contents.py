@@ -22,6 +22,9 @@ class Contents:
     """Why a layer is not among them, by its name."""
     network: Mapping[str, str] = field(default_factory=dict)
     """What tells the network from others, by the words to name it with; empty where that is not known."""
+    origin: Mapping[str, str] = field(default_factory=dict)
+    """What ran over which data, a value each by its name (network, strategy, data, split, ...), for readers
+    alone; empty where that is not known."""
     merged_from: frozenset[str] = frozenset()
     """Digests of the recordings that these layers were merged from; empty where they are one."""
 
@@ -59,7 +62,13 @@ class Contents:
         if self.parts & other.parts:
             raise BadInput("a recording is given twice, so that its data would count twice", "give it once")
         left_out = {**self.left_out, **other.left_out}
-        return Contents(layers, left_out, ours or theirs, self.parts | other.parts)
+        origin = {
+            what: "; ".join(
+                dict.fromkeys(known[what] for known in (self.origin, other.origin) if what in known)
+            )
+            for what in {**self.origin, **other.origin}
+        }
+        return Contents(layers, left_out, ours or theirs, origin, self.parts | other.parts)
 
 
 def _digest(layers: Mapping[int, LayerAccumulation]) -> str:

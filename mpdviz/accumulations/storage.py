@@ -29,6 +29,7 @@ def save(path: Path, contents: Contents) -> None:
         "edges": [REACH, PER_UNIT],
         "left_out": dict(contents.left_out),
         "network": dict(contents.network),
+        "origin": dict(contents.origin),
         "parts": sorted(contents.parts),
         "layers": {},
     }
@@ -85,4 +86,4 @@ def load(path: Path) -> Contents:
         layers = {number: layer(number, part, arrays) for number, part in sorted(header.layers.items())}
     except ValueError as error:
         raise BadInput(f"{what} is damaged ({error})", remedy) from None
-    return Contents(layers, header.left_out, header.network, frozenset(header.parts))
+    return Contents(layers, header.left_out, header.network, header.origin, frozenset(header.parts))

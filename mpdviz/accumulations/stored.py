@@ -65,6 +65,7 @@ class Header(BaseModel):
     layers: dict[Annotated[int, Field(ge=1)], Described]
     left_out: dict[str, str] = {}
     network: dict[str, str] = {}
+    origin: dict[str, str] = {}
     parts: list[str] = []
 
     @model_validator(mode="after")

@@ -16,6 +16,7 @@ from mpdviz.inspection.options import Options
 from mpdviz.inspection.outcome import Judge
 from mpdviz.networks import SpikingNetwork
 from mpdviz.system.memory import require_memory
+from mpdviz.system.reading import sha256
 
 MANY = 1000
 """Timesteps of samples below which no batch is too large for a machine."""
@@ -45,7 +46,8 @@ class PreparedCheckpoint:
         _require_memory(network, dataset, options)
         # Data that fit it have no more classes than it knows.
         judge = Judge(dataset.classes, fewer=True)
-        self._observation = Observation(network, self._forward, dataset, options, judge)
+        origin = _origin(self._loaded, network)
+        self._observation = Observation(network, self._forward, dataset, options, judge, origin)
         self.names = dict(enumerate((name for name, _ in network.spiking_layers()), start=1))
         self.timesteps = network.timesteps
         self.notes: tuple[str, ...] = ()
@@ -64,6 +66,20 @@ class PreparedCheckpoint:
     def _forward(self, x: Tensor, _: Tensor, __: LiveRecording) -> tuple[Tensor, Tensor]:
         logits: Tensor = self._loaded.network(x)
         return logits, logits.mean(0)
+
+
+def _origin(loaded: Checkpoint, network: SpikingNetwork) -> dict[str, str]:
+    """What a recording says of the network."""
+    built, config = loaded.architecture, loaded.config
+    said = {
+        "network": f"{built.name}, {built.neuron} neurons, T={network.timesteps}",
+        "strategy": built.strategy,
+        "checkpoint": str(loaded.path),
+        "SHA-256": sha256(loaded.path, "checkpoint"),
+    }
+    if config is not None:
+        said["trained on"] = f"{config.data}, seed {config.seed}, {config.epochs} epochs"
+    return said
 
 
 def _require_memory(network: SpikingNetwork, dataset: Dataset, options: Options) -> None:

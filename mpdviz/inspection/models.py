@@ -17,6 +17,7 @@ from mpdviz.inspection.resetting import Rest
 from mpdviz.inspection.theirs import SEED, function, said
 from mpdviz.inspection.trial import MADE, REMEDY, Trials, unmoved
 from mpdviz.system.devices import pick_device
+from mpdviz.system.reading import sha256
 
 SHOWN = 5
 """Layers that a note names."""
@@ -49,7 +50,10 @@ class PreparedModel:
         self._keep = first if loss is None else lambda output: output
         dataset = data.load(options.data, data_dir=options.data_dir, as_it_is=True)
         self._judge = Judge(dataset.classes, dataset.about_labels, loss)
-        self._observation = Observation(model, self._forward, dataset, options, self._judge)
+        origin = {"network": type(model).__name__, "weights": str(self._weights)}
+        if weights is not None:
+            origin["SHA-256"] = sha256(best_checkpoint(weights), "checkpoint")
+        self._observation = Observation(model, self._forward, dataset, options, self._judge, origin)
         device = pick_device(options.device)
         self._rest = Rest(model.to(device))
         with unmoved(device):

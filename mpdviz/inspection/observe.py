@@ -1,6 +1,6 @@
 """Recording a network over a split of a data set, batch by batch, by one process or several."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import reduce
 from typing import Any
@@ -33,7 +33,13 @@ class Observation:
     """A network, a way to run it and the samples to run it on; everything is checked before it starts."""
 
     def __init__(
-        self, network: nn.Module, forward: Forward, dataset: Dataset, options: Options, judge: Judge
+        self,
+        network: nn.Module,
+        forward: Forward,
+        dataset: Dataset,
+        options: Options,
+        judge: Judge,
+        origin: Mapping[str, str],
     ) -> None:
         """Find the device, the samples and the neurons.
 
@@ -43,6 +49,7 @@ class Observation:
             dataset: the data.
             options: which part of them, and what to record.
             judge: what holds outputs against the targets.
+            origin: what the recording says of the network, a value each by its name.
 
         Raises:
             BadInput: no such split, device or backend, no neurons, or an option out of range.
@@ -53,7 +60,7 @@ class Observation:
             problem = f"the {self.split} split of {dataset.name} is empty"
             raise BadInput(problem, "choose another `split`, e.g. all")
         self._network, self._forward, self._dataset, self._options = network, forward, dataset, options
-        self._judge = judge
+        self._judge, self._origin = judge, dict(origin)
         self._device = pick_device(options.device)
         self._order = torch.arange(samples)[: options.limit]
         self._backend = backends.resolve(options.backend)
@@ -86,12 +93,21 @@ class Observation:
         layers = reduce(merge, (part for part, *_ in gathered if part))
         left_out = {name: why for _, part, *_ in gathered for name, why in part.items()}
         samples, judged, correct = (sum(numbers) for numbers in zip(*(c for *_, c in gathered), strict=True))
-        accuracy = f", accuracy {correct / judged:.2%}" if judged else ""
-        if not judged:
-            accuracy = f", accuracy not measured: {next(filter(None, (why for *_, why, _ in gathered)), '')}"
-        mode = ", batch statistics" if options.mode == "train" else ""
-        contents = Contents(layers, left_out, recording.contents.network)
-        return Recording(contents), f"{self._dataset.name} {self.split}{mode}, {samples} samples{accuracy}"
+        unjudged = next(filter(None, (why for *_, why, _ in gathered)), "")
+        accuracy = f"{correct / judged:.2%}" if judged else f"not measured: {unjudged}"
+        origin = {
+            "data": self._dataset.name,
+            "split": self.split,
+            "samples": str(samples),
+            "accuracy": accuracy,
+        }
+        mode = ""
+        if options.mode == "train":
+            mode = ", batch statistics"
+            origin["mode"] = "train: the batch norms took each batch's own statistics"
+        contents = Contents(layers, left_out, recording.contents.network, {**self._origin, **origin})
+        told = f"{self._dataset.name} {self.split}{mode}, {samples} samples, accuracy {accuracy}"
+        return Recording(contents), told
 
     def _batches(self, ranks: Team, recording: LiveRecording) -> tuple[int, int, int, str]:
         """Of this process's batches: samples, those judged, those classified right; why others were not."""

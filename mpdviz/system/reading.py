@@ -4,6 +4,7 @@ A FIFO or device would be waited for, or read, for ever; a small archive may cla
 memory; TOML and JSON may be nested too deep for their parsers.
 """
 
+import hashlib
 import json
 import os
 import stat
@@ -11,8 +12,9 @@ import tomllib
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from mpdviz.errors import BadInput
 from mpdviz.system.memory import available_memory, gigabytes
@@ -27,7 +29,7 @@ WHERE = "check the path and its permissions"
 
 
 @contextmanager
-def opened(path: Path, kind: str) -> Iterator[BinaryIO]:
+def opened(path: Path, kind: str) -> Iterator[BufferedReader]:
     """A regular file, open for reading; `kind` names what it should hold.
 
     Raises:
@@ -69,6 +71,12 @@ def read_bytes(path: Path, kind: str, most: int | None = None, *, may_be_empty: 
     if not (content or may_be_empty):
         raise BadInput(f"{kind} {path} is empty", "make or copy it again")
     return content
+
+
+def sha256(path: Path, kind: str) -> str:
+    """SHA-256 of a file's content, in hexadecimal digits; raises like `opened`."""
+    with opened(path, kind) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_text(path: Path, kind: str) -> str:
