@@ -62,7 +62,7 @@ def _read(path: Path, archive: Archive) -> bytes:
 def _from_archive(archive: Archive, path: Path, names: tuple[str, ...]) -> dict[str, bytes]:
     again = f"remove it and download it again from {archive.url}"
     with opened(path, "data") as file:
-        found = hashlib.file_digest(file, "md5").hexdigest()  # type: ignore[arg-type]
+        found = hashlib.file_digest(file, "md5").hexdigest()
     if found != archive.md5:
         raise BadInput(f"{path} is damaged or incomplete: md5 {found}, expected {archive.md5}", again)
     contents: dict[str, bytes] = {}
