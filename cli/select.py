@@ -5,6 +5,8 @@ from collections.abc import Mapping
 
 from mpdviz.errors import BadInput, unknown_name
 
+NUMBERS = re.compile(r"-?\d{1,9}(-\d{1,9})?", re.ASCII)
+
 
 def layer_numbers(text: str, names: Mapping[int, str]) -> set[int]:
     """Layer numbers that `text` names, by number, range or name.
@@ -14,7 +16,7 @@ def layer_numbers(text: str, names: Mapping[int, str]) -> set[int]:
     """
     chosen: set[int] = set()
     for part in text.split(","):
-        if re.fullmatch(r"-?\d+(-\d+)?", part):
+        if NUMBERS.fullmatch(part):
             chosen |= _range(part, "layer", min(names), max(names))
         else:
             hits = {number for number, name in names.items() if name == part}
@@ -32,7 +34,7 @@ def timestep_numbers(text: str, timesteps: int) -> set[int]:
     """
     chosen: set[int] = set()
     for part in text.split(","):
-        if not re.fullmatch(r"-?\d+(-\d+)?", part):
+        if not NUMBERS.fullmatch(part):
             raise BadInput(f"timestep {part!r}", f"give numbers or ranges from 1 to {timesteps}, e.g. 1,3-4")
         chosen |= _range(part, "timestep", 1, timesteps)
     return chosen

@@ -36,7 +36,10 @@ def check_environment() -> None:
         BadInput: naming the variable.
     """
     size, mine = world_size(), rank()
-    local_world_size(1)
+    here = local_world_size(size)
+    if "LOCAL_WORLD_SIZE" in os.environ and (size % here or "WORLD_SIZE" not in os.environ):
+        said = size if "WORLD_SIZE" in os.environ else "not set"
+        raise BadInput(f"environment variable LOCAL_WORLD_SIZE is {here}, but WORLD_SIZE is {said}", REMEDY)
     if size == 1:
         return
     if "RANK" not in os.environ and "LOCAL_RANK" not in os.environ:

@@ -110,6 +110,7 @@ def test_recipes(refused, place, content, words):
         (("inspect",), ["no checkpoint"]),
         (("inspect", BEST, "--layer", "one"), ["unknown layer", "encode"]),
         (("inspect", BEST, "--layer", "1.5"), ["unknown layer", "encode"]),
+        (("inspect", BEST, "--layer", "9" * 5000), ["unknown layer", "encode"]),
         (("list",), ["Missing argument 'WHAT'"]),
         (("list", "modles"), ["'modles'", "did you mean 'models'?"]),
         (("inspect", BEST, "--format", "jsn"), ["'jsn'", "did you mean 'json'?"]),
@@ -128,6 +129,11 @@ def test_no_command_shows_the_help(mpdviz):
 
 
 # Files: missing, damaged, unsafe, foreign
+
+
+@pytest.mark.parametrize("timestep", ["9" * 5000, "٣", "1-", "0", "3"])
+def test_timesteps_that_are_none(refused, timestep):
+    refused("inspect", BEST, "--timestep", timestep, "--out", "new", words=["timestep", "from 1 to 2"])
 
 
 @pytest.mark.parametrize("layer", [0, -1, 6, 10**6])

@@ -76,6 +76,8 @@ def test_no_width_hides_a_message(place, columns):
         (INSPECT, {"WORLD_SIZE": "-1"}, "WORLD_SIZE"),
         (INSPECT, {"WORLD_SIZE": "2", "RANK": "2"}, "RANK is 2"),
         (train(), {"LOCAL_WORLD_SIZE": "x"}, "LOCAL_WORLD_SIZE"),
+        (train(), {"LOCAL_WORLD_SIZE": "1"}, "LOCAL_WORLD_SIZE is 1, but WORLD_SIZE is not set"),
+        (train(), TEAM | {"LOCAL_WORLD_SIZE": "3"}, "LOCAL_WORLD_SIZE is 3, but WORLD_SIZE is 2"),
         ((*INSPECT, "--out", "o"), {"MPLBACKEND": "foo"}, "MPLBACKEND"),
     ],
 )
