@@ -9,13 +9,14 @@ from rich.markup import escape
 from mpdviz.errors import BadInput, MpdvizError, MpdvizWarning
 from mpdviz.system.rank import check_environment, rank
 
-from . import bench, check, compare, convert, figures, inspect, listing, train
+from . import bench, check, compare, convert, figures, inspect, listing, report, train
 from .app import app
 from .output import say, tell
 
 app.command("train", help=train.HELP)(train.train)
 app.command("inspect", help=inspect.HELP)(inspect.inspect)
 app.command("figures", help=figures.HELP)(figures.figures)
+app.command("report", help=report.HELP)(report.report)
 app.command("check", help=check.HELP)(check.check)
 app.command("compare", help=compare.HELP)(compare.compare)
 app.command("convert", help=convert.HELP)(convert.convert)

@@ -14,7 +14,7 @@ from .output import tell
 
 if TYPE_CHECKING:
     from mpdviz.api import Recording
-    from mpdviz.inspection import Prepared
+    from mpdviz.inspection import Options, Prepared
 
 OWN = "Your own network"
 
@@ -125,10 +125,9 @@ def prepared(source: Source) -> "Prepared":
         raise BadInput("`model_args` without `model`", "give `model`, or leave it out")
     if source.model is None and not paths:
         raise BadInput("no checkpoint", "give one, or --model MODULE:FUNCTION; see `mpdviz --help`")
-    from mpdviz.inspection import Options, prepare
+    from mpdviz.inspection import prepare
 
-    chosen = {field.name: getattr(source, field.name) for field in fields(Options)}
-    options = Options(**chosen | {"what_if": _widths(source.what_if)})
+    options = options_of(source)
     if source.model is None or any(path.suffix == ".npz" for path in paths):
         return prepare(paths, options)
     if len(paths) > 1:
@@ -138,6 +137,18 @@ def prepared(source: Source) -> "Prepared":
     with redirect_stdout(sys.stderr):  # stdout is for tables, whatever their network prints
         model = build(source.model, source.model_args or ())
         return prepare(model, options, weights=paths[0] if paths else None)
+
+
+def options_of(source: Source) -> "Options":
+    """What is asked of an inspection.
+
+    Raises:
+        BadInput: an option out of range.
+    """
+    from mpdviz.inspection import Options
+
+    chosen = {field.name: getattr(source, field.name) for field in fields(Options)}
+    return Options(**chosen | {"what_if": _widths(source.what_if)})
 
 
 def record(source: Source, inspection: "Prepared") -> "Recording | None":

@@ -140,6 +140,21 @@ class Recording:
         """What is wrong with which layer, in words; every check of every layer."""
         return judge(self.layers, limits)
 
+    def report(self, path: str | Path, title: str | None = None) -> None:
+        """Write one self-contained HTML file about the recording, as `mpdviz report` does.
+
+        Args:
+            path: where to, ending in .html.
+            title: its heading; None: the network's name.
+
+        Raises:
+            BadInput: something that is no report lies there, or it cannot be written.
+        """
+        from mpdviz import report  # takes a second that recordings without a report need not wait for
+
+        heading = title or self.contents.origin.get("network", "Recording")
+        report.write(Path(path), heading, [report.of_recording(heading, self.contents), report.of_making()])
+
     def save(self, path: str | Path) -> None:
         """Write everything recorded to an `.npz` file of plain arrays.
 

@@ -1,5 +1,6 @@
 """From values of single seeds to what is said and shown of them together."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -23,6 +24,16 @@ def summarise(values: Iterable[float]) -> Summary:
     """Mean and sample standard deviation; NaN of what too few values do not have."""
     summary = pd.Series(list(values), dtype=float).agg([*STATISTICS])
     return Summary(int(summary["count"]), float(summary["mean"]), float(summary["std"]))
+
+
+def interval(n: int, mean: float, std: float, confidence: float = 0.95) -> tuple[float, float]:
+    """Confidence interval of the mean of `n` values, mean +- t s / sqrt(n) (Student 1908); NaN for n < 2."""
+    if n < 2:
+        return math.nan, math.nan
+    from scipy import stats  # half a second that a summary without an interval need not wait for
+
+    reach = float(stats.t.ppf((1 + confidence) / 2, n - 1)) * std / math.sqrt(n)
+    return mean - reach, mean + reach
 
 
 def over_seeds(frame: pd.DataFrame, keys: Sequence[str], value: str) -> pd.DataFrame:

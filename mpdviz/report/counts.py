@@ -1,0 +1,58 @@
+"""The exact counts of a layer's potentials, small enough to travel in a page (no torch).
+
+The page's script adds up cells of the histogram, so that the share inside an interval whose ends lie on
+histogram edges is exact whatever its width; `analysis.whatif` does the same and says why.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mpdviz.accumulations.histogram import PER_UNIT, REACH
+from mpdviz.accumulations.layer import LayerAccumulation
+from mpdviz.analysis.whatif import THRESHOLD_CELL, WIDEST
+
+HISTOGRAM = {"per_unit": PER_UNIT, "reach": REACH, "threshold_cell": THRESHOLD_CELL, "widest": WIDEST}
+"""How cells are laid out: see `accumulations.histogram`."""
+
+OF_STEP = (
+    *("v_th", "kappa", "lower", "upper", "available_ratio", "below_ratio", "above_ratio", "mean_gain"),
+    *("firing_rate", "predicted_mean", "predicted_std"),
+)
+"""Columns of the main table that the page says of a layer and timestep."""
+
+
+def layer_counts(number: int, layer: LayerAccumulation, rows: pd.DataFrame) -> dict[str, Any]:
+    """What the page knows of a layer, as plain numbers for JSON; null is not measured.
+
+    Args:
+        number: the layer's number.
+        layer: its recording.
+        rows: its rows of the main table.
+    """
+    steps = [
+        _step(cells, row)
+        for cells, row in zip(
+            layer.statistics.cells, rows[["timestep", *OF_STEP]].to_dict("records"), strict=True
+        )
+    ]
+    info = layer.info
+    return {
+        "number": number,
+        "name": info.name,
+        "unit": info.unit,
+        "surrogate": info.surrogate,
+        "steps": steps,
+    }
+
+
+def _step(cells: np.ndarray[Any, Any], row: Mapping[Any, Any]) -> dict[str, Any]:
+    filled = np.flatnonzero(cells)
+    first, last = (int(filled[0]), int(filled[-1]) + 1) if len(filled) else (0, 0)
+    known = {
+        str(name): None if isinstance(v, float) and not math.isfinite(v) else v for name, v in row.items()
+    }
+    return {**known, "first": first, "cells": cells[first:last].tolist()}

@@ -1,0 +1,119 @@
+"""The section of training runs: accuracies with intervals, widths and shares over training (no torch)."""
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from mpdviz.analysis import paired
+from mpdviz.analysis.seeds import interval, over_seeds
+from mpdviz.report import charts
+from mpdviz.report.blocks import Block, Picture, Section, Table, Text
+
+if TYPE_CHECKING:
+    from mpdviz.figures.paper.study import Study
+
+SHOWN = ("accuracy", "metrics", "widths", "mpd", "final")
+"""Tables of a study that the section is drawn from."""
+
+
+def section(title: str, study: "Study") -> Section:
+    """What runs over the same data came to, alone or several strategies and seeds.
+
+    Args:
+        title: what to call it.
+        study: the runs.
+    """
+    blocks: list[Block] = [Text(study.describe())]
+    blocks += _accuracies(study) + _training(study) + _strategies(study) + _widths(study)
+    missing = [(name, why) for name, why in study.missing.items() if name in SHOWN]
+    if missing:
+        blocks.append(Table("What is missing", pd.DataFrame(missing, columns=["table", "why"])))
+    return Section(title, blocks)
+
+
+def accuracies(study: "Study") -> pd.DataFrame:
+    """Test accuracy a strategy in percent: `variant, n, mean, std, low, high` (95 % interval of the mean)."""
+    summary = over_seeds(study["accuracy"], ["variant"], "test_accuracy").drop(columns=["min", "max"])
+    ends = [interval(row["n"], row["mean"], row["std"]) for row in summary.to_dict("records")]
+    table = summary.assign(low=[low for low, _ in ends], high=[high for _, high in ends])
+    table[["mean", "std", "low", "high"]] *= 100
+    return table[["variant", "n", "mean", "std", "low", "high"]]
+
+
+def differences(study: "Study") -> pd.DataFrame:
+    """Difference of each strategy from the first, paired by seed, in points: columns as of `accuracies`."""
+    table = study["accuracy"]
+    by_seed: dict[str, dict[int, float]] = {name: {} for name in study.variants}
+    for name, seed, accuracy in table[["variant", "seed", "test_accuracy"]].itertuples(index=False):
+        by_seed[name][seed] = accuracy
+    first, *others = study.variants
+    rows: list[dict[str, Any]] = []
+    for name in others:
+        found = paired.compare(by_seed[name], by_seed[first])
+        values = {"mean": found.mean, "std": found.std, "low": found.low, "high": found.high}
+        rows.append(
+            {"variant": name, "n": found.n}
+            | {what: 100 * value for what, value in values.items()}
+            | {"sentence": paired.sentence(name, first, found)}
+        )
+    return pd.DataFrame(rows)
+
+
+def _accuracies(study: "Study") -> list[Block]:
+    if "accuracy" in study.missing:
+        return []
+    means = accuracies(study)
+    blocks: list[Block] = []
+    if study.repeated:
+        drawn = charts.forest(means, "test accuracy, %", zero=False)
+        caption = "Mean over seeds with its 95 % interval (Student t); none for a single seed."
+        blocks.append(Picture("Accuracy", caption, drawn))
+    if len(study.variants) > 1:
+        apart = differences(study)
+        blocks.insert(0, Text(" ".join(f"{told}." for told in apart["sentence"]), leads=True))
+        drawn = charts.forest(apart, f"difference from {study.variants[0]}, points", zero=True)
+        caption = "Paired by seed, mean with its 95 % interval (Student t), of each comparison by itself."
+        blocks.append(Picture("Paired differences", caption, drawn))
+    shown = means.rename(columns={"mean": "test, %", "std": "std", "low": "95 % low", "high": "95 % high"})
+    return [*blocks, Table("Accuracies", shown)]
+
+
+def _training(study: "Study") -> list[Block]:
+    if "metrics" in study.missing:
+        return []
+    metrics = study["metrics"]
+    caption = "Mean over seeds; training as it goes, validation after each epoch."
+    loss = charts.curves(metrics, ("train_loss", "val_loss"), "loss, nats")
+    accuracy = charts.curves(metrics, ("train_accuracy", "val_accuracy"), "accuracy", percent=True)
+    return [
+        Picture("Loss over training", caption, loss),
+        Picture("Accuracy over training", caption, accuracy),
+    ]
+
+
+def _strategies(study: "Study") -> list[Block]:
+    blocks: list[Block] = []
+    if "final" not in study.missing and len(study.variants) > 1:
+        caption = f"Mean over timesteps and seeds. {study.sources['final']}"
+        drawn = charts.by_strategy(study["final"])
+        blocks.append(Picture("Available share by layer and strategy", caption, drawn))
+    if "mpd" not in study.missing:
+        for name in study.variants:
+            rows = study["mpd"][study["mpd"]["variant"] == name]
+            caption = "Mean over timesteps and seeds, of the first validation samples."
+            drawn = charts.over_training(rows)
+            blocks.append(Picture(f"Available share over training: {name}", caption, drawn))
+    return blocks
+
+
+def _widths(study: "Study") -> list[Block]:
+    if "widths" in study.missing:
+        return []
+    blocks: list[Block] = []
+    for name in study.variants:
+        rows = study["widths"][study["widths"]["variant"] == name]
+        one = rows[rows["seed"] == rows["seed"].min()]
+        if one["kappa"].notna().any():
+            caption = f"Of seed {one['seed'].iloc[0]}; the slider chooses the epoch."
+            blocks.append(Picture(f"Surrogate widths: {name}", caption, charts.widths(one)))
+    return blocks
