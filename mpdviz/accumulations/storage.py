@@ -13,6 +13,7 @@ from mpdviz.accumulations.stored import FORMAT, VERSION, Header, layer
 from mpdviz.errors import BadInput
 from mpdviz.system.arrays import archive_of, read_arrays
 from mpdviz.system.files import exists, write_atomically
+from mpdviz.system.reading import parse_json
 from mpdviz.system.schema import checked
 
 
@@ -76,7 +77,7 @@ def load(path: Path) -> Contents:
     if "header" not in arrays:
         raise BadInput(f"{path} is no recording", remedy)
     try:
-        content = json.loads(str(arrays["header"]))
+        content = parse_json(str(arrays["header"]))
     except (ValueError, RecursionError):
         raise BadInput(f"{what} is damaged: its header is not JSON", remedy) from None
     if isinstance(content, dict) and content.get("format") == FORMAT and content.get("version") != VERSION:

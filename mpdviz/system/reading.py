@@ -104,9 +104,21 @@ def read_json(path: Path, kind: str, remedy: str) -> Any:
     """The content of a JSON file; raises like `read_toml`."""
     content = read_bytes(path, kind, TEXT_MOST, may_be_empty=True)
     try:
-        return json.loads(content.decode())
+        return parse_json(content.decode())
     except (ValueError, RecursionError) as error:
         raise BadInput(f"{kind} {path} is not JSON: {_reason(error)}", remedy) from None
+
+
+def parse_json(text: str) -> Any:
+    """What JSON says, all of it text that can be printed and written again.
+
+    Raises:
+        ValueError: not JSON, or half a character (a lone surrogate), which JSON can spell.
+        RecursionError: nested too deep.
+    """
+    content = json.loads(text)
+    json.dumps(content, ensure_ascii=False).encode()
+    return content
 
 
 def check_archive(archive: zipfile.ZipFile, size: int, what: str) -> None:

@@ -106,3 +106,10 @@ def test_whatever_numpy_makes_of_a_header_is_damage(tmp_path, header):
         archive.writestr("x.npy", b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + b"\0\0")
     with pytest.raises(BadInput, match=r"odd\.npz"):
         read_arrays(path, "file", "")
+
+
+def test_half_a_character_is_no_text(tmp_path):
+    """JSON can spell a lone surrogate, which nothing can print or write again."""
+    (tmp_path / "result.json").write_text('{"initial_weights": ["\\ud800"]}', encoding="utf-8")
+    with pytest.raises(BadInput, match="is not JSON"):
+        reading.read_json(tmp_path / "result.json", "result", "restore it")

@@ -203,7 +203,7 @@
       const rows = {
         "": shares(this.step, this.layer, this.half),
         "-target": target === null ? {kappa: null, below: null, inside: null, above: null, gain: null} : shares(this.step, this.layer, target),
-        "-today": {
+        "-recorded": {
           kappa: this.step.kappa, below: this.step.below_ratio, inside: this.step.available_ratio,
           above: this.step.above_ratio, gain: this.step.mean_gain,
         },
@@ -285,7 +285,8 @@
 
     predicted(from, to) {
       const {predicted_mean: mean, predicted_std: std} = this.step;
-      if (mean === null || std === null || !(std > 0)) return [];
+      // One point draws no line; no point at all would be an axis without an extent.
+      if (mean === null || std === null || !(std > 0)) return [{v: from, density: 0}];
       return Array.from({length: 161}, (_, place) => {
         const v = from + (to - from) * place / 160, z = (v - mean) / std;
         return {v, density: Math.exp(-z * z / 2) / (std * Math.sqrt(2 * Math.PI))};
