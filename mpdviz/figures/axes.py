@@ -45,6 +45,11 @@ def layer_ticks(axis: Axes, layers: pd.Series, most: int) -> None:
     axis.set_xlim(numbers[0] - 0.6, numbers[-1] + 0.6)
 
 
+def aside(place: int, count: int, width: float) -> float:
+    """How far the `place`-th, from 0, of `count` things at one place is moved so that they fill `width`."""
+    return width * ((place + 0.5) / count - 0.5)
+
+
 def log_scale(axis: Axes, which: str = "y") -> None:
     """A logarithmic axis whose labels are plain numbers, two of them at least."""
     getattr(axis, f"set_{which}scale")("log", nonpositive="mask")

@@ -51,7 +51,7 @@ def distribution(table: pd.DataFrame, histogram: pd.DataFrame) -> Figure:
         first = table.iloc[0]
         figure.suptitle(f"Layer {first['layer']}: {first['name']}", fontsize=9)
         handles, labels = axes[0, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=4)
+        figure.legend(handles, labels, loc="outside lower center", ncols=4 if width > NARROW else 2)
     return figure
 
 

@@ -52,6 +52,13 @@ DASHES: tuple[Dashes, ...] = (
     (0, (3, 1)),
     (0, (6, 1.5, 1, 1.5, 1, 1.5)),
     (0, (9, 2)),
+    (0, (1, 3)),
+    (0, (3, 3)),
+    (0, (9, 1.5, 3, 1.5)),
+    (0, (12, 1.5, 1, 1.5)),
+    (0, (2, 1, 2, 4)),
+    (0, (6, 5)),
+    (0, (1, 1, 1, 4)),
 )
 
 
@@ -80,9 +87,9 @@ FAMILIES = {
     "ds-atgo": Appearance("DS-ATGO", BROWN, "P", DASHES[5]),
 }
 """Strategies by name; what is said beside their options."""
-MARKERS = ("X", "<", ">", "p", "*", "h", "d", "H")
+MARKERS = ("X", "<", ">", "*", "d", "p", "h", "8")
 """Of strategies that are not in `FAMILIES`, and of further members of a family."""
-OF_KAPPA = {0.25: "<", 0.5: ">", 2.0: "p", 4.0: "h", 8.0: "*"}
+OF_KAPPA = {0.25: "<", 0.5: ">", 2.0: "X", 4.0: "*", 8.0: "d"}
 """Markers of fixed widths beside 1."""
 MOST_STRATEGIES = len(FAMILIES) + len(MARKERS)
 """Beyond, markers would be the same."""

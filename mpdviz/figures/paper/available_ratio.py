@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from mpdviz.analysis.seeds import over_seeds
-from mpdviz.figures.axes import DEPTH, layer_ticks
+from mpdviz.figures.axes import DEPTH, aside, layer_ticks
 from mpdviz.figures.kinds import StudyFigure
 from mpdviz.figures.paper.look import Look, legend
 from mpdviz.figures.paper.study import Study
@@ -33,7 +33,7 @@ def available_ratio(study: Study, look: Look) -> Figure:
         for place, (variant, own) in enumerate(looks.items()):
             rows = values[values["variant"] == variant]
             axis.errorbar(
-                rows["layer"] + DODGE * ((place + 0.5) / len(looks) - 0.5),
+                rows["layer"] + aside(place, len(looks), DODGE),
                 rows["mean"],
                 yerr=rows["std"] if rows["std"].notna().any() else None,
                 color=own.colour,

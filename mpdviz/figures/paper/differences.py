@@ -72,8 +72,10 @@ def differences(study: Study, look: Look) -> Figure:
             axis.text(1.02, place, _told(row), transform=right, va="center", fontsize=look.small)
         axis.set_yticks(range(len(values)), [looks[variant].label for variant in values["variant"]])
         axis.set_ylim(len(values) - 0.4, -0.6)
-        reach = 1.08 * np.nanmax(np.abs(100 * values[["difference", "low", "high"]].to_numpy(np.float64)))
-        axis.set_xlim(-(reach or 1), reach or 1)
+        ends = np.append(100 * values[["difference", "low", "high"]].to_numpy(np.float64), 0)
+        low, high = np.nanmin(ends), np.nanmax(ends)
+        margin = 0.08 * (high - low) or 1
+        axis.set_xlim(low - margin, high + margin)
         axis.set_xlabel(f"difference in accuracy from {looks[study.variants[0]].label} (points)")
         look.finish(axis)
         axis.grid(visible=False)

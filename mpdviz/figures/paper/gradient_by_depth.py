@@ -5,10 +5,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from mpdviz.analysis.seeds import over_seeds
-from mpdviz.figures.axes import DEPTH, layer_ticks, log_scale
+from mpdviz.figures.axes import DEPTH, aside, layer_ticks, log_scale
 from mpdviz.figures.kinds import StudyFigure
 from mpdviz.figures.paper.look import Look, legend
 from mpdviz.figures.paper.study import Study
+
+DODGE = 0.3
+"""Share of the distance between layers over which the strategies' points are spread."""
 
 
 def numbers(study: Study) -> pd.DataFrame:
@@ -25,11 +28,12 @@ def gradient_by_depth(study: Study, look: Look) -> Figure:
     with look.settings():
         figure = Figure(figsize=look.size(look.column, 2.3), layout="constrained")
         axis = figure.subplots()
-        for variant, own in study.looks.items():
+        for place, (variant, own) in enumerate(study.looks.items()):
             rows = values[values["variant"] == variant]
-            axis.plot(rows["layer"], rows["mean"], ls=own.dashes, marker=own.marker, color=own.colour)
+            at = rows["layer"] + aside(place, len(study.looks), DODGE)
+            axis.plot(at, rows["mean"], ls=own.dashes, marker=own.marker, color=own.colour)
             if (rows["n"] > 1).any():
-                axis.fill_between(rows["layer"], rows["min"], rows["max"], color=own.colour, alpha=0.15, lw=0)
+                axis.fill_between(at, rows["min"], rows["max"], color=own.colour, alpha=0.15, lw=0)
         if (values["mean"] > 0).any():
             log_scale(axis)
         layer_ticks(axis, values["layer"], 20 if look.column > 5 else 10)

@@ -12,6 +12,9 @@ from matplotlib.figure import Figure
 from mpdviz.errors import unknown_name
 from mpdviz.figures.style import GRID, SERIF, SMALLEST, style
 
+ROW = 0.14
+"""Height in inches of a row of a legend, with 8-point text."""
+
 
 @dataclass(frozen=True)
 class Look:
@@ -90,10 +93,13 @@ def get(name: str) -> Look:
 
 
 def legend(figure: Figure, handles: Sequence[Any], look: Look) -> None:
-    """A legend above the panels, in as many columns as its texts have room for."""
+    """A legend above the panels, in columns as its texts have room for; the panels keep their height."""
     texts = [str(handle.get_label()) for handle in handles]
     entry = (max(map(len, texts)) * 0.5 + 5) * look.font / 72
     columns = max(1, min(len(texts), int(figure.get_figwidth() / entry)))
+    if look.height is None:
+        below = -(-len(texts) // columns) - 1
+        figure.set_figheight(figure.get_figheight() + below * ROW * look.scale)
     figure.legend(
         handles=list(handles), loc="outside upper center", ncols=columns, columnspacing=1.2, handlelength=2.6
     )

@@ -49,25 +49,26 @@ def potentials(study: Study, look: Look) -> Figure:
         narrow = width / len(timesteps) < NARROW * look.scale
         figure = Figure(figsize=look.size(width, 1.2 * shape[0] + 1.1), layout="constrained")
         axes = figure.subplots(*shape, sharex=True, sharey=True, squeeze=False)
-        for row, variant in zip(axes, study.rows, strict=True):
+        for place, (row, variant) in enumerate(zip(axes, study.rows, strict=True)):
             own = study.looks[variant]
             for axis, timestep in zip(row, timesteps, strict=True):
                 here = (bars["variant"] == variant) & (bars["timestep"] == timestep)
                 share = _panel(axis, bars[here], own.colour, look)
-                share = share.replace("% ", "%\n") if narrow else share
-                head = f"$t={timestep}$\n" if row is axes[0] else ""
+                if narrow:  # on a slide, of which the height is given, too, no line can be spared
+                    share = share.replace("% ", "%\n") if look.height is None else share.partition(" i")[0]
+                head = f"$t={timestep}$\n" if place == 0 else ""
                 axis.set_title(head + share, fontsize=look.small)
                 axis.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 10] if narrow else [1, 2, 5, 10]))
-            row[0].set_ylabel(own.label.replace(", ", "\n"), fontsize=look.small)
+            row[0].set_ylabel(own.label.replace(", ", "\n").replace(" ", "\n", 1), fontsize=look.small)
         axes[0, 0].set_xlim(bars["left"].min(), bars["right"].max())
         axes[0, 0].set_ylim(bottom=0)
         of_layer = f"layer {bars['layer'].iloc[0]} ({bars['name'].iloc[0]})"
         figure.supxlabel(f"potential $v$ before reset, {of_layer}", fontsize=look.font)
         figure.supylabel("density (1/potential)", fontsize=look.font)
         keys = [
-            Patch(fc=INTERVAL, ec=OUTLINE, lw=0.4, label="gradient-available interval"),
+            Patch(fc=INTERVAL, ec=OUTLINE, lw=0.4, label="available interval"),
             Patch(fc=OUTSIDE, ec=OUTLINE, lw=0.4, label="potentials outside"),
-            Patch(fc="#808080", ec=OUTLINE, lw=0.4, label="inside (coloured)"),
+            Patch(fc="#808080", ec=OUTLINE, lw=0.4, label="inside (in colour, %)"),
             Line2D([], [], color=THRESHOLD, ls="--", lw=0.8 * look.scale, label="threshold $v_{th}$"),
         ]
         legend(figure, keys, look)

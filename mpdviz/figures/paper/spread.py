@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from mpdviz.analysis.seeds import over_seeds
+from mpdviz.figures.axes import aside
 from mpdviz.figures.kinds import StudyFigure
 from mpdviz.figures.paper.look import Look, legend
 from mpdviz.figures.paper.panels import few_timesteps, layer_panels, of_timesteps
@@ -41,12 +42,11 @@ def spread(study: Study, look: Look) -> Figure:
     }
     with layer_panels(values, look, "timestep $t$", "std (potential)", own_scales=True) as (figure, axes):
         for nth, (variant, own) in enumerate(looks.items()):
-            aside = DODGE * ((nth + 0.5) / len(looks) - 0.5)
             mine = values[values["variant"] == variant]
             for layer, source in product(axes, SOURCES):
                 rows = mine[(mine["layer"] == layer) & (mine["source"] == source)]
                 axes[layer].errorbar(
-                    rows["timestep"].map(places) + aside,
+                    rows["timestep"].map(places) + aside(nth, len(looks), DODGE),
                     rows["mean"],
                     yerr=rows["std"] if source == "measured" and rows["std"].notna().any() else None,
                     color=own.colour,
