@@ -49,5 +49,5 @@ class StudyFigure:
     """Tables of the study without which there is nothing to show."""
     lacking: "Callable[[Study], str | None] | None" = None
     """Asked where these tables are there: why there is nothing to show all the same, or None."""
-    by_looks: bool = True
+    by_looks: bool = False
     """Whether strategies are told apart by colour and marker alone, so that there must not be too many."""

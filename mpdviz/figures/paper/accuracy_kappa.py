@@ -122,5 +122,4 @@ FIGURE = StudyFigure(
     caption,
     needs=("accuracy",),
     lacking=lacking,
-    by_looks=False,
 )

@@ -63,4 +63,6 @@ def caption(study: Study) -> str:
     )
 
 
-FIGURE = StudyFigure("available ratio by layer", available_ratio, numbers, caption, needs=("final",))
+FIGURE = StudyFigure(
+    "available ratio by layer", available_ratio, numbers, caption, needs=("final",), by_looks=True
+)

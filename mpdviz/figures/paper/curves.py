@@ -126,4 +126,6 @@ def caption(study: Study) -> str:
     )
 
 
-FIGURE = StudyFigure("loss and accuracy over training", curves, numbers, caption, needs=("metrics",))
+FIGURE = StudyFigure(
+    "loss and accuracy over training", curves, numbers, caption, needs=("metrics",), by_looks=True
+)

@@ -111,5 +111,4 @@ FIGURE = StudyFigure(
     caption,
     needs=("accuracy",),
     lacking=lacking,
-    by_looks=False,
 )

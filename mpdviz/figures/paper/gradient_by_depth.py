@@ -54,4 +54,6 @@ def caption(study: Study) -> str:
     )
 
 
-FIGURE = StudyFigure("gradient norm by layer", gradient_by_depth, numbers, caption, needs=("gradients",))
+FIGURE = StudyFigure(
+    "gradient norm by layer", gradient_by_depth, numbers, caption, needs=("gradients",), by_looks=True
+)

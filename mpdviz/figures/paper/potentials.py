@@ -135,5 +135,4 @@ FIGURE = StudyFigure(
     numbers,
     caption,
     needs=("recorded", "histograms"),
-    by_looks=False,
 )

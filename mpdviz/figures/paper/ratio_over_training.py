@@ -42,4 +42,5 @@ FIGURE = StudyFigure(
     numbers,
     caption,
     needs=("mpd",),
+    by_looks=True,
 )

@@ -78,5 +78,10 @@ def caption(study: Study) -> str:
 
 
 FIGURE = StudyFigure(
-    "predicted against measured spread of the potentials", spread, numbers, caption, needs=("final",)
+    "predicted against measured spread of the potentials",
+    spread,
+    numbers,
+    caption,
+    needs=("final",),
+    by_looks=True,
 )

@@ -32,5 +32,10 @@ def caption(study: Study) -> str:
 
 
 FIGURE = StudyFigure(
-    "surrogate width by layer and timestep over training", widths, numbers, caption, needs=("widths",)
+    "surrogate width by layer and timestep over training",
+    widths,
+    numbers,
+    caption,
+    needs=("widths",),
+    by_looks=True,
 )
