@@ -64,7 +64,7 @@ def _panel(axis: Axes, row: pd.Series, bars: pd.DataFrame) -> None:
         *clipped(bars, row["lower"], row["upper"]), fill=True, color=INSIDE, label="potentials inside"
     )
     axis.stairs(bars["density"], edges(bars), color=OUTLINE, lw=0.5)
-    axis.axvline(row["v_th"], color=THRESHOLD, ls="--", lw=0.9, label="threshold $v_{th}$")
+    axis.axvline(row["v_th"], color=THRESHOLD, ls="--", lw=0.9, label="threshold")
     ratio, kappa = row["available_ratio"], row["kappa"]
     inside = f"available ratio {NOT_MEASURED}" if pd.isna(ratio) else f"{100 * ratio:.1f} % inside"
     width = "" if pd.isna(kappa) else rf"   $\kappa={kappa:.3g}$"

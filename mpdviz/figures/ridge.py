@@ -116,7 +116,7 @@ def _ridge(axis: Axes, bars: pd.DataFrame, base: float, scale: float) -> None:
     axis.plot(
         middles, predicted, color=PREDICTIONS["paper"][2], lw=0.8, label="predicted by Theorems 1 and 2"
     )
-    axis.vlines(first["v_th"], base, base + 1, color=THRESHOLD, ls="--", lw=0.6, label="threshold $v_{th}$")
+    axis.vlines(first["v_th"], base, base + 1, color=THRESHOLD, ls="--", lw=0.6, label="threshold")
 
 
 def caption(table: pd.DataFrame, histograms: pd.DataFrame) -> str:

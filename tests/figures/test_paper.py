@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tomli_w
+from drawn import check_place
 from matplotlib.colors import to_hex
 
 from mpdviz.errors import BadInput
@@ -190,7 +191,7 @@ def test_ratios_are_means_over_timesteps_and_seeds_with_sample_std(folders, stud
     points = [container.lines[0] for container in axis.containers]
     whiskers = [segment for part in axis.collections for segment in part.get_segments()]
     # Each layer's points lie around it, none upon another.
-    at = np.stack([line.get_xdata() for line in points])
+    at = np.stack([line.get_xdata(orig=False) for line in points])
     assert (np.abs(at - np.arange(1, LAYERS + 1)) < 0.5).all()
     assert (np.diff(at, axis=0) > 0.1).all()
     expected, spreads = [], []
@@ -199,7 +200,7 @@ def test_ratios_are_means_over_timesteps_and_seeds_with_sample_std(folders, stud
         ratios = np.stack([frame["available_ratio"] for frame in last]).reshape(len(SEEDS), LAYERS, T).mean(2)
         expected += list(ratios.mean(0))
         spreads += list(ratios.std(0, ddof=1))
-    np.testing.assert_allclose(np.concatenate([line.get_ydata() for line in points]), expected)
+    np.testing.assert_allclose(np.concatenate([line.get_ydata(orig=False) for line in points]), expected)
     np.testing.assert_allclose([(s[1, 1] - s[0, 1]) / 2 for s in whiskers], spreads)
     assert "last epoch" in paper.caption("available_ratio", study)
 
@@ -217,10 +218,10 @@ def test_spread_draws_measured_and_predicted_side_by_side(folders, study):
         for source, column in (("measured", "std"), ("predicted", "predicted_std")):
             values = np.stack([frame.loc[frame["layer"] == 2, column] for frame in last])
             line = containers[f"{strategy} {source}"].lines[0]
-            np.testing.assert_allclose(line.get_ydata(), values.mean(0))
+            np.testing.assert_allclose(line.get_ydata(orig=False), values.mean(0))
             assert (line.get_markerfacecolor() == "none") == (source == "predicted")
             aside = -0.175 if strategy == "fixed" else 0.175
-            np.testing.assert_allclose(line.get_xdata(), np.arange(T) + aside)
+            np.testing.assert_allclose(line.get_xdata(orig=False), np.arange(T) + aside)
 
 
 def test_gradients_add_up_over_timesteps(study):
@@ -229,7 +230,7 @@ def test_gradients_add_up_over_timesteps(study):
     table = study["recorded"]
     for line, strategy in zip(axis.lines, STRATEGIES, strict=True):
         mine = table[table["variant"] == strategy]["grad_norm"].to_numpy().reshape(len(SEEDS), LAYERS, T)
-        np.testing.assert_allclose(line.get_ydata(), np.sqrt((mine**2).sum(2)).mean(0))
+        np.testing.assert_allclose(line.get_ydata(orig=False), np.sqrt((mine**2).sum(2)).mean(0))
     assert "best checkpoint" in paper.caption("gradient_by_depth", study)
 
 
@@ -277,22 +278,7 @@ def test_many_layers_and_timesteps_fit(large, name, style):
     assert figure.get_figwidth() in (look.LOOKS[style].column, look.LOOKS[style].page)
     if style == "talk":
         assert figure.get_figwidth() / figure.get_figheight() == pytest.approx(16 / 9, rel=1e-3)
-    figure.draw_without_rendering()
-    texts = [*figure.texts, figure._supxlabel, figure._supylabel, figure._suptitle]
-    texts += [text for legend in figure.legends for text in (legend.get_title(), *legend.get_texts())]
-    for axis in [*figure.axes, *(inset for axis in figure.axes for inset in axis.child_axes)]:
-        texts += axis.texts
-        if axis.axison:
-            texts += [axis.title, axis.xaxis.label, axis.yaxis.label]
-            for side in (axis.xaxis, axis.yaxis):
-                texts += [tick.label1 for tick in side._update_ticks()]
-    unique = {id(text): text for text in texts if text is not None and text.get_visible()}
-    boxes = np.array([t.get_window_extent().extents for t in unique.values() if t.get_text().strip()])
-    low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
-    assert not (((high - low) > 1).all(2) & ~np.eye(len(boxes), dtype=bool)).any()
-    assert (boxes[:, :2] >= -1).all()
-    assert (boxes[:, 2:] <= figure.bbox.extents[2:] + 1).all()
+    check_place(figure, least=1)
 
 
 def test_latex_tables(study, folders, tmp_path):

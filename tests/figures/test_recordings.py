@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from drawn import check_letters, check_place, shown_texts
 from matplotlib.colors import to_hex
 
 import mpdviz
@@ -94,25 +94,6 @@ def both(name, tables):
     return figures.draw(name, tables), figures.numbers(name, tables)
 
 
-def shown_texts(figure):
-    """Every text that is drawn, with its box in pixels, after a layout."""
-    FigureCanvasAgg(figure)
-    figure.draw_without_rendering()
-    texts = [*figure.texts, figure._suptitle]
-    texts += [text for legend in figure.legends for text in (legend.get_title(), *legend.get_texts())]
-    for axes in figure.axes:
-        texts += axes.texts
-        if axes.axison:
-            texts += [axes.title, axes.xaxis.label, axes.yaxis.label]
-            for side in (axes.xaxis, axes.yaxis):
-                # Ticks beyond the limits are kept but not drawn; only matplotlib knows which.
-                texts += [label for tick in side._update_ticks() for label in (tick.label1, tick.label2)]
-                texts.append(side.get_offset_text())
-    unique = {id(text): text for text in texts if text is not None}.values()
-    shown = [text for text in unique if text.get_visible() and text.get_text().strip()]
-    return [(text.get_text(), text.get_window_extent()) for text in shown]
-
-
 def test_registry_and_modules_need_no_torch():
     names = "', '".join([*figures.FIGURES, "tables"])
     script = f"""
@@ -132,16 +113,8 @@ assert "matplotlib.pyplot" not in sys.modules
 def test_no_text_overlaps_or_leaves_the_page(cases, name, case):
     figure = figures.draw(name, cases[case])
     assert figure.get_figwidth() <= 7
-    texts = shown_texts(figure)
-    assert len(texts) > 3
-    boxes = np.array([box.extents for _, box in texts])
-    page = figure.bbox.extents
-    inside = (boxes[:, :2] >= page[:2] - 1).all(1) & (boxes[:, 2:] <= page[2:] + 1).all(1)
-    assert inside.all(), [text for (text, _), ok in zip(texts, inside, strict=True) if not ok]
-    low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
-    overlap = ((high - low) > 0.5).all(2) & ~np.eye(len(boxes), dtype=bool)
-    assert not overlap.any(), [(texts[i][0], texts[j][0]) for i, j in np.argwhere(overlap)][:5]
+    check_letters(figure)
+    check_place(figure)
 
 
 def test_ridge_numbers_are_the_histogram_joined(small):
@@ -366,7 +339,7 @@ def test_many_timesteps_can_be_drawn(large):
     assert len(figures.draw("ridge", wide).axes) == 10
     assert len(figures.draw("ratio_map", wide).axes[0].texts) == 0
     shown = shown_texts(figures.draw("ratio_map", wide))
-    assert {"10", "20", "30", "40"} <= {text for text, _ in shown}
+    assert {"10", "20", "30", "40"} <= {text.get_text() for text in shown}
 
 
 @pytest.mark.parametrize("kind", FORMATS)

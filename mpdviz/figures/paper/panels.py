@@ -37,7 +37,7 @@ def layer_panels(
         ylabel: left of them.
         own_scales: whether each panel has a scale of its own for its values.
     """
-    labels = layer_labels(table, 15)
+    labels = layer_labels(table, 12 if own_scales else 15)
     most = int(look.page / (PANEL * look.scale))
     rows = -(-len(labels) // most)
     columns = -(-len(labels) // rows)

@@ -69,7 +69,7 @@ def potentials(study: Study, look: Look) -> Figure:
             Patch(fc=INTERVAL, ec=OUTLINE, lw=0.4, label="available interval"),
             Patch(fc=OUTSIDE, ec=OUTLINE, lw=0.4, label="potentials outside"),
             Patch(fc="#808080", ec=OUTLINE, lw=0.4, label="inside (in colour, %)"),
-            Line2D([], [], color=THRESHOLD, ls="--", lw=0.8 * look.scale, label="threshold $v_{th}$"),
+            Line2D([], [], color=THRESHOLD, ls="--", lw=0.8 * look.scale, label="threshold"),
         ]
         legend(figure, keys, look)
     return figure
