@@ -10,9 +10,15 @@ LONGEST = 3
 
 
 def strategies(contents: Contents) -> list[str]:
-    """The strategies of the network's layers, each once; none where it does not have ours."""
+    """The strategies of the network's layers as one writes them, each once; none where they are not ours."""
     named = (value for what, value in contents.network.items() if what.startswith("strategy of layer "))
-    return list(dict.fromkeys(named))
+    return list(dict.fromkeys(map(_written, named)))
+
+
+def _written(strategy: str) -> str:
+    """A strategy whose width a recording calls by its attribute's name, as `strategies.get` takes it."""
+    base, _, width = strategy.partition(":width=")
+    return f"{base}:kappa={float(width):g}" if width else base
 
 
 def of(contents: Contents, notes: Iterable[str] = ()) -> str:

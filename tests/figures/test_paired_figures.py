@@ -108,7 +108,7 @@ def test_four_rows_of_potentials_a_page():
 
 @pytest.mark.parametrize(
     ("strategies", "said"),
-    [(["lsgg"], "unknown strategy 'lsgg': did you mean 'lsg'"), (SEVEN[:5], "5 strategies.*at most 4")],
+    [(["lsgg"], "unknown strategy 'lsgg'; did you mean 'lsg'"), (SEVEN[:5], "5 strategies.*at most 4")],
 )
 def test_strategies_that_cannot_be_drawn_are_refused(strategies, said):
     with pytest.raises(BadInput, match=said):
