@@ -63,7 +63,7 @@ def test_a_recording_from_its_file_says_what_it_knows_and_no_more(inspected):
 
 def test_a_network_without_strategies_claims_none():
     recording = mpdviz.inspect(SAMPLES / "fixed.pt", limit=8)
-    assert origin.strategies(recording.contents) == ["fixed"]
+    assert origin.strategies(recording.contents) == ["fixed:kappa=1"]
     unknown = Contents(recording.layers)
     assert origin.strategies(unknown) == []
     assert "strategy" not in origin.of(unknown)
