@@ -62,7 +62,7 @@ def what_if(table: pd.DataFrame, curves: pd.DataFrame) -> Figure:
         The figure, not drawn yet, at most 7 inches wide.
     """
     points = numbers(table, curves)
-    labels, timesteps = layer_labels(table, 14), shown_timesteps(table)
+    labels, timesteps = layer_labels(table, 12), shown_timesteps(table)
     rows = -(-len(labels) // COLUMNS)
     columns = -(-len(labels) // rows)
     with style():
