@@ -24,8 +24,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"
-BROWN, INDIGO = "#7F4F24", "#332288"
-"""Okabe & Ito's palette, with brown and indigo in place of yellow, which vanishes on white."""
+INDIGO, OLIVE = "#332288", "#999933"
+"""Okabe & Ito's palette, with indigo and olive in place of yellow, which vanishes on white."""
 INSIDE, OUTSIDE, INTERVAL, THRESHOLD = ORANGE, "#D4D4D4", "#FCF0D6", "#222222"
 """Potentials inside and outside the available interval, its shade, the threshold: of no strategy's colour."""
 BELOW, ABOVE = "#5A5A5A", "#DDDDDD"
@@ -84,7 +84,7 @@ FAMILIES = {
     "mpd-agl-reset": Appearance("MPD-AGL reset", GREEN, "^", DASHES[2]),
     "observed": Appearance("observed quantile", PURPLE, "D", DASHES[3]),
     "lsg": Appearance("LSG", SKY, "v", DASHES[4]),
-    "ds-atgo": Appearance("DS-ATGO", BROWN, "P", DASHES[5]),
+    "ds-atgo": Appearance("DS-ATGO", INDIGO, "P", DASHES[5]),
 }
 """Strategies by name; what is said beside their options."""
 MARKERS = ("X", "<", ">", "*", "d", "p", "h", "8")
@@ -135,7 +135,7 @@ def appearances(names: Iterable[str], of: Mapping[str, str] | None = None) -> di
     bases = {name: _base(strategy) for name, strategy in strategies.items()}
     known = {base: look for base, look in FAMILIES.items() if base in bases.values()}
     others = [base for base in dict.fromkeys(bases.values()) if base not in known]
-    spare = [INDIGO, *(look.colour for base, look in FAMILIES.items() if base not in known)]
+    spare = [OLIVE, *(look.colour for base, look in FAMILIES.items() if base not in known)]
     free = {base: spare[place % len(spare)] for place, base in enumerate(others)}
     own = {OF_KAPPA.get(kappa(strategy) or 1.0) for strategy in strategies.values()}
     used = [look.dashes for look in known.values()]

@@ -165,6 +165,7 @@ def test_curves_are_means_with_the_range_as_band(folders, study):
 def test_insets_lie_where_late_curves_are_not(large):
     figure = paper.draw("curves", large)
     figure.draw_without_rendering()
+    assert all(0 <= tick <= 1 for axis in figure.axes[2:] for tick in axis.get_yticks())
     for axis in figure.axes:
         (inset,) = axis.child_axes
         box = inset.get_window_extent()

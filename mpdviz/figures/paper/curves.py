@@ -90,8 +90,12 @@ def _make_room(axis: Axes, lines: pd.DataFrame, quantity: str) -> None:
         high = max(high, low + (second["max"].max() - low) / (bottom - 0.04))
     else:
         low = min(low, high - (high - second["min"].min()) / (1 - bottom - height - 0.04))
-    if np.isfinite([low, high]).all():
-        axis.set_ylim(low, high)
+    if not np.isfinite([low, high]).all():
+        return
+    axis.set_ylim(low, high)
+    # No accuracy is below 0: the room made for the inset is no part of the scale.
+    ticks = MaxNLocator(5).tick_values(low, high)
+    axis.set_yticks([tick for tick in ticks if max(low, 0) <= tick <= high])
 
 
 def _enlarge(axis: Axes, study: Study, lines: pd.DataFrame, quantity: str, look: Look) -> None:

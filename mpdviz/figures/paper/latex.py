@@ -184,7 +184,7 @@ def _ratio_cells(study: Study) -> pd.DataFrame:
     columns = {"layer": [f"{row.layer} {row.name}" for row in layers.itertuples(index=False)]}
     for variant, look in study.looks.items():
         rows = values[values["variant"] == variant].sort_values("layer")
-        columns[look.label] = list(map(percent, rows["mean"], rows["std"]))
+        columns[look.label.replace(" ", ", ", 1)] = list(map(percent, rows["mean"], rows["std"]))
     return pd.DataFrame(columns)
 
 
