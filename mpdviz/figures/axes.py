@@ -72,6 +72,14 @@ def say_nothing(axis: Axes) -> None:
     axis.text(0.5, 0.5, NOT_MEASURED, transform=axis.transAxes, ha="center", **NOTE)
 
 
+def say_gaps(axis: Axes, values: pd.Series) -> None:
+    """Say in a panel of these values that what is missing, if anything, was not measured."""
+    if values.isna().all():
+        say_nothing(axis)
+    elif values.isna().any():
+        axis.text(0.02, 0.04, f"gaps: {NOT_MEASURED}", transform=axis.transAxes, **NOTE)
+
+
 def entitle(figure: Figure, text: str, size: float = 9) -> None:
     """Write what a figure shows on its top, above the legend where that is on top too; keep its own title."""
     text = text[:1].upper() + text[1:]

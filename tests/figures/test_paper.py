@@ -326,6 +326,32 @@ def test_written_files_embed_fonts_and_hold_the_numbers(study, tmp_path):
         )
 
 
+def test_what_was_not_measured_is_said_and_never_0(folders):
+    runs = [StoredRun.of_folder(folder) for folder in folders]
+    for run in runs:
+        mpd = run.tables["mpd"]
+        mpd.loc[(mpd["layer"] == 2) & (mpd["timestep"] == 1), ["available_ratio", "std"]] = np.nan
+        mpd.loc[mpd["layer"] == 3, "available_ratio"] = np.nan
+        mpd["predicted_std"] = np.nan
+    recordings = {run.path: recorded(0) for run in runs}
+    for recording in recordings.values():
+        recording.table.loc[recording.table["timestep"] == 2, ["available_ratio", "lower", "upper"]] = np.nan
+    study = Study(runs, recordings)
+    notes = {
+        name: [[text.get_text() for text in axis.texts] for axis in paper.draw(name, study).axes]
+        for name in ("available_ratio", "ratio_over_training", "spread")
+    }
+    assert notes["available_ratio"] == [["gaps: not measured"]]
+    assert notes["ratio_over_training"] == [[], ["gaps: not measured"], ["not measured"]]
+    assert notes["spread"] == [[], ["gaps: not measured"], []]
+    spread = paper.draw("spread", study)
+    assert "predicted" not in [text.get_text() for text in spread.legends[0].get_texts()]
+    line = paper.draw("available_ratio", study).axes[0].containers[0].lines[0]
+    assert np.isnan(line.get_ydata(orig=False)[2])
+    titles = [axis.get_title() for axis in paper.draw("potentials", study).axes]
+    assert ["not measured" in title for title in titles] == [False, True, False, False] * 2
+
+
 def test_what_is_missing_is_said(folders, tmp_path):
     bare = write_run(tmp_path / "bare", "mpd-agl", 7)
     (bare / "metrics.csv").unlink()

@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from mpdviz.analysis.seeds import over_seeds
-from mpdviz.figures.axes import DEPTH, aside, layer_ticks
+from mpdviz.figures.axes import DEPTH, aside, layer_ticks, say_gaps
 from mpdviz.figures.kinds import StudyFigure
 from mpdviz.figures.paper.look import Look, legend
 from mpdviz.figures.paper.study import Study
@@ -50,6 +50,7 @@ def available_ratio(study: Study, look: Look) -> Figure:
         axis.set_xlabel(DEPTH)
         axis.set_ylabel("available ratio (%)")
         look.finish(axis)
+        say_gaps(axis, values["mean"])
         legend(figure, [own.line() for own in looks.values()], look)
     return figure
 

@@ -94,7 +94,7 @@ def _make_room(axis: Axes, lines: pd.DataFrame, quantity: str) -> None:
         return
     axis.set_ylim(low, high)
     # No accuracy is below 0: the room made for the inset is no part of the scale.
-    ticks = MaxNLocator(5).tick_values(low, high)
+    ticks = MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(low, high)
     axis.set_yticks([tick for tick in ticks if max(low, 0) <= tick <= high])
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from mpdviz.analysis.seeds import over_seeds
-from mpdviz.figures.axes import DEPTH, aside, layer_ticks, log_scale
+from mpdviz.figures.axes import DEPTH, aside, layer_ticks, log_scale, say_gaps
 from mpdviz.figures.kinds import StudyFigure
 from mpdviz.figures.paper.look import Look, legend
 from mpdviz.figures.paper.study import Study
@@ -40,6 +40,7 @@ def gradient_by_depth(study: Study, look: Look) -> Figure:
         axis.set_xlabel(DEPTH)
         axis.set_ylabel(r"norm of $\partial L/\partial v$ (loss/potential)")
         look.finish(axis)
+        say_gaps(axis, values["mean"])
         legend(figure, [own.line() for own in study.looks.values()], look)
     return figure
 

@@ -4,14 +4,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import product
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from mpdviz.figures.axes import layer_labels, say_nothing, shown_timesteps
+from mpdviz.figures.axes import layer_labels, say_gaps, shown_timesteps
 from mpdviz.figures.paper.look import Look, legend
 from mpdviz.figures.paper.study import Study
 from mpdviz.figures.style import OBSERVED, shade
@@ -31,7 +30,7 @@ def layer_panels(
     """A figure and its axes by layer number, for lines to be drawn into.
 
     Args:
-        table: rows of all layers.
+        table: rows of all layers; `mean` is what is drawn.
         look: sizes.
         xlabel: under the panels.
         ylabel: left of them.
@@ -55,8 +54,7 @@ def layer_panels(
             axis.yaxis.set_major_locator(MaxNLocator(3))
             axis.tick_params(labelbottom=index + columns >= len(labels))
             look.finish(axis)
-            if not np.isfinite(axis.dataLim.get_points()).all():
-                say_nothing(axis)
+            say_gaps(axis, table.loc[table["layer"] == number, "mean"])
         figure.supxlabel(xlabel, fontsize=look.font)
         figure.supylabel(ylabel, fontsize=look.font)
 

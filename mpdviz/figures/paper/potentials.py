@@ -7,7 +7,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from mpdviz.figures.axes import shown_timesteps
+from mpdviz.figures.axes import NOT_MEASURED, shown_timesteps
 from mpdviz.figures.density import clipped, edges, rebinned, visible_range
 from mpdviz.figures.kinds import StudyFigure
 from mpdviz.figures.paper.look import Look, legend
@@ -126,7 +126,9 @@ def _panel(axis: Axes, bars: pd.DataFrame, colour: str, look: Look) -> str:
     axis.yaxis.set_major_locator(MaxNLocator(3))
     look.finish(axis)
     ratio = first["available_ratio"]
-    return "none finite" if pd.isna(ratio) else f"{100 * ratio:.0f} % inside"
+    if pd.isna(ratio):
+        return NOT_MEASURED if bars["density"].any() else "none finite"
+    return f"{100 * ratio:.0f} % inside"
 
 
 FIGURE = StudyFigure(

@@ -36,6 +36,9 @@ def spread(study: Study, look: Look) -> Figure:
     timesteps = sorted(values["timestep"].unique())
     places = {timestep: place for place, timestep in enumerate(timesteps)}
     size = 2.6 * look.scale
+    # Without a batch norm nothing is predicted.
+    known = values.groupby("source")["mean"].transform("count") > 0
+    values, sources = values[known], [*values.loc[known, "source"].unique()]
     kinds: dict[str, dict[str, Any]] = {
         "measured": {"ms": size},
         "predicted": {"ms": size * 1.5, "mfc": "none", "mew": 0.7 * look.scale},
@@ -43,7 +46,7 @@ def spread(study: Study, look: Look) -> Figure:
     with layer_panels(values, look, "timestep $t$", "std (potential)", own_scales=True) as (figure, axes):
         for nth, (variant, own) in enumerate(looks.items()):
             mine = values[values["variant"] == variant]
-            for layer, source in product(axes, SOURCES):
+            for layer, source in product(axes, sources):
                 rows = mine[(mine["layer"] == layer) & (mine["source"] == source)]
                 axes[layer].errorbar(
                     rows["timestep"].map(places) + aside(nth, len(looks), DODGE),
@@ -57,8 +60,10 @@ def spread(study: Study, look: Look) -> Figure:
                     **kinds[source],
                 )
         handles = [own.line(ls="none") for own in looks.values()]
-        for source, kind in kinds.items():
-            handles.append(Line2D([], [], color=OBSERVED, ls="none", marker="o", label=source, **kind))
+        for source in sources:
+            handles.append(
+                Line2D([], [], color=OBSERVED, ls="none", marker="o", label=source, **kinds[source])
+            )
         legend(figure, handles, look)
     for axis in axes.values():
         axis.set_xlim(-0.5, len(timesteps) - 0.5)
