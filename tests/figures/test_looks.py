@@ -193,3 +193,12 @@ def test_too_many_strategies_are_told_and_others_still_drawn():
     assert all("tell apart" in reason for reason in skipped.values())
     assert len(paper.draw("differences", study).axes[0].get_yticks()) == len(names) - 1
     assert panels(paper.draw("accuracy_kappa", study))
+
+
+def test_a_spread_that_is_not_known_at_all_is_said(studies):
+    study = studies["2 5x4"]
+    nothing = study["final"].assign(std=np.nan, predicted_std=np.nan)
+    other = made_study(TWO, 2, 2)
+    other._tables["final"] = nothing
+    texts = [text.get_text() for text in shown_texts(paper.draw("spread", other))]
+    assert texts.count("not measured") == 5

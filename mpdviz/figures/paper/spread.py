@@ -38,6 +38,7 @@ def spread(study: Study, look: Look) -> Figure:
     size = 2.6 * look.scale
     # Without a batch norm nothing is predicted.
     known = values.groupby("source")["mean"].transform("count") > 0
+    known |= not known.any()
     values, sources = values[known], [*values.loc[known, "source"].unique()]
     kinds: dict[str, dict[str, Any]] = {
         "measured": {"ms": size},
