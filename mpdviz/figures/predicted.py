@@ -101,10 +101,11 @@ def _panel(axis: Axes, values: pd.DataFrame, quantity: str) -> None:
 def caption(table: pd.DataFrame) -> str:
     """What the figure shows."""
     timesteps = np.unique(table["timestep"])
-    shown = ", ".join(map(str, np.unique([*timesteps[:2], timesteps[-1]])))
+    shown = np.unique([*timesteps[:2], timesteps[-1]])
+    few = f"; t = {', '.join(map(str, shown))} of {len(timesteps)} timesteps"
     return (
         "Mean, standard deviation and available ratio of the membrane potentials by layer: measured (line) "
-        f"and as batch norm and decay predict them (markers); t = {shown} of {len(timesteps)} timesteps."
+        f"and as batch norm and decay predict them (markers){few if len(shown) < len(timesteps) else ''}."
     )
 
 

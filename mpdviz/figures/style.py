@@ -36,12 +36,12 @@ FRAME = "#E3000F"
 """Around what needs attention; the colour maps have no red."""
 OBSERVED = OUTLINE = "#222222"
 PREDICTIONS = {
-    "paper": ("o", 3.8, BLUE),
-    "mixture": ("s", 5.6, VERMILION),
-    "time": ("x", 2.2, GREEN),
-    "reset": ("+", 4.6, PURPLE),
+    "paper": ("o", 3.8, "#882255"),
+    "mixture": ("s", 5.6, "#44AA99"),
+    "time": ("x", 2.2, "#AA8800"),
+    "reset": ("+", 4.6, "#666666"),
 }
-"""Marker, size in points and colour of each prediction; markers that lie upon each other stay visible."""
+"""Marker, size in points and colour, no strategy's, of each prediction; what lies upon another stays visible."""
 
 Dashes = str | tuple[float, tuple[float, ...]]
 DASHES: tuple[Dashes, ...] = (

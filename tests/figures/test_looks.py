@@ -77,7 +77,7 @@ def test_a_strategy_keeps_its_look_whatever_else_is_shown():
         assert len({own.dashes for own in list(looks)[:12]}) == min(len(many), 12)
 
 
-def test_interval_and_threshold_have_no_strategy_s_colour():
+def test_interval_threshold_and_predictions_have_no_strategy_s_colour():
     many = [*SEVEN, "other", *(f"fixed:kappa={2.0**k:g}" for k in range(-3, 5)), "mpd-agl:shape=atan"]
     taken = {own.colour.lower() for own in style.appearances(many).values()}
     kept = {
@@ -89,6 +89,7 @@ def test_interval_and_threshold_have_no_strategy_s_colour():
         style.ABOVE,
         style.FRAME,
     }
+    kept |= {colour for _, _, colour in style.PREDICTIONS.values()}
     assert taken.isdisjoint(colour.lower() for colour in kept)
     for colours in (
         (style.OUTSIDE, style.INSIDE, style.INTERVAL),
