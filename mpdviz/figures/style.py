@@ -41,7 +41,7 @@ PREDICTIONS = {
     "time": ("x", 2.2, "#AA8800"),
     "reset": ("+", 4.6, "#666666"),
 }
-"""Marker, size in points and colour, no strategy's, of each prediction; what lies upon another stays visible."""
+"""Marker, size in points and colour (no strategy's) of each prediction; those upon another stay visible."""
 
 Dashes = str | tuple[float, tuple[float, ...]]
 DASHES: tuple[Dashes, ...] = (
