@@ -8,7 +8,8 @@ import typer
 from .output import tell
 
 HELP = """Draw what a paper on surrogate widths shows: potentials and intervals, available ratio by layer and
-over training, widths, loss and accuracy, predicted spread, gradient by depth; and LaTeX tables.
+over training, widths, loss and accuracy, predicted spread, gradient by depth, paired differences, accuracy
+against kappa; and LaTeX tables.
 
 RUNS are folders of `mpdviz train --out`, of `mpdviz compare --strategies ... --out` and checkpoints (.pt) on
 one data set, e.g. several strategies with several seeds each. Every figure comes with its numbers (.csv) and
@@ -26,6 +27,10 @@ def figures(
         str | None,
         typer.Option(help="number or name for the potentials (default: lowest available ratio)", metavar="L"),
     ] = None,
+    strategies: Annotated[
+        str | None,
+        typer.Option(help="whose potentials to draw, at most four (default: the first)", metavar="S,S,..."),
+    ] = None,
     limit: Annotated[int | None, typer.Option(help="record only the first N samples", metavar="N")] = None,
     batch_size: Annotated[int, typer.Option(help="samples a forward pass")] = 64,
     device: Annotated[str, typer.Option(help="cpu, cuda, ... or auto")] = "auto",
@@ -42,7 +47,8 @@ def figures(
         check_format(name)
     look.get(style)
     outputs.check(out, "figures")
-    made = study(runs, layer=layer, limit=limit, batch_size=batch_size, device=device)
+    rows = None if strategies is None else strategies.split(",")
+    made = study(runs, layer=layer, strategies=rows, limit=limit, batch_size=batch_size, device=device)
     if made is None:
         return
     for name, reason in paper.skipped(made).items():

@@ -76,7 +76,8 @@ def inspect(
         recording.save(save)
         say(f"wrote {save}")
     if out is not None:
-        _write(recording, table, out, figure_format or "png")
+        named = [source.model] if source.model is not None else []
+        _write(recording, table, out, figure_format or "png", [*named, *inspection.notes])
     print_table(table, format_, full=full, left_out=recording.left_out)
     chosen = table["layer"].unique()
     if layer is not None and len(chosen) == 1 and format_ == "table":
@@ -174,13 +175,17 @@ def _not_measured(recording: "Recording") -> dict[str, str]:
     }
 
 
-def _write(recording: "Recording", table: "pd.DataFrame", out: Path, figure_format: str) -> None:
+def _write(
+    recording: "Recording", table: "pd.DataFrame", out: Path, figure_format: str, notes: list[str]
+) -> None:
     from mpdviz import figures
+    from mpdviz.figures import origin
     from mpdviz.figures.tables import Tables
     from mpdviz.system.files import write_text
 
     for name, frame in (("table", table), ("layers", recording.layer_table())):
         write_text(out / f"{name}.csv", frame.to_csv(index=False))
         say(f"wrote {out / name}.csv")
-    for path in figures.write(Tables.of(recording.layers, table), out, figure_format):
+    told = origin.of(recording.contents, notes)
+    for path in figures.write(Tables.of(recording.layers, table), out, figure_format, origin=told):
         say(f"wrote {path}")

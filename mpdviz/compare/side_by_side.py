@@ -1,7 +1,7 @@
 """Checkpoints and recordings over the same data: labels, what must be alike, and each under all widths."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,8 @@ from mpdviz import checkpoint
 from mpdviz.analysis.sides import check_alike, cross, sides
 from mpdviz.api import Recording, load_recording
 from mpdviz.errors import BadInput
-from mpdviz.figures.compared import compared, numbers
+from mpdviz.figures import origin
+from mpdviz.figures.compared import caption, compared, numbers
 from mpdviz.figures.style import save
 from mpdviz.inspection import Options, prepare
 from mpdviz.inspection.options import OF_RELEASED
@@ -35,14 +36,20 @@ class Sides:
     """Each network's potentials under each one's widths; columns of `analysis.sides.cross`."""
     notes: tuple[str, ...]
     """What was recorded over what, in words."""
+    origins: Mapping[str, str] = field(default_factory=dict)
+    """The same of each network, by its label, for captions."""
 
     def write(self, folder: Path, figure_format: str = "png") -> Iterator[Path]:
-        """Write layers.csv, cross.csv, compared.csv and the figure, and yield each path once written."""
+        """Write the tables and the figure with its numbers and caption; yield each path once written."""
         points = numbers(self.layers, self.cross)
         for name, table in {"layers": self.layers, "cross": self.cross, "compared": points}.items():
             write_text(folder / f"{name}.csv", table.to_csv(index=False))
             yield folder / f"{name}.csv"
-        yield save(compared(self.layers, self.cross), folder / f"compared.{figure_format}")
+        write_text(folder / "compared.txt", caption(self.layers, self.cross, self.origins) + "\n")
+        yield folder / "compared.txt"
+        own = {label: origin.strategies(recording.contents) for label, recording in self.recordings.items()}
+        strategies = {label: names[0] for label, names in own.items() if len(names) == 1}
+        yield save(compared(self.layers, self.cross, strategies), folder / f"compared.{figure_format}")
 
 
 def side_by_side(
@@ -65,6 +72,7 @@ def side_by_side(
     options = Options(**{"gradients": True, "what_if": tuple(kappas), **given})
     recordings: dict[str, Recording] = {}
     notes: list[str] = []
+    origins: dict[str, str] = {}
     with team():  # one for all: what is started again and again may meet what is left of the last
         for label, path in zip(labels, paths, strict=True):
             inspection = prepare(path, Options() if path.suffix == ".npz" else options)
@@ -74,10 +82,11 @@ def side_by_side(
             if recording is not None:
                 recordings[label] = recording
                 notes += inspection.notes
+                origins[label] = origin.of(recording.contents, inspection.notes).removeprefix("Recorded: ")
     if not recordings:
         return None
     layers = {label: recording.layers for label, recording in recordings.items()}
-    return Sides(recordings, sides(layers), cross(layers), tuple(notes))
+    return Sides(recordings, sides(layers), cross(layers), tuple(notes), origins)
 
 
 def _labels(paths: Sequence[Path]) -> list[str]:

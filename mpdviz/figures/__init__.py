@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from mpdviz.figures.tables import Tables
 
-__all__ = ["FIGURES", "RecordingFigure", "draw", "numbers", "supported", "write"]
+__all__ = ["FIGURES", "RecordingFigure", "caption", "draw", "numbers", "supported", "write"]
 
 OURS = ("ridge", "ratio_map", "states", "what_if", "predicted", "gradient_norm", "distribution")
 FIGURES: Registry[RecordingFigure] = Registry(
@@ -43,8 +43,14 @@ def draw(name: str, tables: "Tables") -> "Figure":
         BadInput: unknown figure, the recording lacks what it shows, or it shows one layer and `tables` are
             not of one (`Tables.layer`).
     """
-    figure, inputs = _found(name, tables)
-    return figure.draw(*inputs)
+    from mpdviz.figures.axes import entitle
+    from mpdviz.figures.style import style
+
+    kind, inputs = _found(name, tables)
+    figure = kind.draw(*inputs)
+    with style():
+        entitle(figure, kind.meaning)
+    return figure
 
 
 def numbers(name: str, tables: "Tables") -> "pd.DataFrame":
@@ -53,18 +59,40 @@ def numbers(name: str, tables: "Tables") -> "pd.DataFrame":
     return figure.numbers(*inputs)
 
 
-def write(
-    tables: "Tables", folder: Path, format_: str = "png", names: Iterable[str] | None = None
-) -> Iterator[Path]:
-    """Write figures as NAME.FORMAT, each beside its numbers in NAME.csv, and yield every path once written.
+def caption(name: str, tables: "Tables", origin: str = "") -> str:
+    """What the named figure shows, in words, and of what; raises like `draw`.
 
-    A figure of one layer is written for every layer as NAME_layer01 and so on.
+    Args:
+        name: of `FIGURES`.
+        tables: the recording's tables.
+        origin: network, strategy, data, split and n, as far as they are known: `origin.of`.
+    """
+    figure, inputs = _found(name, tables)
+    shown = f"{figure.meaning[:1].upper()}{figure.meaning[1:]}."
+    if figure.caption is not None:
+        shown = figure.caption(*inputs)
+    return f"{shown} {origin}".rstrip()
+
+
+def write(
+    tables: "Tables",
+    folder: Path,
+    format_: str = "png",
+    names: Iterable[str] | None = None,
+    *,
+    origin: str = "",
+) -> Iterator[Path]:
+    """Write figures as NAME.FORMAT and yield every path once written.
+
+    Each comes with its numbers in NAME.csv and its caption in NAME.txt. A figure of one layer is written for
+    every layer as NAME_layer01 and so on.
 
     Args:
         tables: the recording's tables.
         folder: an existing folder.
         format_: png, pdf or svg.
         names: figures to write; None writes all that the recording supports.
+        origin: see `caption`.
 
     Raises:
         BadInput: unknown figure or format, a figure without its columns, or a folder that refuses.
@@ -79,8 +107,13 @@ def write(
             pieces = {f"{name}_layer{number:02d}": tables.layer(number) for number in layers}
         for stem, piece in pieces.items():
             figure = draw(name, piece)
-            write_text(folder / f"{stem}.csv", numbers(name, piece).to_csv(index=False))
-            yield folder / f"{stem}.csv"
+            texts = {
+                "csv": numbers(name, piece).to_csv(index=False),
+                "txt": caption(name, piece, origin) + "\n",
+            }
+            for suffix, text in texts.items():
+                write_text(folder / f"{stem}.{suffix}", text)
+                yield folder / f"{stem}.{suffix}"
             yield save(figure, folder / f"{stem}.{format_}")
 
 

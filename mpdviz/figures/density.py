@@ -51,3 +51,14 @@ def rebinned(histograms: pd.DataFrame, low: float, high: float) -> pd.DataFrame:
 def edges(bars: pd.DataFrame) -> list[float]:
     """Edges `[B + 1]` of the B bars of one layer and timestep."""
     return [*bars["left"], bars["right"].iloc[-1]]
+
+
+def clipped(bars: pd.DataFrame, lower: float, upper: float) -> tuple[list[float], list[float]]:
+    """Densities `[B]` and edges `[B + 1]` of the parts of one layer's and timestep's bars in [lower, upper].
+
+    No bars where they have none in common, or the interval is not known.
+    """
+    inner = bars[(bars["right"] > lower) & (bars["left"] < upper)]
+    if inner.empty:
+        return [], [0.0]
+    return [*inner["density"]], [float(edge) for edge in np.clip(edges(inner), lower, upper)]

@@ -4,18 +4,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mpdviz.figures.density import edges, rebinned, visible_range
+from mpdviz.figures.axes import NOT_MEASURED
+from mpdviz.figures.density import clipped, edges, rebinned, visible_range
 from mpdviz.figures.kinds import RecordingFigure
-from mpdviz.figures.style import (
-    INTERVAL,
-    NARROW,
-    NOT_MEASURED,
-    OUTLINE,
-    PAGE_WIDTH,
-    POTENTIAL,
-    THRESHOLD,
-    style,
-)
+from mpdviz.figures.style import INSIDE, INTERVAL, NARROW, OUTLINE, OUTSIDE, PAGE_WIDTH, THRESHOLD, style
 
 COLUMNS = 5
 """Panels in a row."""
@@ -59,25 +51,41 @@ def distribution(table: pd.DataFrame, histogram: pd.DataFrame) -> Figure:
         first = table.iloc[0]
         figure.suptitle(f"Layer {first['layer']}: {first['name']}", fontsize=9)
         handles, labels = axes[0, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=3)
+        figure.legend(handles, labels, loc="outside lower center", ncols=4 if width > NARROW else 2)
     return figure
 
 
 def _panel(axis: Axes, row: pd.Series, bars: pd.DataFrame) -> None:
     axis.axvspan(
-        row["lower"], row["upper"], color=INTERVAL, alpha=0.3, lw=0, label="gradient-available interval"
+        row["lower"], row["upper"], color=INTERVAL, lw=0, zorder=0.5, label="gradient-available interval"
     )
+    axis.stairs(bars["density"], edges(bars), fill=True, color=OUTSIDE, label="potentials outside")
     axis.stairs(
-        bars["density"], edges(bars), fill=True, color=POTENTIAL, alpha=0.8, label="potentials before reset"
+        *clipped(bars, row["lower"], row["upper"]), fill=True, color=INSIDE, label="potentials inside"
     )
-    axis.stairs(bars["density"], edges(bars), color=OUTLINE, lw=0.8)
-    axis.axvline(row["v_th"], color=THRESHOLD, ls="--", lw=0.9, label="threshold $v_{th}$")
+    axis.stairs(bars["density"], edges(bars), color=OUTLINE, lw=0.5)
+    axis.axvline(row["v_th"], color=THRESHOLD, ls="--", lw=0.9, label="threshold")
     ratio, kappa = row["available_ratio"], row["kappa"]
-    available = f"available ratio {NOT_MEASURED}" if pd.isna(ratio) else f"{ratio:.1%} available"
+    inside = f"available ratio {NOT_MEASURED}" if pd.isna(ratio) else f"{100 * ratio:.1f} % inside"
     width = "" if pd.isna(kappa) else rf"   $\kappa={kappa:.3g}$"
-    axis.set_title(f"$t={row['timestep']}${width}\n{available}")
+    axis.set_title(f"$t={row['timestep']}${width}\n{inside}")
+
+
+def caption(table: pd.DataFrame, histogram: pd.DataFrame) -> str:
+    """What the figure shows."""
+    first = table.iloc[0]
+    return (
+        f"Membrane potentials before reset in layer {first['layer']} ({first['name']}), a panel a timestep. "
+        "Shaded: the gradient-available interval, of width kappa; coloured and in percent: the share of the "
+        "potentials inside; dashed: threshold."
+    )
 
 
 FIGURE = RecordingFigure(
-    "potential distribution of one layer", distribution, numbers, ("table", "histograms"), each_layer=True
+    "potential distribution of one layer",
+    distribution,
+    numbers,
+    ("table", "histograms"),
+    each_layer=True,
+    caption=caption,
 )

@@ -5,17 +5,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from mpdviz.figures.axes import DEPTH, layer_ticks, log_scale, say_nothing, shown_timesteps
 from mpdviz.figures.kinds import RecordingFigure
-from mpdviz.figures.style import (
-    DEPTH,
-    GRID,
-    PAGE_WIDTH,
-    layer_ticks,
-    say_nothing,
-    shown_timesteps,
-    style,
-    timestep_colours,
-)
+from mpdviz.figures.style import GRID, PAGE_WIDTH, style, timestep_colours
 
 PANELS = {
     "grad_norm": r"norm of $\partial L/\partial v(t)$" + "\n(loss/potential)",
@@ -52,7 +44,7 @@ def gradient_norm(table: pd.DataFrame) -> Figure:
             _panel(axis, values, column, timesteps)
         norm = axes[0]
         if (values["grad_norm"] > 0).any():
-            norm.set_yscale("log")
+            log_scale(norm)
         axes[1].set_ylim(0, 1)
         axes[1].yaxis.set_major_formatter(PercentFormatter(1))
         layer_ticks(axes[-1], values["layer"], 30)
@@ -81,6 +73,22 @@ def _panel(axis: Axes, values: pd.DataFrame, column: str, timesteps: list[int]) 
     axis.grid(**GRID)
 
 
+def caption(table: pd.DataFrame) -> str:
+    """What the figure shows."""
+    shown, every = len(shown_timesteps(table)), table["timestep"].nunique()
+    some = f" {shown} of {every} timesteps are shown." if shown < every else ""
+    zeros = " Triangles on the lower edge: a norm of exactly 0." if (table["grad_norm"] == 0).any() else ""
+    return (
+        "Gradient of the loss with respect to the membrane potentials by layer, a line a timestep: its norm "
+        "(logarithmic scale), the share of potentials where it is exactly 0, and, where there is a next "
+        f"timestep, its cosine to the gradient there.{zeros}{some}"
+    )
+
+
 FIGURE = RecordingFigure(
-    "gradient norm, zeros and direction over depth and time", gradient_norm, numbers, needs="grad_norm"
+    "gradient norm, zeros and direction over depth and time",
+    gradient_norm,
+    numbers,
+    needs="grad_norm",
+    caption=caption,
 )

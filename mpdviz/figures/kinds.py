@@ -30,6 +30,8 @@ class RecordingFigure:
     """Whether it shows one layer, so that there is one figure a layer."""
     needs: str | None = None
     """Column of the main table without which there is nothing to show."""
+    caption: "Callable[..., str] | None" = None
+    """Takes the same as `draw`; gives what the figure shows, in sentences; None: its meaning says it."""
 
 
 @dataclass(frozen=True)
@@ -45,3 +47,7 @@ class StudyFigure:
     """What the figure shows, in words: data, strategies, seeds, n, error bars."""
     needs: tuple[str, ...]
     """Tables of the study without which there is nothing to show."""
+    lacking: "Callable[[Study], str | None] | None" = None
+    """Asked where these tables are there: why there is nothing to show all the same, or None."""
+    by_looks: bool = False
+    """Whether strategies are told apart by colour and marker alone, so that there must not be too many."""

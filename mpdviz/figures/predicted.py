@@ -7,8 +7,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from mpdviz.analysis.columns import of_prediction
+from mpdviz.figures.axes import layer_ticks, say_nothing
 from mpdviz.figures.kinds import RecordingFigure
-from mpdviz.figures.style import GRID, OBSERVED, PAGE_WIDTH, PREDICTIONS, layer_ticks, say_nothing, style
+from mpdviz.figures.style import GRID, OBSERVED, PAGE_WIDTH, PREDICTIONS, style
 
 QUANTITIES = {"mean": "mean\n(potential)", "std": "spread: std\n(potential)", "ratio": "available\nratio"}
 """Rows of panels and their labels."""
@@ -77,7 +78,7 @@ def predicted(table: pd.DataFrame) -> Figure:
 def _panel(axis: Axes, values: pd.DataFrame, quantity: str) -> None:
     """One quantity at one timestep."""
     observed = values[values["source"] == "observed"]
-    axis.plot(observed["layer"], observed[quantity], "-", color=OBSERVED, marker=".", ms=4, label="observed")
+    axis.plot(observed["layer"], observed[quantity], "-", color=OBSERVED, marker=".", ms=4, label="measured")
     for source, (marker, size, colour) in PREDICTIONS.items():
         guess = values[values["source"] == source]
         if guess[quantity].isna().all():  # no batch norm to predict from
@@ -97,4 +98,17 @@ def _panel(axis: Axes, values: pd.DataFrame, quantity: str) -> None:
     axis.grid(**GRID)
 
 
-FIGURE = RecordingFigure("predicted against observed mean, spread and available ratio", predicted, numbers)
+def caption(table: pd.DataFrame) -> str:
+    """What the figure shows."""
+    timesteps = np.unique(table["timestep"])
+    shown = np.unique([*timesteps[:2], timesteps[-1]])
+    few = f"; t = {', '.join(map(str, shown))} of {len(timesteps)} timesteps"
+    return (
+        "Mean, standard deviation and available ratio of the membrane potentials by layer: measured (line) "
+        f"and as batch norm and decay predict them (markers){few if len(shown) < len(timesteps) else ''}."
+    )
+
+
+FIGURE = RecordingFigure(
+    "predicted against measured mean, spread and available ratio", predicted, numbers, caption=caption
+)

@@ -1,7 +1,5 @@
 """Heat map of the gradient-available ratio: layers from top to bottom, timesteps from left to right."""
 
-import math
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -11,13 +9,15 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
+from mpdviz.analysis.limits import Limits
+from mpdviz.figures.axes import NOT_MEASURED, layer_labels
 from mpdviz.figures.kinds import RecordingFigure
-from mpdviz.figures.style import NARROW, NOT_MEASURED, PAGE_WIDTH, THRESHOLD, UNKNOWN, layer_labels, style
+from mpdviz.figures.style import FRAME, NARROW, PAGE_WIDTH, UNKNOWN, style
 
 ROOM = 15
 """Most timesteps whose cells hold a number."""
-LEAST_SPAN = 0.05
-"""Least range of the colours, so that equal layers look equal."""
+ENOUGH = Limits().starved
+"""Share from which on all is well, as `mpdviz check` has it."""
 
 
 def numbers(table: pd.DataFrame) -> pd.DataFrame:
@@ -27,7 +27,9 @@ def numbers(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def ratio_map(table: pd.DataFrame) -> Figure:
-    """Draw which share of the potentials gets its spike gradient; the smallest share is framed.
+    """Draw which share of the potentials gets its spike gradient, on a scale from 0 to 100 %.
+
+    The smallest share is framed where it is too small.
 
     Args:
         table: the main table.
@@ -41,8 +43,7 @@ def ratio_map(table: pd.DataFrame) -> Figure:
         width = min(max(0.42 * timesteps + 2.4, NARROW), PAGE_WIDTH)
         figure = Figure(figsize=(width, max(0.19 * layers, 1.0) + 0.9), layout="constrained")
         axis = figure.subplots()
-        low, high = _colour_range(ratio)
-        mesh = axis.pcolormesh(np.ma.masked_invalid(ratio), cmap="viridis", vmin=low, vmax=high)
+        mesh = axis.pcolormesh(np.ma.masked_invalid(ratio), cmap="viridis", vmin=0, vmax=1)
         axis.set_facecolor(UNKNOWN)
         if timesteps <= ROOM:
             _write_cells(axis, mesh, ratio)
@@ -63,14 +64,6 @@ def ratio_map(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def _colour_range(ratio: NDArray[np.float64]) -> tuple[float, float]:
-    """The data's range, rounded outwards to whole percents; 0 to 1 where there are no data."""
-    if not np.isfinite(ratio).any():
-        return 0.0, 1.0
-    low, high = math.floor(100 * np.nanmin(ratio)) / 100, math.ceil(100 * np.nanmax(ratio)) / 100
-    return min(low, 1 - LEAST_SPAN), max(high, low + LEAST_SPAN)
-
-
 def _write_cells(axis: Axes, mesh: QuadMesh, ratio: NDArray[np.float64]) -> None:
     """Each share in percent, in whichever of black and white has more contrast (WCAG) to its colour."""
     luminance = mesh.to_rgba(ratio)[..., :3] ** 2.2 @ np.array([0.2126, 0.7152, 0.0722])
@@ -89,16 +82,28 @@ def _write_cells(axis: Axes, mesh: QuadMesh, ratio: NDArray[np.float64]) -> None
 
 
 def _explain(figure: Figure, axis: Axes, ratio: NDArray[np.float64]) -> None:
-    """Frame the smallest share and say what frame and grey mean, above the map."""
+    """Frame the smallest share if it is too small; say what frame and grey mean, above the map."""
     entries: list[Patch] = []
-    if np.isfinite(ratio).any():
+    if (ratio < ENOUGH).any():
         row, column = np.unravel_index(np.nanargmin(ratio), ratio.shape)
-        frame = Rectangle((float(column), float(row)), 1, 1, fill=False, ec=THRESHOLD, lw=1.6, clip_on=False)
+        frame = Rectangle((float(column), float(row)), 1, 1, fill=False, ec=FRAME, lw=1.6, clip_on=False)
         axis.add_patch(frame)
-        entries.append(Patch(fill=False, ec=THRESHOLD, lw=1.6, label="smallest share"))
+        entries.append(Patch(fill=False, ec=FRAME, lw=1.6, label=f"smallest share, below {ENOUGH:.0%}"))
     if not np.isfinite(ratio).all():
         entries.append(Patch(color=UNKNOWN, label=NOT_MEASURED))
-    figure.legend(handles=entries, loc="outside upper center", ncols=3)
+    if entries:
+        figure.legend(handles=entries, loc="outside upper center", ncols=3)
 
 
-FIGURE = RecordingFigure("available ratio, layers by timesteps", ratio_map, numbers)
+def caption(table: pd.DataFrame) -> str:
+    """What the figure shows."""
+    ratio = table["available_ratio"]
+    framed = f" Framed: the smallest share, below {ENOUGH:.0%}." if (ratio < ENOUGH).any() else ""
+    unknown = f" Grey: {NOT_MEASURED}." if ratio.isna().any() else ""
+    return (
+        "Share of the membrane potentials inside the gradient-available interval, in percent, layers from "
+        f"input (top) to output by timesteps; colours from 0 to 100 %.{framed}{unknown}"
+    )
+
+
+FIGURE = RecordingFigure("available ratio by layer and timestep", ratio_map, numbers, caption=caption)

@@ -9,18 +9,18 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 from scipy.stats import norm
 
-from mpdviz.figures.density import edges, rebinned, visible_range
+from mpdviz.figures.axes import layer_labels, shown_timesteps
+from mpdviz.figures.density import clipped, edges, rebinned, visible_range
 from mpdviz.figures.kinds import RecordingFigure
 from mpdviz.figures.style import (
+    INSIDE,
     INTERVAL,
     NOTE,
-    OBSERVED,
     OUTLINE,
+    OUTSIDE,
     PAGE_WIDTH,
-    POTENTIAL,
+    PREDICTIONS,
     THRESHOLD,
-    layer_labels,
-    shown_timesteps,
     style,
 )
 
@@ -86,7 +86,8 @@ def ridge(table: pd.DataFrame, histograms: pd.DataFrame) -> Figure:
             axis.tick_params(left=False)
         figure.supxlabel("potential $v$ before reset; densities scaled to each layer's highest", fontsize=8)
         handles, texts = axes[0].get_legend_handles_labels()
-        figure.legend(handles[:4], texts[:4], loc="outside upper center", ncols=4)
+        named = dict(zip(texts, handles, strict=True))
+        figure.legend(named.values(), named.keys(), loc="outside upper center", ncols=5)
     return figure
 
 
@@ -96,27 +97,41 @@ def _ridge(axis: Axes, bars: pd.DataFrame, base: float, scale: float) -> None:
         return
     first = bars.iloc[0]
     interval = (first["lower"], base), first["upper"] - first["lower"], 1.0
-    axis.add_patch(Rectangle(*interval, color=INTERVAL, alpha=0.3, lw=0, label="gradient-available interval"))
+    shade = Rectangle(*interval, color=INTERVAL, lw=0, zorder=0.5, label="gradient-available interval")
+    axis.add_patch(shade)
     if bars["density"].any():
-        axis.stairs(
-            base + scale * bars["density"],
-            edges(bars),
-            baseline=base,
-            fill=True,
-            fc=POTENTIAL,
-            ec=OUTLINE,
-            lw=0.4,
-            label="potentials before reset",
-        )
+        heights, ends = clipped(bars, first["lower"], first["upper"])
+        for top, sides, colour, label in (
+            (bars["density"], edges(bars), OUTSIDE, "potentials outside"),
+            (heights, ends, INSIDE, "inside"),
+        ):
+            tops = base + scale * np.asarray(top)
+            axis.stairs(tops, sides, baseline=base, fill=True, color=colour, label=label)
+        axis.stairs(base + scale * bars["density"], edges(bars), baseline=base, color=OUTLINE, lw=0.3)
     else:
         middle = (bars["left"].iloc[0] + bars["right"].iloc[-1]) / 2
         axis.text(middle, base + 0.3, "not finite", ha="center", **NOTE)
     predicted = base + np.minimum(scale * bars["predicted_density"], 1)
     middles = (bars["left"] + bars["right"]) / 2
-    axis.plot(middles, predicted, color=OBSERVED, lw=0.6, label="predicted by Theorems 1 and 2")
-    axis.vlines(first["v_th"], base, base + 1, color=THRESHOLD, ls="--", lw=0.6, label="threshold $v_{th}$")
+    axis.plot(
+        middles, predicted, color=PREDICTIONS["paper"][2], lw=0.8, label="predicted by Theorems 1 and 2"
+    )
+    axis.vlines(first["v_th"], base, base + 1, color=THRESHOLD, ls="--", lw=0.6, label="threshold")
+
+
+def caption(table: pd.DataFrame, histograms: pd.DataFrame) -> str:
+    """What the figure shows."""
+    shown, every = len(shown_timesteps(table)), table["timestep"].nunique()
+    some = f" {shown} of {every} timesteps are shown." if shown < every else ""
+    known = table["predicted_std"].notna().any()
+    line = " Line: the normal law that Theorems 1 and 2 of MPD-AGL predict." if known else ""
+    return (
+        "Distributions of the membrane potentials before reset, layers from input (top) to output, each "
+        "scaled to its highest bar. Shaded: the gradient-available interval; coloured: the potentials "
+        f"inside; dashed: threshold.{line}{some}"
+    )
 
 
 FIGURE = RecordingFigure(
-    "potential distributions of all layers and timesteps", ridge, numbers, ("table", "histograms")
+    "potential distributions of all layers", ridge, numbers, ("table", "histograms"), caption=caption
 )

@@ -6,22 +6,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MultipleLocator, PercentFormatter
 
+from mpdviz.figures.axes import NOT_MEASURED, layer_labels
 from mpdviz.figures.kinds import RecordingFigure
-from mpdviz.figures.style import (
-    ABOVE,
-    INTERVAL,
-    NARROW,
-    NOT_MEASURED,
-    NOTE,
-    OUTLINE,
-    PAGE_WIDTH,
-    layer_labels,
-    style,
-)
+from mpdviz.figures.style import ABOVE, BELOW, INSIDE, NARROW, NOTE, PAGE_WIDTH, SMALLEST, style
 
 STATES = {
-    "below_ratio": ("below the interval", OUTLINE, "white"),
-    "available_ratio": ("available (gets its spike gradient)", INTERVAL, "black"),
+    "below_ratio": ("below the interval", BELOW, "white"),
+    "available_ratio": ("inside: gets its spike gradient", INSIDE, "black"),
     "above_ratio": ("above the interval", ABOVE, "black"),
 }
 """Columns of the main table: what they mean, colour, colour of the text upon it."""
@@ -86,11 +77,22 @@ def _panel(axis: Axes, shares: pd.DataFrame) -> None:
         share = shares[column].to_numpy(np.float64)
         bars = axis.barh(rows, share, 0.8, left=left, color=colour, ec="white", lw=0.4, label=label)
         texts = [f"{100 * part:.0f}" if part >= ROOM else "" for part in share]
-        axis.bar_label(bars, texts, label_type="center", color=ink, fontsize=6)
+        axis.bar_label(bars, texts, label_type="center", color=ink, fontsize=SMALLEST)
         left += np.nan_to_num(share)
     for row in rows[shares["available_ratio"].isna()]:
         axis.text(0.02, row, NOT_MEASURED, **NOTE)
     axis.tick_params(axis="y", length=0)
 
 
-FIGURE = RecordingFigure("shares below, inside and above the available interval", states, numbers)
+def caption(table: pd.DataFrame) -> str:
+    """What the figure shows."""
+    together = ", all timesteps together" if table["timestep"].nunique() > PANELS else " and timestep"
+    return (
+        "Shares of the finite membrane potentials below, inside and above the gradient-available interval, "
+        f"in percent, by layer{together}; a number stands where its bar has room for it."
+    )
+
+
+FIGURE = RecordingFigure(
+    "shares below, inside and above the available interval", states, numbers, caption=caption
+)

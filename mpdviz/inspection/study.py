@@ -22,6 +22,7 @@ def study(
     paths: Sequence[str | Path],
     *,
     layer: int | str | None = None,
+    strategies: Sequence[str] | None = None,
     split: str = "val",
     limit: int | None = None,
     batch_size: int = 64,
@@ -36,6 +37,7 @@ def study(
         paths: run folders, folders of comparisons, and checkpoints (.pt) that know their settings.
         layer: the layer that figures of one layer show, by number or name; None: the one with the lowest
             available ratio.
+        strategies: those, four at most, whose potentials are drawn; None: the first four.
         split: samples to record.
         limit: only the first so many of them.
         batch_size: samples a forward pass.
@@ -45,10 +47,10 @@ def study(
         The study; a run that cannot be recorded is noted in it. None for a process that does not lead.
 
     Raises:
-        BadInput: runs that do not belong together, a file that cannot be read, or no such layer.
+        BadInput: runs that do not belong together, a file that cannot be read, or no such layer or strategy.
     """
     runs = [_read(one) for path in map(Path, paths) for one in run_folders(path) or [path]]
-    Study(runs)  # refuses runs that do not belong together before the long work
+    Study(runs, strategies=strategies)  # refuses runs that do not belong together before the long work
     number = None if layer is None else _layer_number(layer, runs)
     Options(split=split, limit=limit, batch_size=batch_size)
     pick_device(device)
@@ -78,7 +80,7 @@ def study(
                 recordings[run.path] = Recorded(recording.table(), pooled)
         if not ranks.leads:
             return None
-    return Study(runs, recordings, unrecorded=unrecorded, layer=number)
+    return Study(runs, recordings, unrecorded=unrecorded, layer=number, strategies=strategies)
 
 
 def _read(path: Path) -> StoredRun:

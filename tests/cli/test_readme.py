@@ -75,7 +75,7 @@ def test_mpdviz_commands(folder):
         assert done.stdout
     assert (folder / "figures" / "distribution_layer03.pdf").read_bytes().startswith(b"%PDF")
     assert (folder / "runs" / "digits" / "metrics.csv").exists()
-    assert len(list((folder / "paper").glob("*.pdf"))) == 7
+    assert len(list((folder / "paper").glob("*.pdf"))) == 8
 
 
 @pytest.mark.parametrize("number", range(len(blocks("python"))))

@@ -5,12 +5,15 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import tomli_w
+from drawn import check_place
+from matplotlib.colors import to_hex
 
 from mpdviz.errors import BadInput
 from mpdviz.figures import paper
@@ -137,46 +140,89 @@ def test_lines_over_epochs_are_means_over_seeds(folders, study, figure, table, c
 
 def test_curves_are_means_with_the_range_as_band(folders, study):
     figure = paper.draw("curves", study)
-    assert [axis.get_ylabel() for axis in figure.axes] == ["loss (nats)", "accuracy (%)"]
-    assert figure.axes[1].get_xlabel() == "epoch"
-    for axis, quantity in zip(figure.axes, ("loss", "accuracy"), strict=True):
-        wanted = [
-            np.stack([frame[f"{split}_{quantity}"] for frame in read(folders, "metrics", strategy)])
-            for strategy in STRATEGIES
-            for split in ("train", "val")
-        ]
-        for line, band, values in zip(axis.lines, axis.collections, wanted, strict=True):
-            np.testing.assert_allclose(line.get_ydata(), values.mean(0))
-            box = band.get_datalim(axis.transData)
-            assert (box.y0, box.y1) == pytest.approx((values.min(), values.max()))
+    assert [axis.get_ylabel() for axis in figure.axes[::2]] == ["loss (nats)", "accuracy (%)"]
+    assert [axis.get_title() for axis in figure.axes[:2]] == ["training", "validation"]
+    assert figure.axes[2].get_xlabel() == figure.axes[3].get_xlabel() == "epoch"
+    panels = iter(figure.axes)
+    for quantity in ("loss", "accuracy"):
+        for split in ("train", "val"):
+            axis = next(panels)
+            (inset,) = axis.child_axes
+            for place, strategy in enumerate(STRATEGIES):
+                frames = read(folders, "metrics", strategy)
+                values = np.stack([frame[f"{split}_{quantity}"] for frame in frames])
+                np.testing.assert_allclose(axis.lines[place].get_ydata(), values.mean(0))
+                box = axis.collections[place].get_datalim(axis.transData)
+                assert (box.y0, box.y1) == pytest.approx((values.min(), values.max()))
+                # The inset holds the last epochs.
+                late = inset.lines[place]
+                np.testing.assert_array_equal(late.get_xdata(), [EPOCHS - 1, EPOCHS])
+                np.testing.assert_allclose(late.get_ydata(), values.mean(0)[-2:])
+                low, high = inset.get_ylim()
+                assert low < late.get_ydata().min() <= late.get_ydata().max() < high
 
 
-def test_bars_are_means_over_timesteps_and_seeds_with_sample_std(folders, study):
+def test_insets_lie_where_late_curves_are_not(large):
+    figure = paper.draw("curves", large)
+    figure.draw_without_rendering()
+    assert all(0 <= tick <= 1 for axis in figure.axes[2:] for tick in axis.get_yticks())
+    for axis in figure.axes:
+        (inset,) = axis.child_axes
+        box = inset.get_window_extent()
+        for line in axis.lines:
+            x, y = axis.transData.transform(np.column_stack(line.get_data())).T
+            late = x >= box.x0
+            assert not (late & (y > box.y0) & (y < box.y1)).any()
+
+
+def test_few_epochs_have_no_inset(folders):
+    runs = [StoredRun.of_folder(folder) for folder in folders]
+    metrics = runs[0].tables["metrics"]
+    short = [replace(run, tables={"metrics": metrics[metrics["epoch"] < 4]}) for run in runs]
+    figure = paper.draw("curves", Study(short))
+    assert not any(axis.child_axes for axis in figure.axes)
+    assert "Insets" not in paper.caption("curves", Study(short))
+
+
+def test_ratios_are_means_over_timesteps_and_seeds_with_sample_std(folders, study):
     axis = paper.draw("available_ratio", study).axes[0]
     assert (axis.get_xlabel(), axis.get_ylabel()) == ("layer, from input to output", "available ratio (%)")
-    bars = [patch.get_height() for patch in axis.patches]
+    assert not axis.patches
+    assert axis.get_ylim() == (0, 1)
+    points = [container.lines[0] for container in axis.containers]
     whiskers = [segment for part in axis.collections for segment in part.get_segments()]
+    # Each layer's points lie around it, none upon another.
+    at = np.stack([line.get_xdata(orig=False) for line in points])
+    assert (np.abs(at - np.arange(1, LAYERS + 1)) < 0.5).all()
+    assert (np.diff(at, axis=0) > 0.1).all()
     expected, spreads = [], []
     for strategy in STRATEGIES:
         last = [frame[frame["epoch"] == EPOCHS] for frame in read(folders, "mpd", strategy)]
         ratios = np.stack([frame["available_ratio"] for frame in last]).reshape(len(SEEDS), LAYERS, T).mean(2)
         expected += list(ratios.mean(0))
         spreads += list(ratios.std(0, ddof=1))
-    np.testing.assert_allclose(bars, expected)
+    np.testing.assert_allclose(np.concatenate([line.get_ydata(orig=False) for line in points]), expected)
     np.testing.assert_allclose([(s[1, 1] - s[0, 1]) / 2 for s in whiskers], spreads)
     assert "last epoch" in paper.caption("available_ratio", study)
 
 
-def test_spread_draws_observed_and_predicted(folders, study):
+def test_spread_draws_measured_and_predicted_side_by_side(folders, study):
     figure = paper.draw("spread", study)
     assert len(figure.axes) == LAYERS
+    # Each panel has a scale of its own.
+    assert not figure.axes[0].get_shared_y_axes().joined(*figure.axes[:2])
+    named = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert named == ["fixed κ = 1", "MPD-AGL", "measured", "predicted"]
     for strategy in STRATEGIES:
         last = [frame[frame["epoch"] == EPOCHS] for frame in read(folders, "mpd", strategy)]
         containers = {bars.get_label(): bars for bars in figure.axes[1].containers}
-        for source, column in (("observed", "std"), ("predicted", "predicted_std")):
+        for source, column in (("measured", "std"), ("predicted", "predicted_std")):
             values = np.stack([frame.loc[frame["layer"] == 2, column] for frame in last])
             line = containers[f"{strategy} {source}"].lines[0]
-            np.testing.assert_allclose(line.get_ydata(), values.mean(0))
+            np.testing.assert_allclose(line.get_ydata(orig=False), values.mean(0))
+            assert (line.get_markerfacecolor() == "none") == (source == "predicted")
+            aside = -0.175 if strategy == "fixed" else 0.175
+            np.testing.assert_allclose(line.get_xdata(orig=False), np.arange(T) + aside)
 
 
 def test_gradients_add_up_over_timesteps(study):
@@ -185,7 +231,7 @@ def test_gradients_add_up_over_timesteps(study):
     table = study["recorded"]
     for line, strategy in zip(axis.lines, STRATEGIES, strict=True):
         mine = table[table["variant"] == strategy]["grad_norm"].to_numpy().reshape(len(SEEDS), LAYERS, T)
-        np.testing.assert_allclose(line.get_ydata(), np.sqrt((mine**2).sum(2)).mean(0))
+        np.testing.assert_allclose(line.get_ydata(orig=False), np.sqrt((mine**2).sum(2)).mean(0))
     assert "best checkpoint" in paper.caption("gradient_by_depth", study)
 
 
@@ -200,22 +246,29 @@ def test_potentials_are_pooled_with_mean_intervals(study):
         strategy, t = STRATEGIES[index // T], index % T + 1
         here = (table["variant"] == strategy) & (table["layer"] == study.layer) & (table["timestep"] == t)
         mean = table.loc[here, ["lower", "upper", "v_th", "available_ratio"]].mean()
-        drawn = [line.get_xdata()[0] for line in axis.lines]
-        np.testing.assert_allclose(drawn, mean[["lower", "upper", "v_th"]])
-        assert axis.get_title().endswith(f"{mean['available_ratio']:.0%}")
-        density, edges, _ = axis.patches[0].get_data()
+        shaded, every, inside, _ = axis.patches
+        assert shaded.get_x() == pytest.approx(mean["lower"])
+        assert shaded.get_x() + shaded.get_width() == pytest.approx(mean["upper"])
+        assert [line.get_xdata()[0] for line in axis.lines] == [mean["v_th"]]
+        assert axis.get_title().endswith(f"{100 * mean['available_ratio']:.0f} % inside")
+        assert (f"$t={t}$" in axis.get_title()) == (index < T)
+        _, sides, _ = inside.get_data()
+        assert (sides[0], sides[-1]) == pytest.approx((mean["lower"], mean["upper"]))
+        assert to_hex(inside.get_facecolor()) == study.looks[strategy].colour.lower()
+        density, edges, _ = every.get_data()
         own = (bins["variant"] == strategy) & (bins["layer"] == study.layer) & (bins["timestep"] == t)
         inside = bins[own & (bins["left"] >= edges[10]) & (bins["right"] <= edges[20])]["count"].sum()
         share = (density[10:20] * np.diff(edges[10:21])).sum()
         assert share == pytest.approx(inside / bins.loc[own, "count"].sum())
 
 
-@pytest.mark.parametrize("name", paper.FIGURES)
+@pytest.mark.parametrize("name", [name for name in paper.FIGURES if name != "accuracy_kappa"])
 def test_captions_name_data_strategies_seeds_and_error_bars(study, name):
     text = paper.caption(name, study)
     assert "Data: digits" in text
     assert "T = 4" in text
-    assert "fixed (n = 3, seeds 0, 1, 2); mpd-agl (n = 3, seeds 0, 1, 2)" in text
+    assert text.count("n = 3") == 1
+    assert "Strategies: fixed κ = 1; MPD-AGL (n = 3 each, seeds 0, 1, 2)." in text
     assert re.search("error bars|Error bars|Bands", text)
 
 
@@ -226,48 +279,29 @@ def test_many_layers_and_timesteps_fit(large, name, style):
     assert figure.get_figwidth() in (look.LOOKS[style].column, look.LOOKS[style].page)
     if style == "talk":
         assert figure.get_figwidth() / figure.get_figheight() == pytest.approx(16 / 9, rel=1e-3)
-    figure.draw_without_rendering()
-    texts = [*figure.texts, *(text for legend in figure.legends for text in legend.get_texts())]
-    texts += [figure._supxlabel, figure._supylabel]
-    for axis in figure.axes:
-        if axis.axison:
-            texts += [axis.title, axis.xaxis.label, axis.yaxis.label]
-            for side in (axis.xaxis, axis.yaxis):
-                texts += [tick.label1 for tick in side._update_ticks()]
-    unique = {id(text): text for text in texts if text is not None and text.get_visible()}
-    boxes = np.array([t.get_window_extent().extents for t in unique.values() if t.get_text().strip()])
-    low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
-    assert not (((high - low) > 1).all(2) & ~np.eye(len(boxes), dtype=bool)).any()
-    assert (boxes[:, :2] >= -1).all()
-    assert (boxes[:, 2:] <= figure.bbox.extents[2:] + 1).all()
-
-
-def test_a_strategy_keeps_its_colour():
-    assert look.colours(["fixed", "mpd-agl"])["mpd-agl"] == look.colours(["lsg", "mpd-agl"])["mpd-agl"]
-    several = look.colours([*"abcde", "fixed", "mpd-agl"])
-    assert len(set(several.values())) == 7
+    check_place(figure, least=1)
 
 
 def test_latex_tables(study, folders, tmp_path):
     extra = write_run(tmp_path / "slow_decay", "fixed", 0, decay=0.5)
     varied = Study([StoredRun.of_folder(folder) for folder in [*folders, extra]])
-    ablation = latex.render("table_ablation", varied).splitlines()
-    rules = [line for line in ablation if line.endswith("rule")]
+    lines = latex.render("table_accuracy", varied).splitlines()
+    rules = [line for line in lines if line.endswith("rule")]
     assert rules == [r"\toprule", r"\midrule", r"\bottomrule"]
-    body = ablation[ablation.index(r"\midrule") + 1 : ablation.index(r"\bottomrule")]
+    body = lines[lines.index(r"\midrule") + 1 : lines.index(r"\bottomrule")]
     std = 100 * np.std([0.80, 0.81, 0.82], ddof=1)
-    spread = rf"81.0 $\pm$ {std:.1f} \\"
+    spread = rf"90.0 $\pm$ 0.0 & 81.0 $\pm$ {std:.1f}"
     assert body == [
-        f"fixed & 0.2 & 3 & {spread}",
-        f"mpd-agl & 0.2 & 3 & {spread}",
-        r"fixed & 0.5 & 1 & 80.0 \\",
+        rf"fixed $\kappa$ = 1 & 0.2 & 3 & {spread} & -- \\",
+        rf"MPD-AGL & 0.2 & 3 & {spread} & +0.0 \\",
+        r"fixed $\kappa$ = 1 & 0.5 & 1 & 90.0 & 80.0 & +0.0 \\",
     ]
     for name in latex.TABLES:
         text = latex.render(name, study)
         assert text.count(r"\begin{") == text.count(r"\end{") == 2
         assert not re.search(r"(?<!\\)_", text)
         assert not re.search(r"(?<!\\)%(?! needs)", text)
+        assert text.isascii()
         columns = {line.count("&") for line in text.splitlines() if line.endswith(r"\\")}
         assert len(columns) == 1
     assert r"features.1.neuron\_1" in latex.render("table_available_ratio", study)
@@ -276,11 +310,12 @@ def test_latex_tables(study, folders, tmp_path):
 
 def test_written_files_embed_fonts_and_hold_the_numbers(study, tmp_path):
     paths = list(paper.write(study, tmp_path, ("pdf", "svg")))
-    figures = {f"{name}.{end}" for name in paper.FIGURES for end in ("csv", "txt", "pdf", "svg")}
+    made = [name for name in paper.FIGURES if name not in paper.skipped(study)]
+    figures = {f"{name}.{end}" for name in made for end in ("csv", "txt", "pdf", "svg")}
     assert {path.name for path in paths} == figures | {
         f"{n}.{e}" for n in latex.TABLES for e in ("csv", "tex")
     }
-    for name in paper.FIGURES:
+    for name in made:
         pdf = (tmp_path / f"{name}.pdf").read_bytes()
         assert b"/FontFile2" in pdf
         assert b"/Type3" not in pdf
@@ -289,6 +324,32 @@ def test_written_files_embed_fonts_and_hold_the_numbers(study, tmp_path):
         np.testing.assert_allclose(
             shown.select_dtypes("number"), paper.numbers(name, study).select_dtypes("number")
         )
+
+
+def test_what_was_not_measured_is_said_and_never_0(folders):
+    runs = [StoredRun.of_folder(folder) for folder in folders]
+    for run in runs:
+        mpd = run.tables["mpd"]
+        mpd.loc[(mpd["layer"] == 2) & (mpd["timestep"] == 1), ["available_ratio", "std"]] = np.nan
+        mpd.loc[mpd["layer"] == 3, "available_ratio"] = np.nan
+        mpd["predicted_std"] = np.nan
+    recordings = {run.path: recorded(0) for run in runs}
+    for recording in recordings.values():
+        recording.table.loc[recording.table["timestep"] == 2, ["available_ratio", "lower", "upper"]] = np.nan
+    study = Study(runs, recordings)
+    notes = {
+        name: [[text.get_text() for text in axis.texts] for axis in paper.draw(name, study).axes]
+        for name in ("available_ratio", "ratio_over_training", "spread")
+    }
+    assert notes["available_ratio"] == [["gaps: not measured"]]
+    assert notes["ratio_over_training"] == [[], ["gaps: not measured"], ["not measured"]]
+    assert notes["spread"] == [[], ["gaps: not measured"], []]
+    spread = paper.draw("spread", study)
+    assert "predicted" not in [text.get_text() for text in spread.legends[0].get_texts()]
+    line = paper.draw("available_ratio", study).axes[0].containers[0].lines[0]
+    assert np.isnan(line.get_ydata(orig=False)[2])
+    titles = [axis.get_title() for axis in paper.draw("potentials", study).axes]
+    assert ["not measured" in title for title in titles] == [False, True, False, False] * 2
 
 
 def test_what_is_missing_is_said(folders, tmp_path):
@@ -323,10 +384,10 @@ def test_seeds_that_differ_in_machine_or_log_are_one_strategy(tmp_path):
     ]
     study = Study(runs, {run.path: recorded(run.config.seed) for run in runs})
     assert (study.variants, study.settings) == (["fixed"], [])
-    assert paper.skipped(study) == {}
-    for name in paper.FIGURES:
+    assert set(paper.skipped(study)) == {"accuracy_kappa", "differences"}
+    for name in set(paper.FIGURES) - set(paper.skipped(study)):
         assert list(paper.numbers(name, study)["variant"].unique()) == ["fixed"]
-        assert "fixed (n = 3, seeds 0, 1, 2)" in paper.caption(name, study)
+        assert "fixed κ = 1 (n = 3, seeds 0, 1, 2)" in paper.caption(name, study)
 
 
 def test_other_layers_unknown_layers_and_damaged_tables_are_refused(folders, tmp_path):

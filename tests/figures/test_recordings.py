@@ -10,12 +10,14 @@ import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from drawn import check_letters, check_place, shown_texts
+from matplotlib.colors import to_hex
 
 import mpdviz
 from mpdviz import checkpoint, data, figures, networks
 from mpdviz.errors import BadInput
-from mpdviz.figures.style import FORMATS, PREDICTIONS, save, shown_timesteps, timestep_colours
+from mpdviz.figures.axes import shown_timesteps
+from mpdviz.figures.style import FORMATS, INSIDE, OUTSIDE, PREDICTIONS, save, timestep_colours
 from mpdviz.figures.tables import Tables
 
 SAMPLE = Path(__file__).parents[2] / "sample_checkpoints" / "mpd_agl.pt"
@@ -92,23 +94,6 @@ def both(name, tables):
     return figures.draw(name, tables), figures.numbers(name, tables)
 
 
-def shown_texts(figure):
-    """Every text that is drawn, with its box in pixels, after a layout."""
-    FigureCanvasAgg(figure)
-    figure.draw_without_rendering()
-    texts = [*figure.texts, *(text for legend in figure.legends for text in legend.get_texts())]
-    for axes in figure.axes:
-        texts += axes.texts
-        if axes.axison:
-            texts += [axes.title, axes.xaxis.label, axes.yaxis.label]
-            for side in (axes.xaxis, axes.yaxis):
-                # Ticks beyond the limits are kept but not drawn; only matplotlib knows which.
-                texts += [label for tick in side._update_ticks() for label in (tick.label1, tick.label2)]
-                texts.append(side.get_offset_text())
-    shown = [text for text in texts if text.get_visible() and text.get_text().strip()]
-    return [(text.get_text(), text.get_window_extent()) for text in shown]
-
-
 def test_registry_and_modules_need_no_torch():
     names = "', '".join([*figures.FIGURES, "tables"])
     script = f"""
@@ -128,16 +113,8 @@ assert "matplotlib.pyplot" not in sys.modules
 def test_no_text_overlaps_or_leaves_the_page(cases, name, case):
     figure = figures.draw(name, cases[case])
     assert figure.get_figwidth() <= 7
-    texts = shown_texts(figure)
-    assert len(texts) > 3
-    boxes = np.array([box.extents for _, box in texts])
-    page = figure.bbox.extents
-    inside = (boxes[:, :2] >= page[:2] - 1).all(1) & (boxes[:, 2:] <= page[2:] + 1).all(1)
-    assert inside.all(), [text for (text, _), ok in zip(texts, inside, strict=True) if not ok]
-    low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
-    overlap = ((high - low) > 0.5).all(2) & ~np.eye(len(boxes), dtype=bool)
-    assert not overlap.any(), [(texts[i][0], texts[j][0]) for i, j in np.argwhere(overlap)][:5]
+    check_letters(figure)
+    check_place(figure)
 
 
 def test_ridge_numbers_are_the_histogram_joined(small):
@@ -165,11 +142,20 @@ def test_ridge_draws_its_numbers(broken):
     assert len(figure.axes) == 4
     for timestep, axis in enumerate(figure.axes, 1):
         intervals = [patch for patch in axis.patches if hasattr(patch, "get_width")]
+        # Of each ridge: all of it, the part inside, and the outline.
         ridges = [patch for patch in axis.patches if not hasattr(patch, "get_width")]
+        inside, outlines = ridges[1::3], ridges[2::3]
+        ridges = ridges[::3]
         at = broken.table[broken.table["timestep"] == timestep]
         np.testing.assert_allclose([box.get_x() for box in intervals], at["lower"])
         np.testing.assert_allclose([box.get_x() + box.get_width() for box in intervals], at["upper"])
         assert [text.get_text() for text in axis.texts] == ["not finite"]
+        assert {to_hex(patch.get_facecolor()) for patch in inside} == {INSIDE.lower()}
+        assert {to_hex(patch.get_facecolor()) for patch in ridges} == {OUTSIDE.lower()}
+        assert len(outlines) == 4
+        for part, (_, row) in zip(inside, at[at["layer"] != 4].iterrows(), strict=True):
+            sides = part.get_data().edges
+            assert (sides[0], sides[-1]) == pytest.approx((row["lower"], row["upper"]))
         for patch, layer in zip(ridges, (1, 2, 3, 5), strict=True):
             of_layer = bars[bars["layer"] == layer]
             rows = of_layer[of_layer["timestep"] == timestep]
@@ -187,24 +173,36 @@ def test_ridge_draws_its_numbers(broken):
         ]
 
 
-def test_ratio_map_draws_its_numbers_and_frames_the_smallest(broken):
+def test_ratio_map_draws_its_numbers_from_0_to_100_and_frames_nothing_where_all_is_well(broken):
     figure, shown = both("ratio_map", broken)
     axis = figure.axes[0]
     ratio = broken.table["available_ratio"].to_numpy().reshape(5, 4)
     np.testing.assert_array_equal(shown.iloc[:, 2:], ratio)
     np.testing.assert_array_equal(axis.collections[0].get_array().filled(np.nan), ratio)
     assert list(shown.columns) == ["layer", "name", "t=1", "t=2", "t=3", "t=4"]
-    row, column = divmod(int(np.nanargmin(ratio)), 4)
-    assert axis.patches[0].get_xy() == (column, row)
+    assert not axis.patches
+    assert "Framed" not in figures.caption("ratio_map", broken)
     texts = [text.get_text() for text in axis.texts]
     assert texts == [f"{100 * share:.1f}" if share == share else "–" for share in ratio.ravel()]
-    low, high = axis.collections[0].get_clim()
-    assert low <= np.nanmin(ratio) <= np.nanmax(ratio) <= high
+    assert axis.collections[0].get_clim() == (0, 1)
+
+
+def test_ratio_map_frames_a_share_that_mpdviz_check_refuses(small):
+    table = small.table.copy()
+    table.loc[(table["layer"] == 3) & (table["timestep"] == 2), "available_ratio"] = 0.07
+    table.loc[(table["layer"] == 4) & (table["timestep"] == 1), "available_ratio"] = 0.09
+    starved = restricted(small, table)
+    figure = figures.draw("ratio_map", starved)
+    (frame,) = figure.axes[0].patches
+    assert frame.get_xy() == (1, 2)
+    assert figure.axes[0].collections[0].get_clim() == (0, 1)
+    assert "below 10%" in figures.caption("ratio_map", starved)
 
 
 def test_what_if_draws_curves_and_own_widths(broken):
     figure, points = both("what_if", broken)
     assert len(figure.axes) == 10
+    assert not any("peak" in text.get_text() for axis in figure.axes for text in axis.texts)
     own = points[points["own"]].merge(broken.table, on=["layer", "timestep"], suffixes=("", "_main"))
     np.testing.assert_array_equal(own["available_ratio"], own["available_ratio_main"])
     np.testing.assert_array_equal(own["mean_gain"], own["mean_gain_main"])
@@ -222,6 +220,20 @@ def test_what_if_draws_curves_and_own_widths(broken):
     full = broken.curves[(broken.curves["layer"] == 1) & (broken.curves["timestep"] == 1)]
     on_curve = np.interp(dot.get_xdata(), full["kappa"], full["available_ratio"])
     assert on_curve == pytest.approx(dot.get_ydata(), abs=0.005)
+
+
+def test_one_peak_flattens_no_layer_and_is_said(small):
+    curves = small.curves.copy()
+    first = curves.groupby(["layer", "timestep"]).cumcount() == 0
+    curves.loc[first & (curves["layer"] == 2) & (curves["timestep"] == 3), "mean_gain"] = 47.0
+    figure = figures.draw("what_if", replace(small, curves=curves))
+    for layer in range(1, 6):
+        gain = figure.axes[layer - 1 + 5]
+        rows = small.table[small.table["layer"] == layer]
+        bottom, top = gain.get_ylim()
+        assert bottom == 0
+        assert rows["mean_gain"].max() < top < 6 * rows["mean_gain"].max()
+        assert [text.get_text() for text in gain.texts] == (["peak 47"] if layer == 2 else [])
 
 
 def test_predicted_draws_every_source(broken):
@@ -243,7 +255,7 @@ def test_predicted_draws_every_source(broken):
 def test_without_a_batch_norm_the_legend_names_no_predictions(small):
     guesses = {name: np.nan for name in small.table if name.startswith("predicted_")}
     figure, _ = both("predicted", restricted(small, small.table.assign(**guesses)))
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["observed"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["measured"]
     assert all(len(axis.lines) == 1 for axis in figure.axes)
 
 
@@ -294,7 +306,12 @@ def test_distribution_shades_the_interval(small):
     for axis, (_, row) in zip(figure.axes, tables.table.iterrows(), strict=True):
         span = axis.patches[0]
         assert (span.get_x(), span.get_x() + span.get_width()) == pytest.approx((row["lower"], row["upper"]))
-        assert f"{row['available_ratio']:.1%} available" in axis.get_title()
+        assert f"{100 * row['available_ratio']:.1f} % inside" in axis.get_title()
+        part, sides, _ = axis.patches[2].get_data()
+        assert to_hex(axis.patches[2].get_facecolor()) == INSIDE.lower()
+        assert (sides[0], sides[-1]) == pytest.approx((row["lower"], row["upper"]))
+        # What is coloured is the share in the title, but for bars that an end of the interval cuts.
+        assert (part * np.diff(sides)).sum() == pytest.approx(row["available_ratio"], abs=0.02)
         density, edges, _ = axis.patches[1].get_data()
         # All but the outermost of the potentials are drawn.
         assert 0.998 <= (density * np.diff(edges)).sum() <= 1 + 1e-12
@@ -322,7 +339,7 @@ def test_many_timesteps_can_be_drawn(large):
     assert len(figures.draw("ridge", wide).axes) == 10
     assert len(figures.draw("ratio_map", wide).axes[0].texts) == 0
     shown = shown_texts(figures.draw("ratio_map", wide))
-    assert {"10", "20", "30", "40"} <= {text for text, _ in shown}
+    assert {"10", "20", "30", "40"} <= {text.get_text() for text in shown}
 
 
 @pytest.mark.parametrize("kind", FORMATS)
@@ -346,7 +363,9 @@ def test_saved_files_are_whole_repeatable_and_searchable(tmp_path, broken, name,
 def test_write_puts_numbers_beside_every_figure(tmp_path, small):
     paths = list(figures.write(small, tmp_path, "png"))
     stems = [*OF_A_NETWORK, *(f"distribution_layer{number:02d}" for number in range(1, 6))]
-    assert [path.name for path in paths] == [f"{stem}.{end}" for stem in stems for end in ("csv", "png")]
+    assert [path.name for path in paths] == [
+        f"{stem}.{end}" for stem in stems for end in ("csv", "txt", "png")
+    ]
     assert {path.name for path in tmp_path.iterdir()} == {path.name for path in paths}
     for name in OF_A_NETWORK:
         text = (tmp_path / f"{name}.csv").read_text()

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mpdviz.errors import BadInput
 from mpdviz.figures.kinds import StudyFigure
 from mpdviz.registry import Registry
 from mpdviz.system.files import write_text
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["FIGURES", "StudyFigure", "caption", "draw", "numbers", "skipped", "write"]
 
 OURS = (
+    "differences",
+    "accuracy_kappa",
     "potentials",
     "available_ratio",
     "widths",
@@ -44,38 +47,58 @@ def draw(name: str, study: "Study", look: str = "ijcai") -> "Figure":
     """The named figure, not drawn yet, in a style of `look.LOOKS`.
 
     Raises:
-        BadInput: unknown figure or style, or a run lacks what it shows.
+        BadInput: unknown figure or style, or the study lacks what it shows.
     """
+    from mpdviz.figures.axes import entitle
     from mpdviz.figures.paper.look import get
 
-    return FIGURES.find(name).draw(study, get(look))
+    kind, sizes = _found(name, study), get(look)
+    figure = kind.draw(study, sizes)
+    with sizes.settings():
+        entitle(figure, kind.meaning, sizes.font)
+    return figure
 
 
 def numbers(name: str, study: "Study") -> "pd.DataFrame":
     """What the named figure shows, as a table; raises like `draw`."""
-    return FIGURES.find(name).numbers(study)
+    return _found(name, study).numbers(study)
 
 
 def caption(name: str, study: "Study") -> str:
     """What the named figure shows, in words: data, strategies, seeds, n, error bars; raises like `draw`."""
-    return FIGURES.find(name).caption(study)
+    return _found(name, study).caption(study)
 
 
 def skipped(study: "Study") -> dict[str, str]:
     """Figures and LaTeX tables that cannot be made, and why."""
     from mpdviz.figures.paper.latex import TABLES
-    from mpdviz.figures.style import COLOURS
 
-    needs = {name: figure.needs for name, figure in FIGURES.items()}
-    needs |= {name: (table.needs,) for name, table in TABLES.items()}
-    reasons = {}
-    for name, tables in needs.items():
-        lacking = [study.missing[table] for table in tables if table in study.missing]
-        if lacking:
-            reasons[name] = lacking[0]
-        elif name in FIGURES and len(study.variants) > len(COLOURS):
-            reasons[name] = f"{len(study.variants)} strategies, more than {len(COLOURS)} colours tell apart"
-    return reasons
+    reasons = {name: _lacking(figure, study) for name, figure in FIGURES.items()}
+    reasons |= {name: study.missing.get(table.needs) for name, table in TABLES.items()}
+    return {name: reason for name, reason in reasons.items() if reason is not None}
+
+
+def _found(name: str, study: "Study") -> StudyFigure:
+    """The named figure, where the study has what it shows."""
+    kind = FIGURES.find(name)
+    for table in kind.needs:
+        study[table]  # refuses
+    reason = _lacking(kind, study)
+    if reason is not None:
+        raise BadInput(f"figure {name!r} of this study: {reason}", "leave it out, or give other runs")
+    return kind
+
+
+def _lacking(kind: StudyFigure, study: "Study") -> str | None:
+    """Why the study cannot support a figure, if so."""
+    from mpdviz.figures.style import MOST_STRATEGIES
+
+    for table in kind.needs:
+        if table in study.missing:
+            return study.missing[table]
+    if kind.by_looks and len(study.variants) > MOST_STRATEGIES:
+        return f"{len(study.variants)} strategies, more than {MOST_STRATEGIES} colours and markers tell apart"
+    return None if kind.lacking is None else kind.lacking(study)
 
 
 def write(

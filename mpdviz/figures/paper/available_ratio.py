@@ -1,19 +1,19 @@
-"""The gradient-available ratio of every layer, strategies side by side."""
+"""The gradient-available ratio of every layer, strategies beside each other."""
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 from matplotlib.ticker import PercentFormatter
 
 from mpdviz.analysis.seeds import over_seeds
+from mpdviz.figures.axes import DEPTH, aside, layer_ticks, say_gaps
 from mpdviz.figures.kinds import StudyFigure
-from mpdviz.figures.paper.look import Look, colours, legend
+from mpdviz.figures.paper.look import Look, legend
 from mpdviz.figures.paper.study import Study
-from mpdviz.figures.style import DEPTH, layer_ticks
 
-MOST_BARS = 24
-"""Bars that a column of two has room for."""
+ROOM = 24
+"""Points that a column of two has room for."""
+DODGE = 0.5
+"""Share of the distance between layers over which the strategies' points are spread."""
 
 
 def numbers(study: Study) -> pd.DataFrame:
@@ -23,29 +23,26 @@ def numbers(study: Study) -> pd.DataFrame:
 
 
 def available_ratio(study: Study, look: Look) -> Figure:
-    """Draw a group of bars for every layer, one a variant."""
+    """Draw points joined by a line over the layers, a line a variant, its points a little aside."""
     values = numbers(study)
-    variants = study.variants
+    looks = study.looks
     with look.settings():
-        width = look.column if len(values) <= MOST_BARS else look.page
-        figure = Figure(figsize=look.size(width, 2.1), layout="constrained")
+        width = look.column if len(values) <= ROOM else look.page
+        figure = Figure(figsize=look.size(width, 2.3), layout="constrained")
         axis = figure.subplots()
-        bar = 0.8 / len(variants)
-        for index, (variant, colour) in enumerate(colours(variants).items()):
+        for place, (variant, own) in enumerate(looks.items()):
             rows = values[values["variant"] == variant]
-            at = rows["layer"] + (index - (len(variants) - 1) / 2) * bar
-            error = rows["std"].to_numpy(np.float64) if rows["std"].notna().any() else None
-            lines = {"elinewidth": 0.7 * look.scale}
-            axis.bar(
-                at,
+            axis.errorbar(
+                rows["layer"] + aside(place, len(looks), DODGE),
                 rows["mean"],
-                bar,
-                yerr=error,
-                error_kw=lines,
-                color=colour,
-                ec="white",
-                lw=0.3,
-                label=variant,
+                yerr=rows["std"] if rows["std"].notna().any() else None,
+                color=own.colour,
+                ls=own.dashes,
+                lw=0.6 * look.scale,
+                marker=own.marker,
+                ms=3.2 * look.scale,
+                elinewidth=0.7 * look.scale,
+                label=own.label,
             )
         layer_ticks(axis, values["layer"], 20)
         axis.set_ylim(0, 1)
@@ -53,7 +50,8 @@ def available_ratio(study: Study, look: Look) -> Figure:
         axis.set_xlabel(DEPTH)
         axis.set_ylabel("available ratio (%)")
         look.finish(axis)
-        legend(figure, [Patch(color=c, label=variant) for variant, c in colours(variants).items()], look)
+        say_gaps(axis, values["mean"])
+        legend(figure, [own.line() for own in looks.values()], look)
     return figure
 
 
@@ -61,9 +59,11 @@ def caption(study: Study) -> str:
     """What the figure shows."""
     return (
         "Share of the membrane potentials inside the gradient-available interval by layer, averaged over "
-        f"timesteps: means over seeds. {study.sources['final']} "
+        f"timesteps: means over seeds, strategies side by side at each layer. {study.sources['final']} "
         f"{study.spread('Error bars', 'sample standard deviation')} {study.describe()}"
     )
 
 
-FIGURE = StudyFigure("available ratio by layer", available_ratio, numbers, caption, needs=("final",))
+FIGURE = StudyFigure(
+    "available ratio by layer", available_ratio, numbers, caption, needs=("final",), by_looks=True
+)

@@ -5,10 +5,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from mpdviz.analysis.seeds import over_seeds
+from mpdviz.figures.axes import DEPTH, aside, layer_ticks, log_scale, say_gaps
 from mpdviz.figures.kinds import StudyFigure
-from mpdviz.figures.paper.look import Look, colours, legend, line_handles, markers
+from mpdviz.figures.paper.look import Look, legend
 from mpdviz.figures.paper.study import Study
-from mpdviz.figures.style import DEPTH, layer_ticks
+
+DODGE = 0.3
+"""Share of the distance between layers over which the strategies' points are spread."""
 
 
 def numbers(study: Study) -> pd.DataFrame:
@@ -22,25 +25,23 @@ def numbers(study: Study) -> pd.DataFrame:
 def gradient_by_depth(study: Study, look: Look) -> Figure:
     """Draw a line a variant over the layers, its band from the least to the greatest seed."""
     values = numbers(study)
-    variants = study.variants
     with look.settings():
-        figure = Figure(figsize=look.size(look.column, 2.1), layout="constrained")
+        figure = Figure(figsize=look.size(look.column, 2.3), layout="constrained")
         axis = figure.subplots()
-        for variant, colour in colours(variants).items():
+        for place, (variant, own) in enumerate(study.looks.items()):
             rows = values[values["variant"] == variant]
-            axis.plot(rows["layer"], rows["mean"], "-", marker=markers(variants)[variant], color=colour)
+            at = rows["layer"] + aside(place, len(study.looks), DODGE)
+            axis.plot(at, rows["mean"], ls=own.dashes, marker=own.marker, color=own.colour)
             if (rows["n"] > 1).any():
-                axis.fill_between(rows["layer"], rows["min"], rows["max"], color=colour, alpha=0.2, lw=0)
+                axis.fill_between(at, rows["min"], rows["max"], color=own.colour, alpha=0.15, lw=0)
         if (values["mean"] > 0).any():
-            axis.set_yscale("log", nonpositive="mask")
+            log_scale(axis)
         layer_ticks(axis, values["layer"], 20 if look.column > 5 else 10)
         axis.set_xlabel(DEPTH)
         axis.set_ylabel(r"norm of $\partial L/\partial v$ (loss/potential)")
         look.finish(axis)
-        handles = line_handles(variants)
-        for handle, marker in zip(handles, markers(variants).values(), strict=True):
-            handle.set_marker(marker)
-        legend(figure, handles, look)
+        say_gaps(axis, values["mean"])
+        legend(figure, [own.line() for own in study.looks.values()], look)
     return figure
 
 
@@ -48,9 +49,12 @@ def caption(study: Study) -> str:
     """What the figure shows."""
     return (
         "Norm of the loss's gradient with respect to the membrane potentials of all timesteps, by layer: "
-        f"root mean square over batches, means over seeds. {study.sources['gradients']} "
+        "root mean square over batches, means over seeds; logarithmic scale, on which a norm of 0 has no "
+        f"place. {study.sources['gradients']} "
         f"{study.spread('Bands', 'least to greatest value')} {study.describe()}"
     )
 
 
-FIGURE = StudyFigure("gradient norm by layer", gradient_by_depth, numbers, caption, needs=("gradients",))
+FIGURE = StudyFigure(
+    "gradient norm by layer", gradient_by_depth, numbers, caption, needs=("gradients",), by_looks=True
+)

@@ -7,14 +7,14 @@ from matplotlib.ticker import FuncFormatter
 from mpdviz.analysis.seeds import common_epochs, over_seeds
 from mpdviz.figures.kinds import StudyFigure
 from mpdviz.figures.paper.look import Look
-from mpdviz.figures.paper.panels import over_epochs
+from mpdviz.figures.paper.panels import few_timesteps, of_timesteps, over_epochs
 from mpdviz.figures.paper.study import Study
 
 
 def numbers(study: Study) -> pd.DataFrame:
     """Ratio (a share) by variant, layer, timestep and epoch, summarised over seeds like `widths.numbers`."""
     keys = ["variant", "layer", "name", "timestep", "epoch"]
-    return over_seeds(common_epochs(study["mpd"]), keys, "available_ratio")
+    return over_seeds(common_epochs(few_timesteps(study, study["mpd"])), keys, "available_ratio")
 
 
 def ratio_over_training(study: Study, look: Look) -> Figure:
@@ -31,6 +31,7 @@ def caption(study: Study) -> str:
         "Share of the membrane potentials inside the gradient-available interval by layer over training, on "
         "the same batch of validation data after each epoch (mpd.csv). "
         "Lines: means over seeds, from dark (t = 1) to light (t = T). "
+        f"{of_timesteps(study, study['mpd'])}"
         f"{study.spread('Bands', 'mean +- sample standard deviation')} {study.describe()}"
     )
 
@@ -41,4 +42,5 @@ FIGURE = StudyFigure(
     numbers,
     caption,
     needs=("mpd",),
+    by_looks=True,
 )

@@ -8,9 +8,13 @@ import numpy as np
 import pandas as pd
 
 from mpdviz.analysis.sides import check_alike
-from mpdviz.config import RunConfig, differences
-from mpdviz.errors import BadInput
+from mpdviz.errors import BadInput, unknown_name
+from mpdviz.figures.paper.alike import check_layers, differing, variant_of
+from mpdviz.figures.style import Appearance, appearances
 from mpdviz.runs.reading import TABLES, StoredRun
+
+MOST_ROWS = 4
+"""Rows of panels that a page has room for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +43,7 @@ class Study:
         *,
         unrecorded: Mapping[Path, str] | None = None,
         layer: int | None = None,
+        strategies: Sequence[str] | None = None,
     ) -> None:
         """Bring the runs' tables together.
 
@@ -48,9 +53,10 @@ class Study:
             unrecorded: why a run, by its path, has no recording.
             layer: the layer that figures of one layer show; None: the one with the lowest available ratio,
                 averaged over timesteps and runs.
+            strategies: those, four at most, that figures with a row for each show; None: the first four.
 
         Raises:
-            BadInput: runs that do not belong together, or no such layer.
+            BadInput: runs that do not belong together, no such layer or strategy, or too many strategies.
         """
         if not runs:
             raise BadInput("no runs", "give run folders or checkpoints")
@@ -58,11 +64,13 @@ class Study:
         check_alike(
             {str(run.path): {name: getattr(run.config, name) for name in wanted} for run in runs}, "runs"
         )
-        self.settings = _differing(runs)
+        self.settings = differing(runs)
         self.config = runs[0].config
         self._runs = list(runs)
-        self._labels = [_label(run, self.settings) for run in runs]
+        self._labels = [variant_of(run, self.settings) for run in runs]
         self._check_once()
+        self.rows = self._choose_rows(strategies)
+        """Variants that figures with a row of panels for each show."""
         self._tables: dict[str, pd.DataFrame] = {"runs": self._overview()}
         self.missing: dict[str, str] = {}
         """Why a table is not there, by its name."""
@@ -88,17 +96,27 @@ class Study:
         return list(dict.fromkeys(self._labels))
 
     @property
+    def looks(self) -> dict[str, Appearance]:
+        """How each variant looks and is spelled, the same in every figure."""
+        return appearances(self.variants)
+
+    @property
     def repeated(self) -> bool:
         """Whether any variant has more than one seed, so that there is a spread to show."""
         return len(self._labels) > len(self.variants)
 
     def describe(self) -> str:
         """Data, network, and each variant with its seeds and their number, for captions."""
-        seeds = self["runs"].groupby("variant", sort=False)["seed"]
-        listed = "; ".join(
-            f"{variant} (n = {len(own)}, seed{'s' * (len(own) > 1)} {', '.join(map(str, sorted(own)))})"
-            for variant, own in seeds
-        )
+        seeds = {
+            self.looks[str(variant)].label: f"seed{'s' * (len(own) > 1)} {', '.join(map(str, sorted(own)))}"
+            for variant, own in self["runs"].groupby("variant", sort=False)["seed"]
+        }
+        counted = {label: f"n = {own.count(',') + 1}" for label, own in seeds.items()}
+        if len(set(seeds.values())) == 1 and len(seeds) > 1:
+            own = next(iter(seeds.values()))
+            listed = f"{'; '.join(seeds)} (n = {own.count(',') + 1} each, {own})"
+        else:
+            listed = "; ".join(f"{label} ({counted[label]}, {own})" for label, own in seeds.items())
         config = self.config
         return f"Data: {config.data}. Network: {config.model}, T = {config.timesteps}. Strategies: {listed}."
 
@@ -162,7 +180,7 @@ class Study:
             tagged.append(frame)
         joined = pd.concat(tagged, ignore_index=True)
         if "layer" in joined:
-            _check_layers(joined, name)
+            check_layers(joined, name)
         self._tables[name] = joined
 
     def _add_final(self) -> None:
@@ -189,6 +207,22 @@ class Study:
                 reason = "no gradients were recorded" if sources else self.missing["mpd"]
                 self.missing[name] = f"{reason}; {self.missing.get('recorded', '')}".rstrip("; ")
 
+    def _choose_rows(self, strategies: Sequence[str] | None) -> list[str]:
+        variants = self.variants
+        if strategies is None:
+            return variants[:MOST_ROWS]
+        chosen: dict[str, None] = {}
+        for name in strategies:
+            found = [variant for variant in variants if name in (variant, variant.split(", ")[0])]
+            if not found:
+                raise unknown_name("strategy", name, dict.fromkeys(v.split(", ")[0] for v in variants))
+            chosen |= dict.fromkeys(found)
+        if len(chosen) > MOST_ROWS:
+            raise BadInput(
+                f"{len(chosen)} strategies in `strategies`", f"name at most {MOST_ROWS}, which fit a page"
+            )
+        return list(chosen)
+
     def _choose(self, layer: int | None) -> int:
         if "final" not in self._tables:
             return layer or 1
@@ -201,32 +235,3 @@ class Study:
                 f"layers count from {layers.index.min()} to {layers.index.max()}",
             )
         return layer
-
-
-def _differing(runs: Sequence[StoredRun]) -> list[str]:
-    """Settings besides strategy and seed that can have made a difference between the runs' results."""
-    found = [differences(runs[0].config, run.config, but=("strategy", "seed")) for run in runs]
-    return [name for name in RunConfig.model_fields if any(name in one for one in found)]
-
-
-def _label(run: StoredRun, settings: Sequence[str]) -> str:
-    return ", ".join(
-        [run.config.strategy, *(f"{setting}={getattr(run.config, setting)}" for setting in settings)]
-    )
-
-
-def _check_layers(frame: pd.DataFrame, name: str) -> None:
-    """Refuse networks whose layers do not correspond."""
-    runs = frame.drop_duplicates(["variant", "seed"])[["variant", "seed"]]
-    shapes = {}
-    for variant, seed in runs.itertuples(index=False):
-        own = frame[(frame["variant"] == variant) & (frame["seed"] == seed)]
-        shapes[variant, seed] = set(zip(own["layer"], own["name"], own["timestep"], strict=True))
-    first, *others = shapes
-    for other in others:
-        if shapes[other] != shapes[first]:
-            raise BadInput(
-                f"{name}: other layers or timesteps in {first[0]}, seed {first[1]}, than in {other[0]}, "
-                f"seed {other[1]}",
-                "make one set of figures for each network",
-            )

@@ -6,14 +6,14 @@ from matplotlib.figure import Figure
 from mpdviz.analysis.seeds import common_epochs, over_seeds
 from mpdviz.figures.kinds import StudyFigure
 from mpdviz.figures.paper.look import Look
-from mpdviz.figures.paper.panels import over_epochs
+from mpdviz.figures.paper.panels import few_timesteps, of_timesteps, over_epochs
 from mpdviz.figures.paper.study import Study
 
 
 def numbers(study: Study) -> pd.DataFrame:
     """Width by variant, layer, timestep and epoch: mean, sample std, least, greatest and n over seeds."""
     keys = ["variant", "layer", "name", "timestep", "epoch"]
-    return over_seeds(common_epochs(study["widths"]), keys, "kappa")
+    return over_seeds(common_epochs(few_timesteps(study, study["widths"])), keys, "kappa")
 
 
 def widths(study: Study, look: Look) -> Figure:
@@ -26,10 +26,16 @@ def caption(study: Study) -> str:
     return (
         "Full width of the surrogate gradient by layer over training, after each epoch (widths.csv). "
         "Lines: means over seeds, from dark (t = 1) to light (t = T). "
+        f"{of_timesteps(study, study['widths'])}"
         f"{study.spread('Bands', 'mean +- sample standard deviation')} {study.describe()}"
     )
 
 
 FIGURE = StudyFigure(
-    "surrogate width by layer and timestep over training", widths, numbers, caption, needs=("widths",)
+    "surrogate width by layer and timestep over training",
+    widths,
+    numbers,
+    caption,
+    needs=("widths",),
+    by_looks=True,
 )

@@ -1,0 +1,39 @@
+"""What the runs of a study must have in common, and what tells them apart (no torch)."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from mpdviz.config import RunConfig, differences
+from mpdviz.errors import BadInput
+from mpdviz.runs.reading import StoredRun
+
+
+def differing(runs: Sequence[StoredRun]) -> list[str]:
+    """Settings besides strategy and seed that can have made a difference between the runs' results."""
+    found = [differences(runs[0].config, run.config, but=("strategy", "seed")) for run in runs]
+    return [name for name in RunConfig.model_fields if any(name in one for one in found)]
+
+
+def variant_of(run: StoredRun, settings: Sequence[str]) -> str:
+    """The run's strategy together with these settings."""
+    return ", ".join(
+        [run.config.strategy, *(f"{setting}={getattr(run.config, setting)}" for setting in settings)]
+    )
+
+
+def check_layers(frame: pd.DataFrame, name: str) -> None:
+    """Refuse networks whose layers do not correspond."""
+    runs = frame.drop_duplicates(["variant", "seed"])[["variant", "seed"]]
+    shapes = {}
+    for variant, seed in runs.itertuples(index=False):
+        own = frame[(frame["variant"] == variant) & (frame["seed"] == seed)]
+        shapes[variant, seed] = set(zip(own["layer"], own["name"], own["timestep"], strict=True))
+    first, *others = shapes
+    for other in others:
+        if shapes[other] != shapes[first]:
+            raise BadInput(
+                f"{name}: other layers or timesteps in {first[0]}, seed {first[1]}, than in {other[0]}, "
+                f"seed {other[1]}",
+                "make one set of figures for each network",
+            )
