@@ -44,7 +44,7 @@ def report(
             raise BadInput("nothing to report on", "give a checkpoint, run folder, comparison or recording")
         from mpdviz.inspection.reports import PreparedReport
 
-        heading = title or ", ".join(map(str, paths))
+        heading = title or ", ".join(path.name or str(path) for path in paths)
         made = PreparedReport(paths, options_of(source)).sections(command)
         if made is None:
             return

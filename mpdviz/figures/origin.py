@@ -33,6 +33,15 @@ def of(contents: Contents, notes: Iterable[str] = ()) -> str:
     told = [note.rstrip(".") for note in notes]
     if told:
         return f"Recorded: {'. '.join(told)}."
+    known = contents.origin
+    if "data" in known:
+        facts = [known["network"], f"strategy {known['strategy']}" if "strategy" in known else ""]
+        facts += [
+            f"{known['data']} {known['split']}",
+            f"n = {known['samples']} samples",
+            known.get("mode", ""),
+        ]
+        return f"Recorded: {', '.join(filter(None, facts))}."
     layers = contents.layers
     timesteps = max((layer.info.timesteps for layer in layers.values()), default=0)
     facts = [f"{len(layers)} layer{'s' * (len(layers) != 1)}", f"T = {timesteps}"]

@@ -40,18 +40,19 @@ class PreparedReport:
         given = list(map(Path, paths))
         if not given or len(set(given)) < len(given):
             raise BadInput("no files" if not given else "a file is given twice", "give each once")
+        labels = _labels(given)
         for path in given:
             if run_folders(path):
                 options.refuse(OF_RELEASED, "with a comparison", "leave it out: its runs know it")
                 self._comparisons.append(path)
                 continue
             if path.suffix == ".npz":
-                self._prepared[str(path)] = prepare(path, Options())
+                self._prepared[labels[path]] = prepare(path, Options())
                 self._hashes[str(path)] = sha256(path, "recording")
                 continue
             if exists(RunFolder(path).config):
                 self._runs.append(path)
-            self._prepared[str(path)] = prepare(path, options)
+            self._prepared[labels[path]] = prepare(path, options)
             best = best_checkpoint(path)
             self._hashes[str(best)] = sha256(best, "checkpoint")
 
@@ -62,7 +63,7 @@ class PreparedReport:
             command: the command line to name as what made the report.
         """
         with team() as ranks:
-            studies = {str(path): self._study(path) for path in self._comparisons}
+            studies = {path.name or str(path): self._study(path) for path in self._comparisons}
             recordings: dict[str, Contents] = {}
             for name, prepared in self._prepared.items():
                 recording = prepared.run()
@@ -86,6 +87,14 @@ class PreparedReport:
             batch_size=given.batch_size,
             device=given.device,
         )
+
+
+def _labels(paths: Sequence[Path]) -> dict[Path, str]:
+    """What to call each: its name where that tells it from the others, its path else."""
+    names = [path.name or str(path) for path in paths]
+    return {
+        path: name if names.count(name) == 1 else str(path) for path, name in zip(paths, names, strict=True)
+    }
 
 
 def _trained(folders: Sequence[Path]) -> dict[str, Study]:

@@ -8,16 +8,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import altair as alt
-import numpy as np
 import pandas as pd
+
+from mpdviz.figures.style import ABOVE, BELOW, INSIDE, UNKNOWN, appearances
 
 Spec = dict[str, Any]
 """A chart as Vega-Lite."""
 
-BELOW, INSIDE, ABOVE = "#56B4E9", "#E69F00", "#CC79A7"
-"""Of potentials below, inside and above the gradient-available interval."""
 PREDICTED = "#222222"
-UNKNOWN = "#DDDDDD"
 SIDES = ("below", "available", "above")
 MOST_LABELLED = 14
 """Timesteps beyond which the map's cells have no room for their numbers."""
@@ -288,6 +286,7 @@ def curves(metrics: pd.DataFrame, names: Sequence[str], title: str, *, percent: 
     rows = metrics.melt(["variant", "epoch"], list(names), "of", "value").dropna(subset=["value"])
     rows = rows.groupby(["variant", "epoch", "of"], sort=False)["value"].mean().reset_index()
     rows["of"] = rows["of"].map(lambda name: "training" if name.startswith("train") else "validation")
+    rows, colour, _ = _by_variant(rows)
     drawn = (
         alt.Chart(rows)
         .mark_line(point=alt.OverlayMarkDef(size=16), strokeWidth=1.4)
@@ -298,8 +297,8 @@ def curves(metrics: pd.DataFrame, names: Sequence[str], title: str, *, percent: 
                 scale=alt.Scale(zero=False),
                 axis=alt.Axis(title=title, format=".0%" if percent else "~g", tickCount=5, gridOpacity=0.4),
             ),
-            color=_variants(rows),
-            strokeDash=alt.StrokeDash("of:N", legend=alt.Legend(title=None)),
+            color=colour,
+            strokeDash=alt.StrokeDash("of:N", legend=alt.Legend(title=None, symbolType="stroke")),
             tooltip=["variant:N", "of:N", "epoch:Q", alt.Tooltip("value:Q", format=".4g")],
         )
         .properties(width="container", height=220)
@@ -315,17 +314,15 @@ def forest(rows: pd.DataFrame, title: str, *, zero: bool) -> Spec:
         title: of the axis.
         zero: mark zero, which of differences is none.
     """
-    rows = rows.assign(said=[f"{row.mean:.2f}" for row in rows.itertuples()], label=rows["variant"])
-    order = rows["label"].tolist()
-    y = alt.Y("label:N", sort=order, axis=_axis("", labelLimit=220))
+    rows, colour, order = _by_variant(rows, legend=False)
+    rows["said"] = [f"{mean:.2f}" for mean in rows["mean"]]
+    y = alt.Y("variant:N", sort=order, axis=_axis("", labelLimit=220))
     base = alt.Chart(rows).encode(y=y)
-    tooltip = ["label:N", alt.Tooltip("mean:Q", format=".3f"), "low:Q", "high:Q", "n:Q"]
+    tooltip = ["variant:N", alt.Tooltip("mean:Q", format=".3f"), "low:Q", "high:Q", "n:Q"]
     x = alt.X("mean:Q", scale=alt.Scale(zero=zero), axis=alt.Axis(title=title, gridOpacity=0.4))
     parts: list[Any] = [
-        base.mark_rule(strokeWidth=2).encode(x="low:Q", x2="high:Q", color=_variants(rows, legend=False)),
-        base.mark_point(filled=True, size=80, opacity=1).encode(
-            x=x, color=_variants(rows, legend=False), tooltip=tooltip
-        ),
+        base.mark_rule(strokeWidth=2).encode(x="low:Q", x2="high:Q", color=colour),
+        base.mark_point(filled=True, size=80, opacity=1).encode(x=x, color=colour, tooltip=tooltip),
         base.mark_text(dy=-11, fontSize=10).encode(x=x, text="said:N"),
     ]
     if zero:
@@ -338,6 +335,7 @@ def by_strategy(table: pd.DataFrame) -> Spec:
     """The available share by layer, one line a strategy: mean over timesteps and seeds."""
     keys = ["variant", "layer", "label"]
     means = labelled(table).groupby(keys, sort=False)["available_ratio"].mean().reset_index()
+    means, colour, order = _by_variant(means)
     drawn = (
         alt.Chart(means)
         .mark_line(point=alt.OverlayMarkDef(size=45), strokeWidth=1.4)
@@ -348,8 +346,8 @@ def by_strategy(table: pd.DataFrame) -> Spec:
                 scale=alt.Scale(domain=[0, 1]),
                 axis=alt.Axis(title="available, mean over timesteps", format=".0%", gridOpacity=0.4),
             ),
-            color=_variants(means),
-            shape=alt.Shape("variant:N", sort=_order(means), legend=alt.Legend(title=None)),
+            color=colour,
+            shape=alt.Shape("variant:N", sort=order, legend=None),
             tooltip=["variant:N", "label:N", alt.Tooltip("available_ratio:Q", format=".1%")],
         )
         .properties(width="container", height=240)
@@ -362,18 +360,14 @@ def _timesteps() -> alt.Color:
     return alt.Color("timestep:O", scale=alt.Scale(scheme="viridis"), legend=legend)
 
 
-def _order(rows: pd.DataFrame) -> list[str]:
-    return list(dict.fromkeys(rows["variant"]))
-
-
-def _variants(rows: pd.DataFrame, *, legend: bool = True) -> alt.Color:
-    """A colour for each strategy, the figures' own."""
-    from mpdviz.figures.style import COLOURS
-
-    names = _order(rows)
-    return alt.Color(
+def _by_variant(rows: pd.DataFrame, *, legend: bool = True) -> tuple[pd.DataFrame, alt.Color, list[str]]:
+    """The rows with strategies spelled as in the figures, their colours, and their order."""
+    looks = appearances(list(dict.fromkeys(rows["variant"])))
+    labels = [look.label for look in looks.values()]
+    colour = alt.Color(
         "variant:N",
-        scale=alt.Scale(domain=names, range=list(np.resize(COLOURS, len(names)))),
-        sort=names,
-        legend=alt.Legend(title=None) if legend else None,
+        scale=alt.Scale(domain=labels, range=[look.colour for look in looks.values()]),
+        sort=labels,
+        legend=alt.Legend(title=None, labelLimit=240) if legend else None,
     )
+    return rows.assign(variant=rows["variant"].map(lambda name: looks[name].label)), colour, labels

@@ -1,11 +1,13 @@
 """The section of training runs: accuracies with intervals, widths and shares over training (no torch)."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from mpdviz.analysis import paired
 from mpdviz.analysis.seeds import interval, over_seeds
+from mpdviz.figures.paper.differences import numbers as paired_differences
+from mpdviz.figures.style import spelled
 from mpdviz.report import charts
 from mpdviz.report.blocks import Block, Picture, Section, Table, Text
 
@@ -42,21 +44,19 @@ def accuracies(study: "Study") -> pd.DataFrame:
 
 def differences(study: "Study") -> pd.DataFrame:
     """Difference of each strategy from the first, paired by seed, in points: columns as of `accuracies`."""
-    table = study["accuracy"]
-    by_seed: dict[str, dict[int, float]] = {name: {} for name in study.variants}
-    for name, seed, accuracy in table[["variant", "seed", "test_accuracy"]].itertuples(index=False):
-        by_seed[name][seed] = accuracy
-    first, *others = study.variants
-    rows: list[dict[str, Any]] = []
-    for name in others:
-        found = paired.compare(by_seed[name], by_seed[first])
-        values = {"mean": found.mean, "std": found.std, "low": found.low, "high": found.high}
-        rows.append(
-            {"variant": name, "n": found.n}
-            | {what: 100 * value for what, value in values.items()}
-            | {"sentence": paired.sentence(name, first, found)}
-        )
-    return pd.DataFrame(rows)
+    table = paired_differences(study).rename(columns={"difference": "mean"})
+    table[["mean", "std", "low", "high"]] *= 100
+    return table[["variant", "n", "mean", "std", "low", "high"]]
+
+
+def _sentences(study: "Study") -> str:
+    """What can be said about the differences."""
+    told = []
+    for row in paired_differences(study).to_dict("records"):
+        seeds = tuple(map(int, row["seeds"].split()))
+        apart = paired.Difference(seeds, row["difference"], row["std"], row["low"], row["high"])
+        told.append(paired.sentence(spelled(row["variant"]), spelled(row["against"]), apart))
+    return " ".join(f"{one[0].upper()}{one[1:]}." for one in told)
 
 
 def _accuracies(study: "Study") -> list[Block]:
@@ -70,11 +70,20 @@ def _accuracies(study: "Study") -> list[Block]:
         blocks.append(Picture("Accuracy", caption, drawn))
     if len(study.variants) > 1:
         apart = differences(study)
-        blocks.insert(0, Text(" ".join(f"{told}." for told in apart["sentence"]), leads=True))
-        drawn = charts.forest(apart, f"difference from {study.variants[0]}, points", zero=True)
+        blocks.insert(0, Text(_sentences(study), leads=True))
+        drawn = charts.forest(apart, f"difference from {spelled(study.variants[0])}, points", zero=True)
         caption = "Paired by seed, mean with its 95 % interval (Student t), of each comparison by itself."
         blocks.append(Picture("Paired differences", caption, drawn))
-    shown = means.rename(columns={"mean": "test, %", "std": "std", "low": "95 % low", "high": "95 % high"})
+    means["variant"] = means["variant"].map(spelled)
+    shown = means.rename(
+        columns={
+            "variant": "strategy",
+            "mean": "test, %",
+            "std": "std",
+            "low": "95 % low",
+            "high": "95 % high",
+        }
+    )
     return [*blocks, Table("Accuracies", shown)]
 
 
@@ -102,7 +111,7 @@ def _strategies(study: "Study") -> list[Block]:
             rows = study["mpd"][study["mpd"]["variant"] == name]
             caption = "Mean over timesteps and seeds, of the first validation samples."
             drawn = charts.over_training(rows)
-            blocks.append(Picture(f"Available share over training: {name}", caption, drawn))
+            blocks.append(Picture(f"Available share over training: {spelled(name)}", caption, drawn))
     return blocks
 
 
@@ -115,5 +124,5 @@ def _widths(study: "Study") -> list[Block]:
         one = rows[rows["seed"] == rows["seed"].min()]
         if one["kappa"].notna().any():
             caption = f"Of seed {one['seed'].iloc[0]}; the slider chooses the epoch."
-            blocks.append(Picture(f"Surrogate widths: {name}", caption, charts.widths(one)))
+            blocks.append(Picture(f"Surrogate widths: {spelled(name)}", caption, charts.widths(one)))
     return blocks
