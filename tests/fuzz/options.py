@@ -55,6 +55,7 @@ AT_IMPORT += ("PYTHONIOENCODING", "LC_ALL", "XDG_CACHE_HOME", "HOME")
 @cache
 def _parameters(command):
     import typer.main
+
     from mpdviz.cli.main import app
 
     return [
