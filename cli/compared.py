@@ -45,7 +45,7 @@ def print_sides(sides: "pd.DataFrame") -> None:
     best = [name or "-" for name in sides["best_prediction"]]
     columns.append(Column("best prediction", best, "text", keep=1))
     dropped = print_table(columns, breaks=_groups(sides["layer"].tolist()))
-    show(f"vs {first}: the value left of it minus that of {first}; pt are points of the share in %")
+    show(f"vs {first}: minus the value of {first} (pt: points of a share in %)")
     _say_dropped([heading for heading in dropped if heading != against])
 
 
@@ -60,7 +60,7 @@ def print_widths(cross: "pd.DataFrame") -> None:
         cells = [number(found[(*key, label)], "share") for key in keys]
         columns.append(Column(f"widths of {shortened(label, LABEL)}", cells, keep=-at if at else None))
     print()
-    show("available share of the same potentials under each one's widths, mean over timesteps", "bold")
+    show("available share under each one's widths, mean over timesteps", "bold")
     _say_dropped(print_table(columns, breaks=_groups(layers)))
 
 
@@ -76,10 +76,10 @@ def print_cross(cross: "pd.DataFrame") -> None:
     ratios = [rows["available_ratio"].tolist() for _, rows in groups]
     for t in sorted(cross["timestep"].unique()):
         at = [row[t - 1] if t <= len(row) else float("nan") for row in ratios]
-        columns.append(Column(f"t={t}", [number(value, "share") for value in at], keep=1))
+        columns.append(Column(f"t={t}", [number(value, "share") for value in at], keep=2))
     for heading, name, form, keep in (
         ("available", "available_ratio", "share", None),
-        ("gain", "mean_gain", ".3f", 2),
+        ("gain", "mean_gain", ".3f", 1),
     ):
         means = [rows[name].mean(skipna=False) for _, rows in groups]
         columns.append(Column(heading, [number(value, form) for value in means], keep=keep))

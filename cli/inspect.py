@@ -106,7 +106,7 @@ def inspect(
         # Files first: whoever reads the table may leave before its end.
         if save is not None:
             recording.save(save)
-        written = [] if out is None else _write(recording, table, out, figure_format or "png")
+        written = [] if out is None else write(recording, table, out, figure_format or "png")
     if save is not None:
         say(f"wrote {escape(str(save))}")
     if out is not None:
@@ -181,7 +181,8 @@ def _inputs(source: Source) -> list[Path]:
     return [*(source.paths or []), *own]
 
 
-def _write(recording: "Recording", table: "pd.DataFrame", out: Path, figure_format: str) -> list[Path]:
+def write(recording: "Recording", table: "pd.DataFrame", out: Path, figure_format: str) -> list[Path]:
+    """Write tables and figures into a folder that exists; every file that was written."""
     from mpdviz import figures
     from mpdviz.figures.tables import Tables
     from mpdviz.system.files import write_text

@@ -30,7 +30,10 @@ def table(
     from . import layers
 
     every = summary.by_layer(recording.layers)
-    show(summary.answer(every), "bold")
+    if markdown:  # as a paragraph of its own, however long
+        print(summary.answer(every))
+    else:
+        show(summary.answer(every), "bold")
     if frame.empty:
         return
     print()
@@ -57,7 +60,9 @@ def table(
 
         print()
         row = frame[frame["layer"] == chosen[0]]
-        console().print(sketch(row, recording.histogram(int(chosen[0]))), no_wrap=True, crop=False)
+        console().print(
+            sketch(row, recording.histogram(int(chosen[0])), console().width), no_wrap=True, crop=False
+        )
     if dropped:
         aside(f"no room for {', '.join(dropped)}: a wider terminal has them, --format csv everything")
 
