@@ -161,13 +161,13 @@ def _of_checkpoints(
                 for path in sides.write(out, figure_format):
                     written.append(path)
                     progress.update()
-    if out is not None:
-        wrote(written, out, verbose=verbose)
     if format_ == "table":
         print_sides(sides.layers)
         (print_cross if observing.full else print_widths)(sides.cross)
     else:
         EXPORTS[format_](sides.layers)
+    if out is not None:
+        wrote(written, out, verbose=verbose)
     for line in sides.notes:
         note("", line)
     if format_ == "table" and out is None and not observing.full:

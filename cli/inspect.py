@@ -107,10 +107,6 @@ def inspect(
         if save is not None:
             recording.save(save)
         written = [] if out is None else write(recording, table, out, figure_format or "png")
-    if save is not None:
-        say(f"wrote {escape(str(save))}")
-    if out is not None:
-        wrote(written, out, verbose=verbose)
     if format_ == "json":
         as_json(table, recording.left_out)
     elif format_ in EXPORTS:
@@ -118,6 +114,10 @@ def inspect(
     else:
         every = full or timestep is not None
         shown.table(recording, table, markdown=format_ == "markdown", full=every, one=layer is not None)
+    if save is not None:
+        say(f"wrote {escape(str(save))}")
+    if out is not None:
+        wrote(written, out, verbose=verbose)
     for line in told(source, inspection):
         note("", line)
     shown.notes(recording, predicted=full or format_ in EXPORTS)

@@ -1,15 +1,14 @@
 """What `mpdviz inspect` shows of a recording: a row a layer, or with --full a row a layer and timestep."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from mpdviz.analysis.summary import percent
 
 from .fitted import Column
 from .output import heights
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 MOST_BARS = 24
 """Timesteps beyond which several share a bar."""
@@ -38,7 +37,7 @@ TIMESTEPS: dict[str, tuple[str, int | None]] = {
 """Columns of the main table with --full: heading, and which drops out first where the width is short."""
 
 
-def by_layer(rows: "pd.DataFrame") -> tuple[list[Column], list[str]]:
+def by_layer(rows: pd.DataFrame) -> tuple[list[Column], list[str]]:
     """Columns and styles of the rows of `summary.by_layer`; the starved are marked, not by colour alone."""
     starved = rows["starved"].tolist()
     columns = [
@@ -47,14 +46,14 @@ def by_layer(rows: "pd.DataFrame") -> tuple[list[Column], list[str]]:
         Column("available", [share(value) for value in rows["available_ratio"]], keep=3),
         Column("by timestep", [bars(ratios) for ratios in rows["by_timestep"]], "text", keep=2),
         Column("worst", [share(value) for value in rows["lowest_ratio"]]),
-        Column("at", ["-" if t != t else f"t={t}" for t in rows["at_timestep"].astype(object)], "text"),
+        Column("at", ["-" if pd.isna(t) else f"t={t}" for t in rows["at_timestep"]], "text"),
         Column("why", [_why(*row) for row in zip(rows["why"], starved, strict=True)], "text"),
         Column("firing", [share(value) for value in rows["firing_rate"]], keep=1),
     ]
     return columns, [STARVED if row else "" for row in starved]
 
 
-def by_timestep(frame: "pd.DataFrame", names: Sequence[str] | None = None) -> tuple[list[Column], list[int]]:
+def by_timestep(frame: pd.DataFrame, names: Sequence[str] | None = None) -> tuple[list[Column], list[int]]:
     """Columns of the main table, and the rows that begin a layer.
 
     Args:
@@ -71,7 +70,7 @@ def by_timestep(frame: "pd.DataFrame", names: Sequence[str] | None = None) -> tu
     return columns, [row for row in range(1, len(layers)) if layers[row] != layers[row - 1]]
 
 
-def asked_for(frame: "pd.DataFrame") -> list[str]:
+def asked_for(frame: pd.DataFrame) -> list[str]:
     """Columns that are there because options ask for them."""
     return [name for name in frame.columns if any(mark in name for mark in ASKED)]
 
@@ -87,12 +86,12 @@ def bars(ratios: Sequence[float]) -> str:
 
 def share(value: Any) -> str:
     """A share in %; a dash where it was not measured."""
-    return percent(float(value)) if value == value else "-"
+    return "-" if pd.isna(value) else percent(float(value))
 
 
 def cell(name: str, value: Any) -> str:
     """A value of the main table as text."""
-    if value is None or value != value or str(value) == "<NA>":
+    if pd.isna(value):
         return "-"
     if not isinstance(value, float):
         return str(value)

@@ -27,7 +27,8 @@ _noted: set[str] = set()
 
 def console(*, stderr: bool = False) -> Console:
     """The console for results (stdout) or for everything else (stderr)."""
-    made = Console(stderr=stderr, highlight=False, emoji=False, width=_width(stderr=stderr))
+    # Of a dumb terminal the width is taken only together with a height.
+    made = Console(stderr=stderr, highlight=False, emoji=False, width=_width(stderr=stderr), height=WIDTH)
     # Who reads a file or a pipe line by line gets a message as one line.
     made.soft_wrap = stderr and not made.is_terminal
     return made
