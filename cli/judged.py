@@ -11,6 +11,7 @@ from mpdviz.analysis.verdicts import FAILED, NOT_MEASURED, OK, Verdict
 
 from .output import console, spelled, wrapped
 from .output import show as say
+from .select import ranges
 
 if TYPE_CHECKING:
     from mpdviz.api import Recording
@@ -81,10 +82,10 @@ def _hang(mark: str, style: str, text: str) -> None:
 
 def _say_unknown(verdicts: Sequence[Verdict]) -> None:
     """What was not measured, once a check and reason, with the layers that it is about."""
-    alike: dict[tuple[str, str], list[str]] = {}
+    alike: dict[tuple[str, str], list[int]] = {}
     for verdict in verdicts:
-        alike.setdefault((verdict.check, verdict.sentence), []).append(str(verdict.layer))
+        alike.setdefault((verdict.check, verdict.sentence), []).append(verdict.layer)
     if alike:
         print()
     for (check, why), layers in alike.items():
-        say(f"not measured: {check} of layer{'s' * (len(layers) > 1)} {', '.join(layers)}: {why}")
+        say(f"not measured: {check} of layer{'s' * (len(layers) > 1)} {ranges(layers)}: {why}")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from .fitted import print_table
 from .formats import print_markdown
 from .output import aside, console, note, show
+from .select import ranges
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,16 +85,18 @@ def notes(recording: "Recording", *, predicted: bool) -> None:
 
 def _not_measured(recording: "Recording") -> dict[str, str]:
     """Columns, and the layers that lack them, by the reason."""
-    found: dict[str, dict[str, list[str]]] = {}
+    found: dict[str, dict[str, list[int]]] = {}
     for number, columns in recording.not_measured.items():
         for column, why in columns.items():
             # Predictions say by their own absence that there is nothing to predict from.
             if not (column == "predicted_ratio" and not recording.layers[number].info.gamma):
-                found.setdefault(why, {}).setdefault(column, []).append(str(number))
+                found.setdefault(why, {}).setdefault(column, []).append(number)
     everywhere = len(recording.layers)
     return {
         why: ", ".join(
-            column if len(numbers) == everywhere else f"{column} of layer {', '.join(numbers)}"
+            column
+            if len(numbers) == everywhere
+            else f"{column} of layer{'s' * (len(numbers) > 1)} {ranges(numbers)}"
             for column, numbers in columns.items()
         )
         for why, columns in found.items()
