@@ -21,12 +21,7 @@ endif
 .PHONY: demo test test-slow fuzz lint lock audit clean
 
 demo: $(VENV)/installed
-	$(BIN)/mpdviz train --strategy fixed --out $(DEMO)/fixed --resume
-	$(BIN)/mpdviz train --strategy mpd-agl --out $(DEMO)/mpd-agl --resume
-	$(BIN)/mpdviz inspect $(DEMO)/fixed/checkpoints/best.pt --out $(DEMO)/fixed/inspect
-	$(BIN)/mpdviz inspect $(DEMO)/mpd-agl/checkpoints/best.pt --out $(DEMO)/mpd-agl/inspect
-	@echo "Tables:  $(DEMO)/fixed/inspect/table.csv  $(DEMO)/mpd-agl/inspect/table.csv"
-	@echo "Figures: $(DEMO)/fixed/inspect/*.png  $(DEMO)/mpd-agl/inspect/*.png"
+	$(BIN)/mpdviz demo --out $(DEMO)
 
 test: $(VENV)/installed
 	@# Two workers: most tests wait for one core. What waits for a thread must not keep the other worker's core.

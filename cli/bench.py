@@ -3,11 +3,11 @@
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
 from mpdviz.errors import BadInput, unknown_name
 
-from .output import console, say
+from .fitted import Column, print_table
+from .output import say
 
 if TYPE_CHECKING:
     from mpdviz.bench.timing import Row
@@ -50,7 +50,7 @@ def bench(
 
         print(pd.DataFrame(rows).to_csv(index=False), end="")
         return
-    console().print(_table(rows))
+    _print(rows)
 
 
 def _neurons(repeats: int) -> "list[Row]":
@@ -82,21 +82,15 @@ def _pipeline(repeats: int) -> "list[Row]":
 BENCHMARKS = {"neurons": _neurons, "networks": _networks, "recorder": _recorder, "pipeline": _pipeline}
 
 
-def _table(rows: "list[Row]") -> Table:
-    table = Table(box=None, padding=(0, 1), header_style="bold")
-    for heading in ("case", "contender", "median ms", "fastest", "slowest", "ratio"):
-        table.add_column(heading, justify="left" if heading in ("case", "contender") else "right")
-    before = ""
-    for row in rows:
-        if row.case != before and before:
-            table.add_section()
-        table.add_row(
-            row.case if row.case != before else "",
-            row.contender,
-            f"{row.median_ms:.2f}",
-            f"{row.fastest_ms:.2f}",
-            f"{row.slowest_ms:.2f}",
-            f"{row.ratio:.2f}x",
-        )
-        before = row.case
-    return table
+def _print(rows: "list[Row]") -> None:
+    cases = [row.case for row in rows]
+    starts = [at for at in range(1, len(rows)) if cases[at] != cases[at - 1]]
+    columns = [
+        Column("case", [case if at in (0, *starts) else "" for at, case in enumerate(cases)], "name"),
+        Column("contender", [row.contender for row in rows], "name"),
+        Column("median ms", [f"{row.median_ms:.2f}" for row in rows]),
+        Column("fastest", [f"{row.fastest_ms:.2f}" for row in rows], keep=1),
+        Column("slowest", [f"{row.slowest_ms:.2f}" for row in rows], keep=1),
+        Column("ratio", [f"{row.ratio:.2f}x" for row in rows]),
+    ]
+    print_table(columns, breaks=starts)

@@ -1,18 +1,21 @@
 """`mpdviz check`: judge a recording; exit code 1 if anything fails, for use in CI pipelines."""
 
-from dataclasses import fields, make_dataclass
+import json
+from dataclasses import asdict, fields, make_dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from mpdviz.errors import unknown_name
 
+from .completion import names
 from .options import takes
-from .output import console, spelled
-from .source import Source, prepared, record
+from .output import note
+from .source import Source, prepared, record, told
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mpdviz.analysis.verdicts import Verdict
 
 HELP = """Judge a trained network: starved or saturated layers, silent neurons, silent input, widths that
@@ -22,7 +25,6 @@ passes nor fails.
 CKPT is what `mpdviz inspect` takes. Every limit can be set."""
 
 FORMATS = ("table", "json")
-MARKS = {"ok": "[green]ok  [/]", "failed": "[red]FAIL[/]", "not measured": "[yellow]not measured[/]"}
 
 
 def _limits() -> type:
@@ -50,51 +52,33 @@ LimitOptions = _limits()
 def check(
     source: Source,
     verbose: Annotated[bool, typer.Option("--verbose", help="every check of every layer")] = False,
-    format_: Annotated[str, typer.Option("--format", help="table or json")] = "table",
+    format_: Annotated[
+        str, typer.Option("--format", help="table or json", autocompletion=names(FORMATS))
+    ] = "table",
     limits: Any = None,
 ) -> int:
     """Record, judge, print; 1 if a check failed."""
     if format_ not in FORMATS:
         raise unknown_name("format", format_, FORMATS)
-    import json
-    from dataclasses import asdict
-
     from mpdviz.analysis.limits import Limits
 
     chosen = Limits(**vars(limits))
-    recording = record(source, prepared(source))
+    inspection = prepared(source)
+    recording = record(source, inspection)
     if recording is None:
         return 0
     verdicts = recording.verdicts(chosen)
-    failed = [verdict for verdict in verdicts if not verdict.passed]
     if format_ == "json":
-        rows = [asdict(verdict) | {"passed": verdict.passed} for verdict in verdicts]
-        print(json.dumps([{k: None if v != v else v for k, v in row.items()} for row in rows], indent=1))
-        return 1 if failed else 0
-    for verdict in verdicts:
-        if verbose or not verdict.passed:
-            limit = "" if verdict.passed else f" (limit {verdict.limit:g})"
-            _say(verdict, f"layer {verdict.layer} {verdict.name}", limit)
-    unknown = [verdict for verdict in verdicts if verdict.outcome == "not measured"]
-    if not verbose:
-        _say_unknown(unknown)
-    layers = len({verdict.layer for verdict in verdicts})
-    measured = len(verdicts) - len(unknown)
-    counted = f", {len(unknown)} not measured" if unknown else ""
-    console().print(f"{measured - len(failed)} of {measured} checks passed in {layers} layers{counted}")
-    return 1 if failed else 0
+        _as_json(verdicts)
+    else:
+        from . import judged
+
+        judged.show(recording, verdicts, chosen, verbose=verbose)
+    for line in told(source, inspection):
+        note("", line)
+    return 0 if all(verdict.passed for verdict in verdicts) else 1
 
 
-def _say(verdict: "Verdict", where: str, limit: str = "") -> None:
-    said = escape(f"{where}: {verdict.check}: {spelled(verdict.sentence)}{limit}")
-    console().print(f"{MARKS[verdict.outcome]} {said}")
-
-
-def _say_unknown(verdicts: "list[Verdict]") -> None:
-    """What was not measured, once a check and reason, with the layers that it is about."""
-    alike: dict[tuple[str, str], list[Verdict]] = {}
-    for verdict in verdicts:
-        alike.setdefault((verdict.check, verdict.sentence), []).append(verdict)
-    for first, *others in alike.values():
-        numbers = ", ".join(str(verdict.layer) for verdict in (first, *others))
-        _say(first, f"layer{'s' if others else ''} {numbers}")
+def _as_json(verdicts: "Sequence[Verdict]") -> None:
+    rows = [asdict(verdict) | {"passed": verdict.passed} for verdict in verdicts]
+    print(json.dumps([{k: None if v != v else v for k, v in row.items()} for row in rows], indent=1))

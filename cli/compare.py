@@ -11,10 +11,11 @@ from rich.markup import escape
 
 from mpdviz.errors import BadInput, unknown_name
 
-from .compared import print_accuracy, print_cross, print_sides
+from .compared import print_accuracy, print_cross, print_sides, print_widths
+from .completion import names
+from .formats import EXPORTS
 from .options import takes
-from .output import FORMATS as ALL_FORMATS
-from .output import say, tell
+from .output import hint, note, say, tell, wrote
 from .settings import takes_settings
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ strategy. Finished runs are skipped and interrupted ones continued: give the sam
 FORMATS = ("table", "csv", "json")
 FIGURE_FORMATS = ("png", "pdf", "svg")
 MOST_SEEDS = 10_000
+FILES = 4
+"""Files that a comparison of checkpoints leaves."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,12 @@ class Observing:
     split: Annotated[str | None, typer.Option(help="train, val, test or all, as of inspect")] = None
     limit: Annotated[int | None, typer.Option(help="only the first N samples", metavar="N")] = None
     mode: Annotated[str | None, typer.Option(help="eval (default) or train, as of inspect")] = None
-    figure_format: Annotated[str | None, typer.Option(help="png (default), pdf or svg")] = None
+    figure_format: Annotated[
+        str | None, typer.Option(help="png (default), pdf or svg", autocompletion=names(FIGURE_FORMATS))
+    ] = None
+    full: Annotated[
+        bool | None, typer.Option("--full", help="also by timestep, each under the others' widths")
+    ] = None
 
 
 @takes_settings
@@ -72,14 +80,19 @@ def compare(
     observing: Observing,
     checkpoints: Annotated[list[Path] | None, typer.Argument(metavar="[CKPT]...")] = None,
     out: Annotated[Path | None, typer.Option(help="folder for what comes out", metavar="DIR")] = None,
-    format_: Annotated[str, typer.Option("--format", help="table, csv or json")] = "table",
+    format_: Annotated[
+        str, typer.Option("--format", help="table, csv or json", autocompletion=names(FORMATS))
+    ] = "table",
+    verbose: Annotated[bool, typer.Option("--verbose", help="name every file that is written")] = False,
 ) -> int:
     """See which use is meant, refuse the options of the others, go."""
     if format_ not in FORMATS:
         raise unknown_name("format", format_, FORMATS)
+    if checkpoints and len(checkpoints) == 1 and _is_comparison(checkpoints[0]):
+        training, checkpoints = replace(training, collect=checkpoints[0]), None
     if checkpoints:
         _refuse(training, "compares training runs", "leave it out, or leave the checkpoints out")
-        _of_checkpoints(checkpoints, settings, observing, out, format_)
+        _of_checkpoints(checkpoints, settings, observing, out, format_, verbose=verbose)
         return 0
     _refuse(observing, "is for checkpoints", "name checkpoints, or leave it out")
     if training.collect is not None:
@@ -89,9 +102,16 @@ def compare(
             raise BadInput(f"{name} with --collect", "leave it out: the folder holds its settings")
         from mpdviz import compare as comparing
 
-        _print_collected(comparing.collect(training.collect), training.collect, format_)
+        _print_collected(comparing.collect(training.collect), training.collect, format_, verbose=verbose)
         return 0
-    return _train(training, settings, out, format_)
+    return _train(training, settings, out, format_, verbose=verbose)
+
+
+def _is_comparison(path: Path) -> bool:
+    from mpdviz.system.files import exists
+    from mpdviz.system.places import COMPARISON
+
+    return exists(path / COMPARISON)
 
 
 def _refuse(options: object, why: str, remedy: str) -> None:
@@ -101,12 +121,20 @@ def _refuse(options: object, why: str, remedy: str) -> None:
 
 
 def _of_checkpoints(
-    paths: list[Path], settings: dict[str, Any], observing: Observing, out: Path | None, format_: str
+    paths: list[Path],
+    settings: dict[str, Any],
+    observing: Observing,
+    out: Path | None,
+    format_: str,
+    *,
+    verbose: bool,
 ) -> None:
     from mpdviz import compare as comparing
     from mpdviz import config
     from mpdviz.inspection import Options
+    from mpdviz.runs.reading import run_folders
     from mpdviz.system.outputs import claim
+    from mpdviz.system.progress import bar, whole
 
     if observing.figure_format is not None and out is None:
         raise BadInput("--figure-format without --out", "give --out too, or leave it out")
@@ -114,6 +142,7 @@ def _of_checkpoints(
     if figure_format not in FIGURE_FORMATS:
         raise unknown_name("figure format", figure_format, FIGURE_FORMATS)
     known = [field.name for field in fields(Options)]
+    paths = [one for path in paths for one in run_folders(path) or [path]]
     for name in settings:
         if name not in known:
             raise BadInput(f"`{name}` is for training", "leave it out")
@@ -122,24 +151,34 @@ def _of_checkpoints(
         name: value for name, value in vars(observing).items() if name in known and value is not None
     }
     ready = None if out is None else partial(claim, out, "compare")
-    sides = comparing.checkpoints(paths, ready=ready, **options)
-    if sides is None:
-        return
-    if out is not None:  # first: whoever reads the tables may leave before their end
-        for path in sides.write(out, figure_format):
-            say(f"wrote {escape(str(path))}")
-    for note in sides.notes:
-        tell("", note)
+    written: list[Path] = []
+    with whole(parts=len(paths), later=0 if out is None else FILES):
+        sides = comparing.checkpoints(paths, ready=ready, **options)
+        if sides is None:
+            return
+        if out is not None:  # first: whoever reads the tables may leave before their end
+            with bar("drawing", FILES) as progress:
+                for path in sides.write(out, figure_format):
+                    written.append(path)
+                    progress.update()
     if format_ == "table":
         print_sides(sides.layers)
-        print_cross(sides.cross)
+        (print_cross if observing.full else print_widths)(sides.cross)
     else:
-        ALL_FORMATS[format_](sides.layers)
+        EXPORTS[format_](sides.layers)
+    if out is not None:
+        wrote(written, out, verbose=verbose)
+    for line in sides.notes:
+        note("", line)
+    if format_ == "table" and out is None and not observing.full:
+        hint("--full: by timestep; --out DIR: tables and a figure")
     if sides.cross["available_ratio"].isna().any():
         say("note: widths that change with the data, and layers without finite potentials, are not crossed")
 
 
-def _train(training: Training, settings: dict[str, Any], out: Path | None, format_: str) -> int:
+def _train(
+    training: Training, settings: dict[str, Any], out: Path | None, format_: str, *, verbose: bool
+) -> int:
     if training.strategies is None:
         raise BadInput("nothing to compare", "give checkpoints, or --strategies, --seeds and --out")
     if training.seeds is None:
@@ -162,19 +201,18 @@ def _train(training: Training, settings: dict[str, Any], out: Path | None, forma
     if shards > 1:
         say(f"shard {number} of {shards} is through; mpdviz compare --collect {out} brings all together")
     elif collected.any_finished:
-        _print_collected(collected, out, format_)
+        _print_collected(collected, out, format_, verbose=verbose)
     return 1 if collected.failures else 0
 
 
-def _print_collected(collected: "Collected", folder: Path, format_: str) -> None:
+def _print_collected(collected: "Collected", folder: Path, format_: str, *, verbose: bool) -> None:
     from mpdviz.system.files import make_folder
 
-    for path in collected.write(make_folder(folder)):
-        say(f"wrote {escape(str(path))}")
+    wrote(collected.write(make_folder(folder)), folder, verbose=verbose)
     if format_ == "table":
         print_accuracy(collected)
     else:
-        ALL_FORMATS[format_](collected.summary())
+        EXPORTS[format_](collected.summary())
     if collected.missing:
         runs = f"{len(collected.missing)} of {len(collected.runs)} runs"
         say(f"missing, {runs}: {escape(', '.join(collected.missing))}")

@@ -1,105 +1,145 @@
 """What `mpdviz compare` prints on a terminal."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
-from rich.table import Table
-
-from .output import console
+from .fitted import Column, print_table, shortened
+from .output import aside, show
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from mpdviz.compare.results import Collected
 
-MOST_TIMESTEPS = 8
-"""Timesteps beyond which a terminal gets their mean alone."""
 POINTS = "points"
 """Form of a difference of shares."""
+LABEL = 14
+"""Characters of a network's name in a heading."""
+VALUES = (
+    ("available_ratio", "available", "share", POINTS, None),
+    ("firing_rate", "firing", "share", POINTS, 4),
+    ("mean_gain", "gain", ".3f", "+.3f", 3),
+    ("grad_norm", "gradient", ".2e", "+.1e", 2),
+)
+"""Column of `analysis.sides`, heading, forms of value and difference, and which drops out first."""
 
 
 def print_sides(sides: "pd.DataFrame") -> None:
-    """The networks of each layer under one another, differences from the first beside the values."""
-    table = Table(box=None, padding=(0, 1), header_style="bold")
-    table.add_column("layer", justify="right")
-    for text in ("name", "checkpoint"):
-        table.add_column(text, no_wrap=True)
-    for heading in ("available", "gain", "firing", "gradient"):
-        table.add_column(heading, justify="right", no_wrap=True)
-        table.add_column("diff", justify="right", no_wrap=True)
-    table.add_column("best prediction", no_wrap=True)
-    first = sides["checkpoint"].iloc[0]
-    for row in sides.to_dict("records"):
-        leads = row["checkpoint"] == first
-        if leads and row["layer"] != sides["layer"].iloc[0]:
-            table.add_section()
-        cells = [str(row["layer"]) if leads else "", escape(str(row["name"])), escape(str(row["checkpoint"]))]
-        for column, form, signed in (
-            ("available_ratio", ".1%", POINTS),
-            ("mean_gain", ".3f", "+.3f"),
-            ("firing_rate", ".1%", POINTS),
-            ("grad_norm", ".2e", "+.1e"),
-        ):
-            cells.append(_number(row[column], form))
-            cells.append("" if leads else _number(row[f"{column}_difference"], signed))
-        table.add_row(*cells, str(row["best_prediction"]) or "-")
-    console().print(table)
+    """In a sentence where they differ most, then the networks of each layer under one another."""
+    first, *others = dict.fromkeys(sides["checkpoint"])
+    for other in others:
+        show(_most(sides, first, other), "bold")
+    print()
+    leads = (sides["checkpoint"] == first).tolist()
+    against = f"vs {shortened(first, LABEL)}"
+    columns = [
+        Column("layer", [str(n) if lead else "" for n, lead in zip(sides["layer"], leads, strict=True)]),
+        Column("name", [n if lead else "" for n, lead in zip(sides["name"], leads, strict=True)], "name"),
+        Column("checkpoint", sides["checkpoint"].tolist(), "name"),
+    ]
+    for name, heading, form, signed, keep in VALUES:
+        columns.append(Column(heading, [number(value, form) for value in sides[name]], keep=keep))
+        apart = zip(sides[f"{name}_difference"], leads, strict=True)
+        cells = ["" if lead else number(value, signed) for value, lead in apart]
+        columns.append(Column(against, cells, keep=keep))
+    best = [name or "-" for name in sides["best_prediction"]]
+    columns.append(Column("best prediction", best, "text", keep=1))
+    dropped = print_table(columns, breaks=_groups(sides["layer"].tolist()))
+    show(f"vs {first}: minus the value of {first} (pt: points of a share in %)")
+    _say_dropped([heading for heading in dropped if heading != against])
+
+
+def print_widths(cross: "pd.DataFrame") -> None:
+    """Each network's potentials under each one's widths: available share over all timesteps."""
+    means = cross.groupby(["layer", "potentials", "widths"], sort=False)["available_ratio"]
+    found = means.agg(lambda ratios: ratios.mean(skipna=False))
+    keys = list(dict.fromkeys((layer, potentials) for layer, potentials, _ in found.index))
+    layers = [layer for layer, _ in keys]
+    columns = [Column("layer", _once(layers)), Column("potentials of", [p for _, p in keys], "name")]
+    for at, label in enumerate(dict.fromkeys(cross["widths"])):
+        cells = [number(found[(*key, label)], "share") for key in keys]
+        columns.append(Column(f"widths of {shortened(label, LABEL)}", cells, keep=-at if at else None))
+    print()
+    show("available share under each one's widths, mean over timesteps", "bold")
+    _say_dropped(print_table(columns, breaks=_groups(layers)))
 
 
 def print_cross(cross: "pd.DataFrame") -> None:
-    """Each network's potentials under each one's widths, ratio by timestep and mean gain."""
-    timesteps = sorted(cross["timestep"].unique())
-    columns = timesteps if len(timesteps) <= MOST_TIMESTEPS else []
-    table = Table(
-        box=None,
-        padding=(0, 1),
-        header_style="bold",
-        title="potentials under other widths: available ratio, mean gain",
-        title_justify="left",
-    )
-    table.add_column("layer", justify="right")
-    for text in ("potentials of", "widths of"):
-        table.add_column(text, no_wrap=True)
-    for heading in (*(f"t={t}" for t in columns), "available", "gain"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    before: object = 0
-    for (layer, potentials, widths), rows in cross.groupby(["layer", "potentials", "widths"], sort=False):
-        if before not in (0, layer):
-            table.add_section()
-        ratios = rows["available_ratio"]
-        by_timestep = [_number(ratio, ".1%") for ratio in ratios] if columns else []
-        means = (
-            _number(ratios.mean(skipna=False), ".1%"),
-            _number(rows["mean_gain"].mean(skipna=False), ".3f"),
-        )
-        table.add_row(
-            str(layer) if before != layer else "",
-            escape(str(potentials)),
-            escape(str(widths)),
-            *by_timestep,
-            *means,
-        )
-        before = layer
-    console().print(table)
+    """Each network's potentials under each one's widths: ratio by timestep and mean gain."""
+    groups = cross.groupby(["layer", "potentials", "widths"], sort=False)
+    keys = [key for key, _ in groups]
+    columns = [
+        Column("layer", _once([layer for layer, *_ in keys])),
+        Column("potentials of", [str(potentials) for _, potentials, _ in keys], "name"),
+        Column("widths of", [str(widths) for *_, widths in keys], "name"),
+    ]
+    ratios = [rows["available_ratio"].tolist() for _, rows in groups]
+    for t in sorted(cross["timestep"].unique()):
+        at = [row[t - 1] if t <= len(row) else float("nan") for row in ratios]
+        columns.append(Column(f"t={t}", [number(value, "share") for value in at], keep=2))
+    for heading, name, form, keep in (
+        ("available", "available_ratio", "share", None),
+        ("gain", "mean_gain", ".3f", 1),
+    ):
+        means = [rows[name].mean(skipna=False) for _, rows in groups]
+        columns.append(Column(heading, [number(value, form) for value in means], keep=keep))
+    print()
+    show("potentials under other widths: available share, mean gain", "bold")
+    _say_dropped(print_table(columns, breaks=_groups([layer for layer, *_ in keys])))
 
 
 def print_accuracy(collected: "Collected") -> None:
-    """Accuracy of every strategy, and what can be said about the differences."""
-    table = Table(box=None, padding=(0, 1), header_style="bold")
-    for heading in ("strategy", "n", "test accuracy", "std"):
-        table.add_column(heading, justify="left" if heading == "strategy" else "right")
-    for row in collected.accuracy.to_dict("records"):
-        std = _number(100 * row["std"], ".2f")
-        table.add_row(escape(str(row["strategy"])), str(row["n"]), _number(row["mean"], ".2%"), f"± {std}")
-    console().print(table)
+    """What can be said about the differences, and the accuracy of every strategy."""
     for told in collected.differences["sentence"]:
-        console().print(escape(told))
+        show(told, "bold")
     if len(collected.differences) > 1:
-        console().print("(intervals of each comparison by itself, not widened for their number)")
+        show("(intervals of each comparison by itself, not widened for their number)")
+    rows = collected.accuracy
+    print()
+    print_table(
+        [
+            Column("strategy", [str(name) for name in rows["strategy"]], "name"),
+            Column("n", [str(n) for n in rows["n"]]),
+            Column("test accuracy", [number(value, ".2%") for value in rows["mean"]]),
+            Column("std", [f"± {number(100 * value, '.2f')}" for value in rows["std"]]),
+        ]
+    )
 
 
-def _number(value: float, form: str) -> str:
+def number(value: float, form: str) -> str:
+    """A number in its form; a dash where it was not measured."""
     if value != value:
         return "-"
+    if form == "share":
+        return f"{100 * value:.1f} %"
     # A difference of shares in % would read as a change relative to the first.
     return f"{100 * value:+.1f} pt" if form == POINTS else format(value, form)
+
+
+def _most(sides: "pd.DataFrame", first: str, other: str) -> str:
+    """Where two networks' available shares differ most."""
+    rows = sides[sides["checkpoint"] == other]
+    apart = rows["available_ratio_difference"]
+    if apart.isna().all():
+        return f"{other} against {first}: available shares were not measured."
+    row = rows.iloc[int(apart.abs().argmax())]
+    share, difference = row["available_ratio"], row["available_ratio_difference"]
+    return (
+        f"{other} against {first}: available shares differ most in layer {row['layer']} ({row['name']}), "
+        f"{number(share, 'share')} against {number(share - difference, 'share')} "
+        f"({number(difference, POINTS)})."
+    )
+
+
+def _groups(layers: Sequence[object]) -> list[int]:
+    return [row for row in range(1, len(layers)) if layers[row] != layers[row - 1]]
+
+
+def _once(layers: Sequence[object]) -> list[str]:
+    starts = {0, *_groups(layers)}
+    return [str(layer) if row in starts else "" for row, layer in enumerate(layers)]
+
+
+def _say_dropped(headings: Sequence[str]) -> None:
+    if headings:
+        aside(f"no room for {', '.join(headings)}: a wider terminal has them, --format csv everything")

@@ -53,11 +53,12 @@ def _end(error: BaseException) -> int:
     from mpdviz.system.failures import told
 
     line, status = told(error)
-    with suppress(Exception):  # to spell settings as options, where that much works
-        from .output import spelled
+    try:  # with settings spelled as options, where that much works
+        from .output import tell
 
-        line = spelled(line)
-    _say(line)
+        tell("[red]mpdviz:[/]", line)
+    except Exception:
+        _say(line)
     return status
 
 

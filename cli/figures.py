@@ -11,9 +11,9 @@ HELP = """Draw what a paper on surrogate widths shows: potentials and intervals,
 over training, widths, loss and accuracy, predicted spread, gradient by depth, paired differences, accuracy
 against kappa; and LaTeX tables.
 
-RUNS are folders of `mpdviz train --out`, of `mpdviz compare --strategies ... --out` and checkpoints (.pt) on
-one data set, e.g. several strategies with several seeds each. Every figure comes with its numbers (.csv) and
-its caption (.txt)."""
+RUNS are folders of `mpdviz train --out`, of `mpdviz compare --strategies ... --out`, folders that hold such
+folders, and checkpoints (.pt), on one data set, e.g. several strategies with several seeds each. Every figure
+comes with its numbers (.csv) and its caption (.txt)."""
 
 
 def figures(
@@ -34,13 +34,15 @@ def figures(
     limit: Annotated[int | None, typer.Option(help="record only the first N samples", metavar="N")] = None,
     batch_size: Annotated[int, typer.Option(help="samples a forward pass")] = 64,
     device: Annotated[str, typer.Option(help="cpu, cuda, ... or auto")] = "auto",
+    verbose: Annotated[bool, typer.Option("--verbose", help="name every file that is written")] = False,
 ) -> None:
     """Check everything, record the best checkpoints, write."""
     from mpdviz.figures import paper
     from mpdviz.figures.paper import look
     from mpdviz.figures.style import check_format
-    from mpdviz.inspection.study import study
+    from mpdviz.inspection.study import LATER, study
     from mpdviz.system import outputs
+    from mpdviz.system.progress import bar, whole
 
     formats = list(dict.fromkeys(format_.split(",")))
     for name in formats:
@@ -48,11 +50,18 @@ def figures(
     look.get(style)
     outputs.check(out, "figures")
     rows = None if strategies is None else strategies.split(",")
-    made = study(runs, layer=layer, strategies=rows, limit=limit, batch_size=batch_size, device=device)
-    if made is None:
-        return
+    written = []
+    with whole():
+        made = study(runs, layer=layer, strategies=rows, limit=limit, batch_size=batch_size, device=device)
+        if made is None:
+            return
+        outputs.claim(out, "figures")
+        with bar("drawing", LATER) as progress:
+            for path in paper.write(made, out, formats, style):  # all, whoever reads their names
+                written.append(path)
+                progress.update()
     for name, reason in paper.skipped(made).items():
         tell("", f"skipped {name}: {reason}")
-    outputs.claim(out, "figures")
-    for path in list(paper.write(made, out, formats, style)):  # all, whoever reads their names
+    for path in written if verbose else ():
         print(path)
+    print(f"wrote {len(written)} files to {out}")

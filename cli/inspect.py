@@ -1,16 +1,21 @@
 """`mpdviz inspect`: record a checkpoint's membrane potentials over a data set; table and figures."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 
 from mpdviz.errors import BadInput, unknown_name
 
+from . import shown
+from .completion import names
+from .formats import EXPORTS, as_json
 from .options import takes
-from .output import FORMATS, console, print_table, say, tell
+from .output import hint, note, say, wrote
 from .select import layer_numbers, timestep_numbers
-from .source import Source, prepared, record
+from .source import Source, prepared, record, told
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,10 +25,14 @@ if TYPE_CHECKING:
 HELP = """Record the membrane potentials of a trained network: which share gets its spike gradient, by layer
 and timestep.
 
-CKPT is a checkpoint of `mpdviz train`, a released one of the MPD-AGL reference (give --data then), one or
-more recordings written with --save, or, with --model, the weights of your own network."""
+CKPT is a checkpoint of `mpdviz train` or its run folder, a released one of the MPD-AGL reference (give --data
+then), a sample (sample:mpd_agl), one or more recordings written with --save, or, with --model, the weights of
+your own network."""
 
+FORMATS = ("table", *EXPORTS, "markdown")
 FIGURE_FORMATS = ("png", "pdf", "svg")
+NETWORK_FIGURES = 5
+"""Figures of a network as a whole; that of each layer comes on top."""
 
 
 @takes(Source, "source")
@@ -33,24 +42,43 @@ def inspect(
         str | None,
         typer.Option(help="only these: numbers, ranges, names; one layer is sketched", metavar="L"),
     ] = None,
-    timestep: Annotated[str | None, typer.Option(help="only these: numbers, ranges", metavar="T")] = None,
+    timestep: Annotated[
+        str | None, typer.Option(help="only these: numbers, ranges; a row for each", metavar="T")
+    ] = None,
     target_ratio: Annotated[
         float | None, typer.Option(help="also the narrowest kappa that reaches this available ratio")
     ] = None,
     what_if_surrogate: Annotated[
-        str | None, typer.Option(help="also ratio and gain under this surrogate shape", metavar="NAME")
+        str | None,
+        typer.Option(
+            help="also ratio and gain under this surrogate shape",
+            metavar="NAME",
+            autocompletion=names("surrogates"),
+        ),
     ] = None,
-    full: Annotated[bool, typer.Option("--full", help="every row and column on the terminal")] = False,
+    full: Annotated[bool, typer.Option("--full", help="a row for each layer and timestep")] = False,
     format_: Annotated[
-        str, typer.Option("--format", help="table, json, csv, parquet, latex or markdown")
+        str,
+        typer.Option(
+            "--format",
+            help="table, json, csv, parquet, latex or markdown",
+            metavar="NAME",
+            autocompletion=names(FORMATS),
+        ),
     ] = "table",
     save: Annotated[Path | None, typer.Option(help="write the recording (.npz)", metavar="FILE")] = None,
     out: Annotated[Path | None, typer.Option(help="folder for tables and figures", metavar="DIR")] = None,
     figure_format: Annotated[
-        str | None, typer.Option(help="of the figures in --out: png (default), pdf or svg")
+        str | None,
+        typer.Option(
+            help="of the figures in --out: png (default), pdf or svg",
+            metavar="NAME",
+            autocompletion=names(FIGURE_FORMATS),
+        ),
     ] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", help="name every file that is written")] = False,
 ) -> None:
-    """Check everything, record, print, write."""
+    """Check everything, record, write, print."""
     if format_ not in FORMATS:
         raise unknown_name("format", format_, FORMATS)
     if figure_format not in (None, *FIGURE_FORMATS):
@@ -67,24 +95,34 @@ def inspect(
     if timestep is not None:
         timestep_numbers(timestep, inspection.timesteps)
     _make_folders(out, save, _inputs(source))
-    recording = record(source, inspection)
-    if recording is None:
-        return
-    table = _select(_with_what_ifs(recording, target_ratio, what_if_surrogate), layer, timestep)
-    # Files first: whoever reads the table may leave before its end.
-    if save is not None:
-        recording.save(save)
-        say(f"wrote {save}")
-    if out is not None:
-        named = [source.model] if source.model is not None else []
-        _write(recording, table, out, figure_format or "png", [*named, *inspection.notes])
-    print_table(table, format_, full=full, left_out=recording.left_out)
-    chosen = table["layer"].unique()
-    if layer is not None and len(chosen) == 1 and format_ == "table":
-        from .sketch import sketch
+    from mpdviz.system.progress import whole
 
-        console().print(sketch(table, recording.histogram(int(chosen[0]))))
-    _notes(recording)
+    # By and large: what can be drawn shows when there is something to draw.
+    with whole(later=2 * (NETWORK_FIGURES + len(inspection.names))) if out is not None else nullcontext():
+        recording = record(source, inspection)
+        if recording is None:
+            return
+        table = _select(_with_what_ifs(recording, target_ratio, what_if_surrogate), layer, timestep)
+        # Files first: whoever reads the table may leave before its end.
+        if save is not None:
+            recording.save(save)
+        written = [] if out is None else write(recording, table, out, figure_format or "png")
+    if format_ == "json":
+        as_json(table, recording.left_out)
+    elif format_ in EXPORTS:
+        EXPORTS[format_](table)
+    else:
+        every = full or timestep is not None
+        shown.table(recording, table, markdown=format_ == "markdown", full=every, one=layer is not None)
+    if save is not None:
+        say(f"wrote {escape(str(save))}")
+    if out is not None:
+        wrote(written, out, verbose=verbose)
+    for line in told(source, inspection):
+        note("", line)
+    shown.notes(recording, predicted=full or format_ in EXPORTS)
+    if format_ == "table" and out is None and not full:
+        hint("--full: a row for each timestep; --out DIR: tables and figures")
 
 
 def _with_what_ifs(recording: "Recording", ratio: float | None, surrogate: str | None) -> "pd.DataFrame":
@@ -143,49 +181,22 @@ def _inputs(source: Source) -> list[Path]:
     return [*(source.paths or []), *own]
 
 
-def _notes(recording: "Recording") -> None:
-    """What the table does not hold, and what to know of what it does."""
-    for name, why in recording.left_out.items():
-        tell("left out:", f"{name}: {why}")
-    for why, columns in _not_measured(recording).items():
-        tell("not measured:", f"{columns}: {why}")
-    for number, layer in recording.layers.items():
-        if layer.repeated_input:
-            say(
-                f"note: layer {number} ({layer.info.name}) gets the same current at every timestep, so its "
-                "spread grows with 1 + decay, not with sqrt(1 + decay^2) as the predictions take it"
-            )
-
-
-def _not_measured(recording: "Recording") -> dict[str, str]:
-    """Columns, and the layers that lack them, by the reason."""
-    found: dict[str, dict[str, list[str]]] = {}
-    for number, columns in recording.not_measured.items():
-        for column, why in columns.items():
-            # Predictions say by their own absence that there is nothing to predict from.
-            if not (column == "predicted_ratio" and not recording.layers[number].info.gamma):
-                found.setdefault(why, {}).setdefault(column, []).append(str(number))
-    everywhere = len(recording.layers)
-    return {
-        why: ", ".join(
-            column if len(numbers) == everywhere else f"{column} of layer {', '.join(numbers)}"
-            for column, numbers in columns.items()
-        )
-        for why, columns in found.items()
-    }
-
-
-def _write(
-    recording: "Recording", table: "pd.DataFrame", out: Path, figure_format: str, notes: list[str]
-) -> None:
+def write(recording: "Recording", table: "pd.DataFrame", out: Path, figure_format: str) -> list[Path]:
+    """Write tables and figures into a folder that exists; every file that was written."""
     from mpdviz import figures
     from mpdviz.figures import origin
     from mpdviz.figures.tables import Tables
     from mpdviz.system.files import write_text
+    from mpdviz.system.progress import bar
 
+    written = []
     for name, frame in (("table", table), ("layers", recording.layer_table())):
         write_text(out / f"{name}.csv", frame.to_csv(index=False))
-        say(f"wrote {out / name}.csv")
-    told = origin.of(recording.contents, notes)
-    for path in figures.write(Tables.of(recording.layers, table), out, figure_format, origin=told):
-        say(f"wrote {path}")
+        written.append(out / f"{name}.csv")
+    tables = Tables.of(recording.layers, table)
+    each = [figures.FIGURES[name].each_layer for name in figures.supported(tables)]
+    with bar("drawing", 2 * sum(table["layer"].nunique() if layers else 1 for layers in each)) as progress:
+        for path in figures.write(tables, out, figure_format, origin=origin.of(recording.contents)):
+            written.append(path)
+            progress.update()
+    return written

@@ -1,32 +1,44 @@
 """`mpdviz list`: what there is to choose from, and what the columns mean."""
 
+import inspect
+import re
 from collections.abc import Callable
 from typing import Annotated
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
 from mpdviz.errors import unknown_name
 
-from .output import console
+from .completion import names
+from .fitted import Column, print_table
+from .output import show
 
-HELP = "List what there is to choose from: models, neurons, strategies, surrogates, backends, data, columns."
+HELP = """List what there is to choose from: models, neurons, strategies, surrogates, backends, data, recipes,
+samples, columns."""
 
+WORDS = ("models", "neurons", "strategies", "surrogates", "backends", "data", "recipes", "samples", "columns")
 Rows = list[tuple[str, ...]]
 
 
-def list_(what: Annotated[str, typer.Argument(metavar="WHAT", help="one of the words above")]) -> None:
+def list_(
+    what: Annotated[
+        str,
+        typer.Argument(metavar="WHAT", help="one of the words above", autocompletion=names(WORDS)),
+    ],
+) -> None:
     """Print one registry as a table."""
     if what not in LISTINGS:
         raise unknown_name("list", what, LISTINGS)
-    header, *rows = LISTINGS[what]()
-    table = Table(box=None, padding=(0, 2), header_style="bold")
-    for name in header:
-        table.add_column(name, overflow="fold")
-    for row in rows:
-        table.add_row(*map(Text, row))  # as it stands: [ ] in a formula is no markup
-    console().print(table)
+    (*heads, words), *rows = LISTINGS[what]()
+    cells = [list(column) for column in zip(*rows, strict=True)]
+    # The first says what to type; the last in a line what it is; what lies between is for wide terminals.
+    columns = [
+        Column(head, cells[at], "text", keep=None if at == 0 else len(heads) - at)
+        for at, head in enumerate(heads)
+    ]
+    print_table([*columns, Column(words, cells[-1], "words")])
+    if what == "strategies":
+        show(_options())
 
 
 def _models() -> Rows:
@@ -45,22 +57,47 @@ def _strategies() -> Rows:
     from mpdviz.strategies import STRATEGIES
 
     return [
-        ("strategy", "one width for each", "changes spikes", "source"),
+        ("strategy", "one width for each", "changes spikes", "source", "what it does"),
         *(
-            (name, strategy.scope, "yes" if strategy.changes_forward else "no", strategy.source)
-            for name, strategy in STRATEGIES.items()
+            (name, kind.scope, "yes" if kind.changes_forward else "no", kind.source, _summary(kind))
+            for name, kind in STRATEGIES.items()
         ),
     ]
+
+
+def _options() -> str:
+    """The options of the strategies that have some."""
+    from mpdviz.strategies import STRATEGIES
+
+    found = {
+        name: [
+            parameter.name
+            for parameter in inspect.signature(kind).parameters.values()
+            if parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+        ]
+        for name, kind in STRATEGIES.items()
+    }
+    told = "; ".join(f"{name}: {', '.join(options)}" for name, options in found.items() if options)
+    return f"options, as in fixed:kappa=2.5 or mpd-agl:shape=atan: all take shape; {told}"
 
 
 def _surrogates() -> Rows:
     from mpdviz.surrogates import EPSILON, SHAPES
 
-    rows: Rows = [("surrogate", "available interval at kappa = 1", "formula")]
+    rows: Rows = [("surrogate", "available at kappa = 1", "formula")]
     for name, shape in SHAPES.items():
-        exact = "exact" if shape.compact else f"epsilon = {EPSILON}"
-        rows.append((name, f"v_th +- {shape().half_width():.4g} ({exact})", _summary(shape)))
+        exact = "" if shape.compact else f" (epsilon {EPSILON})"
+        rows.append((name, f"v_th +- {shape().half_width():.4g}{exact}", _summary(shape)))
     return rows
+
+
+def _samples() -> Rows:
+    from mpdviz.system.places import SAMPLE, samples
+
+    return [
+        ("sample", "where it lies"),
+        *((f"{SAMPLE}{name}", str(path)) for name, path in samples().items()),
+    ]
 
 
 def _backends() -> Rows:
@@ -90,18 +127,20 @@ def _columns() -> Rows:
         "table of layers": columns.LAYER,
         "what-if": columns.WHAT_IF,
     }
-    rows: Rows = [("column", "table", "unit", "meaning")]
+    rows: Rows = [("column", "unit", "table", "meaning")]
     for group, members in groups.items():
-        rows += [(column.name, group, column.unit, column.meaning) for column in members]
-    suffixed = "predicted_*, ks*, wasserstein* with _mixture, _time or _reset"
-    rows.append(
-        (suffixed, "", "", "the same for a normal per channel; for decay over the actual t; with the reset")
+        rows += [(column.name, column.unit, group, column.meaning) for column in members]
+    others = (
+        "predicted_*, ks*, wasserstein* of a normal per channel; for decay over the actual t; with the reset"
     )
+    rows.append(("*_mixture, *_time, *_reset", "", "", others))
     return rows
 
 
 def _summary(thing: object) -> str:
-    return (thing.__doc__ or "").splitlines()[0]
+    """The first line of its docstring, without the full stop and what stands in brackets at its end."""
+    first = (thing.__doc__ or "").strip().partition("\n")[0].strip().removesuffix(".")
+    return re.sub(r" \([^()]*\)$", "", first)
 
 
 LISTINGS: dict[str, Callable[[], Rows]] = {
@@ -112,5 +151,6 @@ LISTINGS: dict[str, Callable[[], Rows]] = {
     "backends": _backends,
     "data": _data,
     "recipes": _recipes,
+    "samples": _samples,
     "columns": _columns,
 }

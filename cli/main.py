@@ -1,6 +1,7 @@
 """The `mpdviz` command: its subcommands, and what becomes of errors."""
 
 import warnings
+from collections.abc import Callable
 from typing import Any, TextIO
 
 import typer
@@ -9,19 +10,26 @@ from rich.markup import escape
 from mpdviz.errors import BadInput, MpdvizError, MpdvizWarning
 from mpdviz.system.rank import check_environment, rank
 
-from . import bench, check, compare, convert, figures, inspect, listing, report, train
-from .app import app
-from .output import say, tell
+from . import bench, check, compare, convert, demo, figures, inspect, listing, report, train
+from .app import Command, app
+from .output import begin, note, say, tell
 
-app.command("train", help=train.HELP)(train.train)
-app.command("inspect", help=inspect.HELP)(inspect.inspect)
-app.command("figures", help=figures.HELP)(figures.figures)
-app.command("report", help=report.HELP)(report.report)
-app.command("check", help=check.HELP)(check.check)
-app.command("compare", help=compare.HELP)(compare.compare)
-app.command("convert", help=convert.HELP)(convert.convert)
-app.command("bench", help=bench.HELP)(bench.bench)
-app.command("list", help=listing.HELP)(listing.list_)
+COMMANDS: dict[str, tuple[Callable[..., Any], str]] = {
+    "demo": (demo.demo, demo.HELP),
+    "inspect": (inspect.inspect, inspect.HELP),
+    "check": (check.check, check.HELP),
+    "report": (report.report, report.HELP),
+    "compare": (compare.compare, compare.HELP),
+    "train": (train.train, train.HELP),
+    "figures": (figures.figures, figures.HELP),
+    "convert": (convert.convert, convert.HELP),
+    "bench": (bench.bench, bench.HELP),
+    "list": (listing.list_, listing.HELP),
+}
+"""By name, in the order of the help."""
+
+for _name, (_run, _help) in COMMANDS.items():
+    app.command(_name, cls=Command, help=_help)(_run)
 
 # Some releases of Typer bring their own Click, others use the installed one.
 UsageError: Any = typer.BadParameter.__base__
@@ -35,6 +43,7 @@ def command() -> int:
     """
     warnings.simplefilter("once", MpdvizWarning)
     warnings.showwarning = _show_warning
+    begin()
     try:
         check_environment()
         return app(standalone_mode=False) or 0
@@ -61,4 +70,4 @@ def _show_warning(
     line: str | None = None,
 ) -> None:
     if issubclass(category, MpdvizWarning):  # libraries' own warnings are for us, not for users
-        tell("[yellow]mpdviz:[/]", str(message))
+        note("[yellow]mpdviz:[/]", str(message))

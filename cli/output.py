@@ -1,83 +1,90 @@
-"""Where things are printed: results on stdout, everything else on stderr; formats of the main table."""
+"""Where things are printed: results on stdout, everything else on stderr."""
 
-import json
+import os
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any
 
 import typer
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
-
-from mpdviz.errors import BadInput
+from rich.text import Text
 
 from .app import app
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-TERMINAL = (
-    "layer",
-    "name",
-    "timestep",
-    "mean",
-    "std",
-    "kappa",
-    "lower",
-    "upper",
-    "available_ratio",
-    "below_ratio",
-    "above_ratio",
-    "mean_gain",
-    "reach_ratio",
-    "firing_rate",
-    "predicted_ratio",
-    "grad_norm",
-)
-"""Columns of the main table shown on a terminal, with any what-if columns behind them."""
-
-DROPPED_FIRST = (
-    "lower",
-    "upper",
-    "mean",
-    "predicted_ratio",
-    "std",
-    "above_ratio",
-    "below_ratio",
-    "mean_gain",
-)
-"""What a narrow terminal does without, in this order."""
-
-MANY_ROWS = 40
-"""Rows beyond which a terminal gets one row a layer instead of one a timestep."""
-
-UNLIMITED = 500
-"""Characters a line when the output is no terminal, so that nothing is cut."""
+WIDTH = 80
+"""Characters a line where there is no terminal, and COLUMNS does not say."""
 
 BARS, ASCII_BARS = " ▁▂▃▄▅▆▇█", " .:-=+*#@"
 """Heights from nothing to the full line, for a stdout that can print them, and for one that cannot."""
 
+_noted: set[str] = set()
+
 
 def console(*, stderr: bool = False) -> Console:
     """The console for results (stdout) or for everything else (stderr)."""
-    made = Console(stderr=stderr, highlight=False, soft_wrap=stderr, emoji=False)
-    return made if made.is_terminal or stderr else Console(highlight=False, emoji=False, width=UNLIMITED)
+    # Of a dumb terminal the width is taken only together with a height.
+    made = Console(stderr=stderr, highlight=False, emoji=False, width=_width(stderr=stderr), height=WIDTH)
+    # Who reads a file or a pipe line by line gets a message as one line.
+    made.soft_wrap = stderr and not made.is_terminal
+    return made
+
+
+def _width(*, stderr: bool) -> int:
+    wanted = os.environ.get("COLUMNS", "")
+    if wanted.isdecimal() and int(wanted) > 0:
+        return int(wanted)
+    try:
+        return os.get_terminal_size((sys.stderr if stderr else sys.stdout).fileno()).columns or WIDTH
+    except (OSError, ValueError, AttributeError):
+        return WIDTH
+
+
+def printable(text: str) -> bool:
+    """Whether stdout has all these characters."""
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
 
 
 def heights() -> str:
     """Characters of growing height that stdout can print."""
-    try:
-        BARS.encode(getattr(sys.stdout, "encoding", None) or "ascii")
-    except (UnicodeEncodeError, LookupError):
-        return ASCII_BARS
-    return BARS
+    return BARS if printable(BARS) else ASCII_BARS
+
+
+def wrapped(text: Text, width: int) -> list[Text]:
+    """`text` in lines of at most `width` characters; a longer word has a line to itself, whole."""
+    offsets, start = [], 0
+    for word in re.finditer(r"\S+", text.plain):
+        if word.start() > start and cell_len(text.plain[start : word.end()]) > width:
+            offsets.append(word.start())
+            start = word.start()
+    lines = list(text.divide(offsets))
+    for line in lines:
+        line.rstrip()
+    return lines
+
+
+def _print(text: Text, screen: Console) -> None:
+    for line in [text] if screen.soft_wrap else wrapped(text, screen.width):
+        screen.print(line, no_wrap=True, overflow="ignore", crop=False)
+
+
+def show(text: str, style: str = "") -> None:
+    """Words on stdout as they stand, wrapped between words."""
+    _print(Text(text, style), console())
 
 
 def say(text: str) -> None:
-    """One line on stderr, rich markup allowed."""
-    console(stderr=True).print(text)
+    """A line on stderr, rich markup allowed; on a terminal wrapped between words."""
+    sys.stdout.flush()
+    _print(Text.from_markup(text, emoji=False), console(stderr=True))
 
 
 def tell(head: str, text: str) -> None:
@@ -85,160 +92,58 @@ def tell(head: str, text: str) -> None:
     say(f"{head} {escape(spelled(text))}".lstrip())
 
 
+def aside(text: str) -> None:
+    """What to know of what was shown, on stderr."""
+    sys.stdout.flush()
+    _print(Text(text, "dim"), console(stderr=True))
+
+
+def hint(text: str) -> None:
+    """What else there is, to whoever reads at a terminal."""
+    if console().is_terminal:
+        aside(text)
+
+
+def note(head: str, text: str) -> None:
+    """What `tell` does, once for each text."""
+    if text not in _noted:
+        _noted.add(text)
+        tell(head, text)
+
+
+def begin() -> None:
+    """Forget what was noted: another command begins."""
+    _noted.clear()
+
+
+def wrote(paths: Iterable[Path], folder: Path, *, verbose: bool) -> None:
+    """Say how many files were written, and where; with `verbose` each of them too."""
+    written = list(paths)
+    if verbose:
+        for path in written:
+            say(f"wrote {escape(str(path))}")
+    say(told(written, folder))
+
+
+def told(written: list[Path], folder: Path) -> str:
+    """How many files were written, and where, in rich markup."""
+    return f"wrote {len(written)} file{'s' * (len(written) != 1)} to {escape(str(folder))}"
+
+
 def spelled(text: str) -> str:
     """A message of the library with its settings as options: `batch_size` becomes --batch-size.
 
     What stands in backticks and is no option loses them.
     """
+    return re.sub(r"`(\w+)`", lambda match: _options().get(match[1], match[1]), text)
+
+
+@cache
+def _options() -> dict[str, str]:
     commands: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-    names: dict[str, str] = {
+    return {
         parameter.name: parameter.opts[0]
         for command in commands.values()
         for parameter in command.params
         if parameter.param_type_name == "option"
     }
-    return re.sub(r"`(\w+)`", lambda match: names.get(match[1], match[1]), text)
-
-
-def print_table(
-    frame: "pd.DataFrame", kind: str, *, full: bool = False, left_out: Mapping[str, str] | None = None
-) -> None:
-    """Print the main table on stdout in one of FORMATS.
-
-    Args:
-        frame: the table.
-        kind: of FORMATS.
-        full: keep every row and column on a terminal.
-        left_out: why a layer is not in it, by its name; JSON has a row for each.
-
-    Raises:
-        BadInput: a format whose library is not installed, or binary output to a terminal.
-    """
-    if kind == "table":
-        _as_table(frame, full=full)
-    elif kind == "json":
-        _as_json(frame, left_out or {})
-    else:
-        FORMATS[kind](frame)
-
-
-def _as_table(frame: "pd.DataFrame", *, full: bool) -> None:
-    screen = console()
-    if not full and screen.is_terminal and len(frame) > MANY_ROWS:
-        screen.print(_by_layer(frame))
-        screen.print(
-            "one row a layer, bars from 0 to 100 % over timesteps; --full or --format csv has every row"
-        )
-        return
-    asked_for = ("_kappa", "kappa_for", "_low_", "_high_")
-    extra = [name for name in frame.columns if any(mark in name for mark in asked_for)]
-    shown = [name for name in (*TERMINAL, *extra) if name in frame.columns]
-    if full:
-        shown = list(frame.columns)
-    if frame["predicted_ratio"].isna().all() and "predicted_ratio" in shown:
-        shown.remove("predicted_ratio")
-    table = _rows(frame, shown)
-    for name in () if full else DROPPED_FIRST:
-        if screen.measure(table).maximum <= screen.width:
-            break
-        shown = [kept for kept in shown if kept != name]
-        table = _rows(frame, shown)
-    screen.print(table)
-
-
-def _rows(frame: "pd.DataFrame", shown: Sequence[str]) -> Table:
-    table = Table(box=None, padding=(0, 1), header_style="bold")
-    for name in shown:
-        table.add_column(_heading(name), justify="left" if name == "name" else "right", no_wrap=True)
-    before = 0
-    for row in frame[list(shown)].to_dict("records"):
-        if before not in (0, row["layer"]):
-            table.add_section()
-        table.add_row(*(_cell(str(name), value) for name, value in row.items()))
-        before = row["layer"]
-    return table
-
-
-def _by_layer(frame: "pd.DataFrame") -> Table:
-    table = Table(box=None, padding=(0, 1), header_style="bold")
-    for heading in ("layer", "name", "available", "by timestep", "worst", "reach", "gain", "firing"):
-        table.add_column(heading, justify="left" if heading in ("name", "by timestep", "worst") else "right")
-    lowest, bars = frame["available_ratio"].min(), heights()
-    for (number, name), rows in frame.groupby(["layer", "name"]):
-        ratios = rows["available_ratio"]
-        worst = "-"
-        if ratios.notna().any():
-            at = rows["timestep"].to_numpy()[ratios.fillna(2).argmin()]
-            worst = f"{ratios.min():.1%} at t={at}"
-        table.add_row(
-            str(number),
-            str(name),
-            _cell("_ratio", ratios.mean()),
-            "".join(
-                bars[min(int(ratio * (len(bars) - 1)), len(bars) - 2) + 1] if ratio == ratio else " "
-                for ratio in ratios
-            ),
-            f"[bold red]{worst}[/] <- lowest" if ratios.min() == lowest else worst,
-            _cell("_ratio", rows["reach_ratio"].mean()),
-            _cell("mean_gain", rows["mean_gain"].mean()),
-            _cell("_rate", rows["firing_rate"].mean()),
-        )
-    return table
-
-
-def _heading(name: str) -> str:
-    short = {"timestep": "t", "available_ratio": "available", "mean_gain": "gain", "firing_rate": "firing"}
-    return short.get(name, name.replace("_ratio", "", 1))
-
-
-def _cell(name: str, value: object) -> str:
-    if not isinstance(value, float):  # pandas' missing count has no type to ask for without pandas
-        return "-" if str(value) == "<NA>" else str(value)
-    if value != value:
-        return "-"
-    if name.endswith("_norm"):
-        return f"{value:.2e}"
-    return f"{value:.1%}" if "_ratio" in name or name.endswith("_rate") else f"{value:.3f}"
-
-
-def _as_json(frame: "pd.DataFrame", left_out: Mapping[str, str]) -> None:
-    # NaN is no JSON; null is.
-    rows: list[dict[Any, Any]] = frame.astype(object).where(frame.notna(), None).to_dict("records")
-    nothing = dict.fromkeys(frame.columns)
-    rows += [nothing | {"name": name, "left_out": why} for name, why in left_out.items()]
-    print(json.dumps(rows, indent=1))
-
-
-def _as_csv(frame: "pd.DataFrame") -> None:
-    print(frame.to_csv(index=False), end="")
-
-
-def _as_markdown(frame: "pd.DataFrame") -> None:
-    print(frame.to_markdown(index=False, floatfmt=".6g"))
-
-
-def _as_latex(frame: "pd.DataFrame") -> None:
-    shown = frame[[name for name in TERMINAL if name in frame.columns]]
-    headings = {name: _heading(name).replace("_", " ") for name in shown.columns}
-    print(shown.rename(columns=headings).to_latex(index=False, float_format="%.4g", escape=True), end="")
-
-
-def _as_parquet(frame: "pd.DataFrame") -> None:
-    if sys.stdout.isatty():
-        raise BadInput(
-            "parquet is binary and stdout is a terminal", "redirect it: ... --format parquet > table.parquet"
-        )
-    try:
-        frame.to_parquet(sys.stdout.buffer, index=False)
-    except ImportError:
-        raise BadInput("parquet needs pyarrow", "pip install 'mpdviz[parquet]'") from None
-
-
-FORMATS: dict[str, Callable[["pd.DataFrame"], None]] = {
-    "table": lambda frame: _as_table(frame, full=False),
-    "json": lambda frame: _as_json(frame, {}),
-    "csv": _as_csv,
-    "parquet": _as_parquet,
-    "latex": _as_latex,
-    "markdown": _as_markdown,
-}

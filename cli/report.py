@@ -10,8 +10,8 @@ import typer
 from mpdviz.errors import BadInput
 
 from .options import takes
-from .output import say
-from .source import Source, options_of, prepared, record
+from .output import note, say
+from .source import Source, options_of, prepared, record, told
 
 HELP = """Write one HTML file that shows where neurons get their gradient: the answer in a sentence, findings
 with remedies, a map of layers and timesteps, potentials under an interval that can be dragged.
@@ -34,9 +34,12 @@ def report(
     command = shlex.join(["mpdviz", *sys.argv[1:]])
     paths = source.paths or []
     if source.model is not None:
-        recording = record(source, prepared(source))
+        inspection = prepared(source)
+        recording = record(source, inspection)
         if recording is None:
             return
+        for line in told(source, inspection):
+            note("", line)
         heading = title or source.model
         sections = [reports.of_recording(source.model, recording.contents), reports.of_making(command)]
     else:

@@ -1,7 +1,7 @@
 """Choosing layers and timesteps on the command line: `3`, `2-5`, `1,4-6`, `encode`."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from mpdviz.errors import BadInput, unknown_name
 
@@ -38,6 +38,17 @@ def timestep_numbers(text: str, timesteps: int) -> set[int]:
             raise BadInput(f"timestep {part!r}", f"give numbers or ranges from 1 to {timesteps}, e.g. 1,3-4")
         chosen |= _range(part, "timestep", 1, timesteps)
     return chosen
+
+
+def ranges(numbers: Iterable[int]) -> str:
+    """Numbers as they may be given, in order: `1-3, 5`."""
+    runs: list[list[int]] = []
+    for number in sorted(numbers):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
 
 
 def _range(part: str, kind: str, first: int, last: int) -> set[int]:

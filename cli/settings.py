@@ -8,6 +8,20 @@ import typer
 
 from mpdviz.config import RunConfig
 
+from .completion import names
+
+COMPLETED: dict[str, str | tuple[str, ...]] = {
+    "data": "data",
+    "model": "networks",
+    "neuron": "neurons",
+    "strategy": "strategies",
+    "surrogate": "surrogates",
+    "device": "devices",
+    "backend": "kernels",
+    "precision": ("32", "bf16-mixed", "16-mixed"),
+}
+"""Settings whose values a shell completes."""
+
 
 def takes_settings(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give `command` an option for each setting; it receives those that were given as `settings`.
@@ -47,6 +61,7 @@ def _option(name: str) -> inspect.Parameter:
                 help=f"{field.description}{default}",
                 show_default=False,
                 metavar=None if kind is bool else _metavar(field.annotation),
+                autocompletion=names(COMPLETED[name]) if name in COMPLETED else None,
                 rich_help_panel="Settings (also in a recipe)",
             ),
         ],

@@ -4,33 +4,41 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mpdviz.analysis.summary import percent
+
 from . import output
 
 if TYPE_CHECKING:
     import pandas as pd
 
 WIDTH = 64
+"""Characters from the lowest potential to the highest, where there is room."""
+BESIDE = 15
+"""Characters beside them: the timestep and the share."""
+SHORTEST = 16
 
 
-def sketch(table: "pd.DataFrame", histogram: "pd.DataFrame") -> str:
+def sketch(table: "pd.DataFrame", histogram: "pd.DataFrame", columns: int = WIDTH + BESIDE) -> str:
     """Lines for the terminal, in rich markup.
 
     Args:
         table: the layer's rows of the main table.
         histogram: the layer's `metrics.histogram`.
+        columns: characters that a line may have.
     """
     low, high = _range(table)
+    width = max(min(WIDTH, columns - BESIDE), SHORTEST)
     lines = [f"potentials from {low:.2f} to {high:.2f}; \\[ ] gradient-available interval, | threshold"]
     for _, row in table.iterrows():
-        bars = _bars(histogram[histogram["timestep"] == row["timestep"]], low, high)
-        marks = _marks(row, low, high)
+        bars = _bars(histogram[histogram["timestep"] == row["timestep"]], low, high, width)
+        marks = _marks(row, low, high, width)
         first, last = marks.find("["), marks.rfind("]")
         if first >= 0:
             bars = f"{bars[: first + 1]}[yellow]{bars[first + 1 : last]}[/yellow]{bars[last:]}"
         ratio = row["available_ratio"]
-        said = f"{ratio:.1%}" if ratio == ratio else "not measured"
+        said = percent(ratio) if ratio == ratio else "not measured"
         lines.append(f"t={row['timestep']:<3} {bars}  {said}")
-        lines.append("      " + marks.replace("[", r"\["))
+        lines.append("      " + marks.replace("[", r"\[").rstrip())
     return "\n".join(lines)
 
 
@@ -43,19 +51,19 @@ def _range(table: "pd.DataFrame") -> tuple[float, float]:
     return float(np.nanmin(lows)), float(np.nanmax(highs))
 
 
-def _bars(histogram: "pd.DataFrame", low: float, high: float) -> str:
+def _bars(histogram: "pd.DataFrame", low: float, high: float, width: int) -> str:
     centres = (histogram["left"] + histogram["right"]) / 2
-    heights, _ = np.histogram(centres, bins=WIDTH, range=(low, high), weights=histogram["count"])
+    heights, _ = np.histogram(centres, bins=width, range=(low, high), weights=histogram["count"])
     bars = output.heights()
     scaled = np.ceil(heights / max(heights.max(), 1) * (len(bars) - 1)).astype(int)
     return "".join(bars[height] for height in scaled)
 
 
-def _marks(row: "pd.Series", low: float, high: float) -> str:
+def _marks(row: "pd.Series", low: float, high: float, width: int) -> str:
     def place(value: float) -> int:
-        return int(np.clip((value - low) / (high - low) * WIDTH, 0, WIDTH - 1))
+        return int(np.clip((value - low) / (high - low) * width, 0, width - 1))
 
-    marks = [" "] * WIDTH
+    marks = [" "] * width
     if np.isnan([row["lower"], row["upper"]]).any():
         marks[place(row["v_th"])] = "|"
         return "".join(marks)

@@ -10,7 +10,7 @@ import typer
 
 from mpdviz.errors import BadInput
 
-from .output import tell
+from .completion import names
 
 if TYPE_CHECKING:
     from mpdviz.api import Recording
@@ -87,15 +87,25 @@ class Source:
             rich_help_panel=OWN,
         ),
     ] = None
-    data: Annotated[str | None, typer.Option(help="data set or npz:FILE (default: the checkpoint's)")] = None
+    data: Annotated[
+        str | None,
+        typer.Option(help="data set or npz:FILE (default: the checkpoint's)", autocompletion=names("data")),
+    ] = None
     data_dir: Annotated[Path | None, typer.Option(help="where the data set's files lie")] = None
     split: Annotated[
-        str | None, typer.Option(help="train, val, test or all (default: test; of npz: all)")
+        str | None,
+        typer.Option(
+            help="train, val, test or all (default: test; of npz: all)", autocompletion=names("splits")
+        ),
     ] = None
     limit: Annotated[int | None, typer.Option(help="only the first N samples", metavar="N")] = None
     batch_size: Annotated[int, typer.Option(help="samples a forward pass")] = 64
     mode: Annotated[
-        str, typer.Option(help="eval, or train: batch statistics, as training sees the potentials")
+        str,
+        typer.Option(
+            help="eval, or train: batch statistics, as training sees the potentials",
+            autocompletion=names("modes"),
+        ),
     ] = "eval"
     gradients: Annotated[
         bool, typer.Option("--gradients", help="also record the loss gradient at the potentials")
@@ -104,14 +114,21 @@ class Source:
         str | None, typer.Option(help="other widths to count exactly, e.g. 0.5,2", metavar="K,K,...")
     ] = None
     timesteps: Annotated[int | None, typer.Option(help="T (default: the checkpoint's)")] = None
-    strategy: Annotated[str | None, typer.Option(help="of a released file (default: mpd-agl)")] = None
+    strategy: Annotated[
+        str | None,
+        typer.Option(help="of a released file (default: mpd-agl)", autocompletion=names("strategies")),
+    ] = None
     decay: Annotated[float | None, typer.Option(help="of a released file's LIF (default: 0.2)")] = None
     v_th: Annotated[float | None, typer.Option(help="of a released file (default: 0.5)")] = None
     epsilon: Annotated[
         float, typer.Option(help="available where h >= epsilon * max h, for infinite supports")
     ] = 0.1
-    device: Annotated[str, typer.Option(help="cpu, cuda, ... or auto")] = "auto"
-    backend: Annotated[str, typer.Option(help="neuron kernels: eager, compiled or auto")] = "auto"
+    device: Annotated[str, typer.Option(help="cpu, cuda, ... or auto", autocompletion=names("devices"))] = (
+        "auto"
+    )
+    backend: Annotated[
+        str, typer.Option(help="neuron kernels: eager, compiled or auto", autocompletion=names("kernels"))
+    ] = "auto"
 
 
 def prepared(source: Source) -> "Prepared":
@@ -152,13 +169,17 @@ def options_of(source: Source) -> "Options":
 
 
 def record(source: Source, inspection: "Prepared") -> "Recording | None":
-    """Record what `source` describes, and say what it was; None for a process that does not lead its team."""
+    """Record what `source` describes; None for a process that does not lead its team."""
     with redirect_stdout(sys.stderr):
-        recording = inspection.run()
-    if recording is not None:
-        for number, note in enumerate(inspection.notes):
-            tell("", f"{source.model}, {note}" if source.model is not None and number == 0 else note)
-    return recording
+        return inspection.run()
+
+
+def told(source: Source, inspection: "Prepared") -> list[str]:
+    """What was recorded over what, once it was."""
+    own = source.model is not None
+    return [
+        f"{source.model}, {line}" if own and at == 0 else line for at, line in enumerate(inspection.notes)
+    ]
 
 
 def _widths(text: str | None) -> tuple[float, ...]:

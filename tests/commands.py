@@ -18,14 +18,20 @@ _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(HEAVY)
 
 
+def forked(target, *arguments):
+    """Start a function in a process of its own that has imported everything heavy."""
+    process = _context.Process(target=target, args=arguments)
+    process.start()
+    return process
+
+
 def mpdviz(*words, cwd=None, timeout=300):
     """Run `mpdviz WORDS...` in the folder `cwd`; what `subprocess.run(..., capture_output=True)` gives."""
     words = [str(word) for word in words]
     with tempfile.TemporaryDirectory() as folder:
         out, err = Path(folder) / "out", Path(folder) / "err"
         environment = dict(os.environ)
-        process = _context.Process(target=_run, args=(words, str(cwd or Path.cwd()), environment, out, err))
-        process.start()
+        process = forked(_run, words, str(cwd or Path.cwd()), environment, out, err)
         process.join(timeout)
         if process.is_alive():
             process.kill()

@@ -41,12 +41,7 @@ def _starved(of: Subject, limit: float) -> Measured:
     value, t = _worst(of, "available_ratio", smallest=True)
     if math.isnan(value):
         return _not_measured(of.why("available_ratio", "lower", "kappa", otherwise=NOTHING_FINITE))
-    silent, cause = of.layer["silent_input"], ""
-    if pd.notna(silent) and silent == of.layer["neurons"]:
-        cause = "; its input is silent, so the layer before is to blame, not the width"
-    elif value < limit:
-        cause = "; `what_if` counts what other widths would reach"
-    return value, value >= limit, f"{value:.1%} of potentials get their spike gradient at t={t}{cause}"
+    return value, value >= limit, f"{value:.1%} of potentials get their spike gradient at t={t}"
 
 
 def _degenerate(of: Subject, limit: float) -> Measured:
@@ -191,13 +186,28 @@ CHECKS: dict[str, Callable[[Subject, float], Measured]] = {
     "nonfinite_gradient": _nonfinite_gradient,
 }
 
+SILENT = "its input is silent, so the layer before is to blame, not the width"
 REMEDIES = {
+    "starved": "`what_if` counts what other widths would reach",
     "degenerate": "raise the input current or lower the threshold",
     "saturated": "lower the input current or raise the threshold",
+    "silent_neurons": "where that is not wanted sparsity, raise the input current or lower the threshold",
+    "dead_neurons": "widen the surrogate, or bring their potentials nearer to the threshold",
     "silent_input": "look at the layer before",
+    "negative_gamma": "a width that follows their mean (mpd-agl) underrates the spread, which follows their "
+    "squares: mpd-agl-reset takes each channel by itself",
     "too_wide": "a narrower surrogate would pass gradients where spikes are decided",
+    "prediction_off": "take the width from another prediction (mpd-agl-reset) or the potentials (observed)",
     "nonfinite": "look for an overflow upstream, or a learning rate that is too high",
     "nonfinite_gain": "take a surrogate that is finite there, or keep the potentials out of it",
-    "nonfinite_gradient": "look at `nonfinite_gain` and `nonfinite` of this layer and of those behind it",
+    "nonfinite_gradient": "look at the checks nonfinite_gain and nonfinite, here and in the layers behind it",
 }
 """What may help where a check fails, as far as the check alone can say."""
+
+
+def remedy_of(check: str, of: Subject) -> str:
+    """What may help where this check of a layer failed."""
+    silent = of.layer["silent_input"]
+    if check == "starved" and pd.notna(silent) and silent == of.layer["neurons"]:
+        return SILENT
+    return REMEDIES[check]

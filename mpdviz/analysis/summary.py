@@ -114,12 +114,12 @@ def answer(table: pd.DataFrame) -> str:
         worst = known.iloc[int(known["lowest_ratio"].argmin())]
         if len(starved):
             counted = f"{len(starved)} {of} {'is' if len(starved) == 1 else 'are'} starved"
-            where = f"{_called(worst)} gets {_percent(worst['lowest_ratio'])} at t={worst['at_timestep']}"
+            where = f"{_called(worst)} gets {percent(worst['lowest_ratio'])} at t={worst['at_timestep']}"
             parts.append(f"{counted}: {where}, {REASONS[worst['why']]}.")
         else:
             nobody = f"None {of} is" if len(table) > 1 else "The one layer is not"
             parts.append(
-                f"{nobody} starved: the lowest available share is {_percent(worst['lowest_ratio'])}, in "
+                f"{nobody} starved: the lowest available share is {percent(worst['lowest_ratio'])}, in "
                 f"{_called(worst)} at t={worst['at_timestep']}."
             )
     told = set(starved.index) | set(unknown.index)
@@ -151,7 +151,7 @@ def one_line(layers: Mapping[int, LayerAccumulation]) -> str:
     table = by_layer(layers)
     worst = table[table["layer"] == neediest(layers)].iloc[0]
     lowest = (
-        f"; lowest available share {_percent(worst['lowest_ratio'])} in {_called(worst)} at "
+        f"; lowest available share {percent(worst['lowest_ratio'])} in {_called(worst)} at "
         f"t={worst['at_timestep']}"
     )
     return ", ".join(parts) + (lowest if np.isfinite(worst["lowest_ratio"]) else "")
@@ -166,7 +166,7 @@ def _called(row: pd.Series) -> str:
     return f"layer {row['layer']} ({row['name']})"
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
     """A share in words; one that is not zero never reads as 0.0 %."""
     return f"{100 * share:.1f} %" if not 0 < share < 0.0005 else f"{100 * share:.1g} %"
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mpdviz.analysis import metrics
-from mpdviz.analysis.checks import CHECKS, REMEDIES, Subject
+from mpdviz.analysis.checks import CHECKS, Subject, remedy_of
 from mpdviz.analysis.limits import Limits
 
 OK: Literal["ok"] = "ok"
@@ -25,13 +25,20 @@ class Verdict:
     """What was measured, at the worst timestep; NaN where nothing was."""
     limit: float
     sentence: str
-    """In words: the number, the timestep, what it means, and what helps where it failed; or why nothing was
+    """In words: the number, the timestep, what it means, and `remedy` where it failed; or why nothing was
     measured."""
+    remedy: str = ""
+    """What may help, where it failed."""
 
     @property
     def passed(self) -> bool:
         """False only where the check failed: True says nothing of what was not measured."""
         return self.outcome != FAILED
+
+    @property
+    def measured(self) -> str:
+        """`sentence` without the remedy."""
+        return self.sentence.removesuffix(f"; {self.remedy}")
 
 
 def judge(layers: metrics.Layers, limits: Limits | None = None) -> list[Verdict]:
@@ -51,7 +58,7 @@ def judge(layers: metrics.Layers, limits: Limits | None = None) -> list[Verdict]
             limit = getattr(limits, check)
             value, passes, sentence = measure(subject, limit)
             outcome = NOT_MEASURED if math.isnan(value) else OK if passes else FAILED
-            if outcome == FAILED and check in REMEDIES:
-                sentence = f"{sentence}; {REMEDIES[check]}"
-            verdicts.append(Verdict(number, name, check, outcome, value, limit, sentence))
+            remedy = remedy_of(check, subject) if outcome == FAILED else ""
+            sentence = f"{sentence}; {remedy}" if remedy else sentence
+            verdicts.append(Verdict(number, name, check, outcome, value, limit, sentence, remedy))
     return verdicts

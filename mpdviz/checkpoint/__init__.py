@@ -7,6 +7,7 @@ from mpdviz.checkpoint.archive import fill, read_archive
 from mpdviz.checkpoint.foreign import fill_any
 from mpdviz.checkpoint.ours import Checkpoint, save
 from mpdviz.errors import BadInput
+from mpdviz.system.places import best_checkpoint
 
 __all__ = ["Checkpoint", "fill", "fill_any", "load", "read_archive", "save"]
 
@@ -25,7 +26,7 @@ def load(
     flipped bit in silence.
 
     Args:
-        path: the file.
+        path: the file, a run folder (its best checkpoint), or `sample:NAME`.
         strategy: width strategy of a released file (default mpd-agl); ours knows its own.
         timesteps: T to run at (default: what it was trained with; for a released file 2 for ResNet-19 and
             10 for VGGSNN).
@@ -37,7 +38,7 @@ def load(
             that contradicts what the file holds.
         NotFinite: weights that are NaN or infinite.
     """
-    path = Path(path)
+    path = best_checkpoint(Path(path))
     if timesteps is not None and timesteps < 1:
         raise BadInput(f"`timesteps` {timesteps}", "give at least 1")
     content = read_archive(path)

@@ -19,10 +19,11 @@ from mpdviz import data
 from mpdviz import strategies as registry
 from mpdviz.config import RunConfig, differences, validate
 from mpdviz.errors import BadInput
-from mpdviz.runs.folder import COMPARISON, RunFolder, run_of_comparison, slug
+from mpdviz.runs.folder import RunFolder, run_of_comparison, slug
 from mpdviz.runs.reading import read_comparison
 from mpdviz.system.devices import pick_device
 from mpdviz.system.files import exists, make_folder, write_text
+from mpdviz.system.places import COMPARISON
 from mpdviz.training.fresh import architecture
 from mpdviz.training.sinks import SINKS
 

@@ -1,5 +1,6 @@
 """Checkpoints and recordings over the same data: labels, what must be alike, and each under all widths."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,8 +17,8 @@ from mpdviz.figures.compared import caption, compared, numbers
 from mpdviz.figures.style import save
 from mpdviz.inspection import Options, prepare
 from mpdviz.inspection.options import OF_RELEASED
-from mpdviz.inspection.prepared import best_checkpoint
 from mpdviz.system.files import write_text
+from mpdviz.system.places import BEST, SAMPLE, best_checkpoint
 from mpdviz.system.team import team
 
 Facts = dict[str, object]
@@ -82,7 +83,7 @@ def side_by_side(
             if recording is not None:
                 recordings[label] = recording
                 notes += inspection.notes
-                origins[label] = origin.of(recording.contents, inspection.notes).removeprefix("Recorded: ")
+                origins[label] = origin.of(recording.contents).removeprefix("Recorded: ")
     if not recordings:
         return None
     layers = {label: recording.layers for label, recording in recordings.items()}
@@ -90,12 +91,20 @@ def side_by_side(
 
 
 def _labels(paths: Sequence[Path]) -> list[str]:
-    labels = [path.stem for path in paths]
+    """A short name for each, or its whole path where short ones are not different."""
+    labels = [_label(path) for path in paths]
     if len(set(labels)) < len(labels):
         labels = [str(path) for path in paths]
     if len(paths) < 2 or len(set(labels)) < len(labels):
         raise BadInput("fewer than two different checkpoints", "give two or more to compare")
     return labels
+
+
+def _label(path: Path) -> str:
+    """The name of a file, of a run folder (also of its best checkpoint) or of a sample."""
+    if path.parts[-2:] == BEST.parts and len(path.parts) > len(BEST.parts):
+        return path.parts[-len(BEST.parts) - 1]
+    return path.name if os.path.isdir(path) else path.stem.removeprefix(SAMPLE)  # noqa: PTH112
 
 
 def _of_recording(path: Path) -> tuple[Facts, list[float]]:

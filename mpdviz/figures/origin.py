@@ -1,7 +1,5 @@
 """Where a recording comes from, in a sentence for captions: what is known, and nothing else (no torch)."""
 
-from collections.abc import Iterable
-
 from mpdviz.accumulations.contents import Contents
 from mpdviz.analysis import summary
 
@@ -21,18 +19,8 @@ def _written(strategy: str) -> str:
     return f"{base}:kappa={float(width):g}" if width else base
 
 
-def of(contents: Contents, notes: Iterable[str] = ()) -> str:
-    """Network, strategy, data, split and n, each once.
-
-    Args:
-        contents: all that is recorded, and of which network.
-        notes: what was recorded over what, in words, as an inspection says it once it ran: they name network,
-            strategy, T, data, split and n. Without them, as of a recording that was read from its file, what
-            the recording itself knows is said.
-    """
-    told = [note.rstrip(".") for note in notes]
-    if told:
-        return f"Recorded: {'. '.join(told)}."
+def of(contents: Contents) -> str:
+    """Network, strategy, data, split and n, each once, as far as the recording knows them."""
     known = contents.origin
     if "data" in known:
         facts = [known["network"], f"strategy {known['strategy']}" if "strategy" in known else ""]

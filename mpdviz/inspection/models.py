@@ -12,11 +12,11 @@ from mpdviz.inspection.inputs import Inputs
 from mpdviz.inspection.observe import Observation
 from mpdviz.inspection.options import OF_RELEASED, OF_WEIGHTS, Options
 from mpdviz.inspection.outcome import Judge, first, scores
-from mpdviz.inspection.prepared import best_checkpoint
 from mpdviz.inspection.resetting import Rest
 from mpdviz.inspection.theirs import SEED, function, said
 from mpdviz.inspection.trial import MADE, REMEDY, Trials, unmoved
 from mpdviz.system.devices import pick_device
+from mpdviz.system.places import best_checkpoint
 from mpdviz.system.reading import sha256
 
 SHOWN = 5

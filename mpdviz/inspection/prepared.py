@@ -1,6 +1,5 @@
 """An inspection of which everything is known to fit, and which only has to be run."""
 
-import os
 from collections.abc import Sequence
 from functools import reduce
 from pathlib import Path
@@ -8,8 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from mpdviz.errors import BadInput
 from mpdviz.inspection.options import OF_MODULES, Options
-from mpdviz.runs.folder import RunFolder
-from mpdviz.system.files import exists
+from mpdviz.system.places import best_checkpoint
 
 if TYPE_CHECKING:
     from torch import nn
@@ -67,20 +65,6 @@ def prepare(
     from mpdviz.inspection.checkpoints import PreparedCheckpoint
 
     return PreparedCheckpoint(best_checkpoint(paths[0]), options)
-
-
-def best_checkpoint(path: Path) -> Path:
-    """`path` itself, or the best checkpoint of the run folder that it is.
-
-    Raises:
-        BadInput: a folder without one.
-    """
-    if not os.path.isdir(path):  # noqa: PTH112 - false, not an error, where looking is refused
-        return path
-    best = RunFolder(path).best
-    if not exists(best):
-        raise BadInput(f"{path} has no checkpoints/best.pt", "give a run folder that finished an epoch")
-    return best
 
 
 class PreparedRecordings:

@@ -8,12 +8,13 @@ from mpdviz.accumulations.contents import Contents
 from mpdviz.errors import BadInput
 from mpdviz.figures.paper.study import Study
 from mpdviz.inspection.options import OF_RELEASED, Options
-from mpdviz.inspection.prepared import Prepared, best_checkpoint, prepare
+from mpdviz.inspection.prepared import Prepared, prepare
 from mpdviz.inspection.study import study
 from mpdviz.report import Section
 from mpdviz.runs.folder import RunFolder
 from mpdviz.runs.reading import StoredRun, run_folders
 from mpdviz.system.files import exists
+from mpdviz.system.places import best_checkpoint
 from mpdviz.system.reading import sha256
 from mpdviz.system.team import team
 

@@ -15,7 +15,12 @@ from mpdviz.inspection.options import Options
 from mpdviz.runs.reading import StoredRun, run_folders
 from mpdviz.system.devices import pick_device
 from mpdviz.system.files import exists
+from mpdviz.system.places import SAMPLE, best_checkpoint
+from mpdviz.system.progress import expect
 from mpdviz.system.team import team
+
+LATER = 30
+"""Files that a paper's figures and tables come to, by and large; what a bar keeps free for them."""
 
 
 def study(
@@ -34,7 +39,7 @@ def study(
         list(mpdviz.figures.paper.write(study, Path("paper")))
 
     Args:
-        paths: run folders, folders of comparisons, and checkpoints (.pt) that know their settings.
+        paths: run folders, folders of comparisons or runs, and checkpoints (.pt) that know their settings.
         layer: the layer that figures of one layer show, by number or name; None: the one with the lowest
             available ratio.
         strategies: those, four at most, whose potentials are drawn; None: the first four.
@@ -57,6 +62,7 @@ def study(
     gradients = not all(run.has_gradients for run in runs)
     recordings: dict[Path, Recorded] = {}
     unrecorded: dict[Path, str] = {}
+    expect(parts=sum(exists(run.checkpoint) for run in runs), later=LATER)
     with team() as ranks:
         for run in runs:
             if not exists(run.checkpoint):
@@ -85,6 +91,8 @@ def study(
 
 def _read(path: Path) -> StoredRun:
     """A run folder, or a checkpoint that knows its settings."""
+    if str(path).startswith(SAMPLE):
+        path = best_checkpoint(path)
     if path.suffix != ".pt":
         run = StoredRun.of_folder(path)
         if "test_accuracy" in run.result or not exists(run.checkpoint):

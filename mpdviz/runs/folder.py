@@ -25,10 +25,9 @@ from filelock import FileLock
 from mpdviz.errors import BadInput
 from mpdviz.system.files import exists, held_by, lock, make_folder, remove_stale, write_text
 from mpdviz.system.outputs import check, claim
+from mpdviz.system.places import BEST, CONFIG, LAST
 
 PURPOSE = "train"
-COMPARISON = "comparison.toml"
-"""What makes a folder one of a comparison: its settings, strategies and seeds."""
 
 
 def slug(strategy: str) -> str:
@@ -47,14 +46,14 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         """Name the folder; nothing is created yet."""
         self.path = path
-        self.config = path / "config.toml"
+        self.config = path / CONFIG
         self.metrics = path / "metrics.csv"
         self.widths = path / "widths.csv"
         self.mpd = path / "mpd.csv"
         self.result = path / "result.json"
         self.tensorboard = path / "tensorboard"
-        self.last = path / "checkpoints" / "last.pt"
-        self.best = path / "checkpoints" / "best.pt"
+        self.last = path / LAST
+        self.best = path / BEST
         self._lock: FileLock | None = None
 
     def create(self, *, resume: bool) -> None:

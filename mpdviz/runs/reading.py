@@ -10,9 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mpdviz.config import RunConfig, validate
 from mpdviz.errors import BadInput
-from mpdviz.runs.folder import COMPARISON, RunFolder, run_of_comparison
+from mpdviz.runs.folder import RunFolder, run_of_comparison
 from mpdviz.runs.state import Share
 from mpdviz.system.files import exists
+from mpdviz.system.places import COMPARISON, CONFIG, runs_below
 from mpdviz.system.reading import read_json, read_text, read_toml
 from mpdviz.system.schema import checked
 
@@ -127,13 +128,16 @@ def read_comparison(folder: Path) -> dict[str, Any]:
 
 
 def run_folders(path: Path) -> list[Path]:
-    """The run folders of a comparison's folder that hold results; none where `path` is another kind of path.
+    """The run folders of a comparison, or in a folder of runs, that hold results.
+
+    None where `path` is another kind of path: a run folder itself, or a file.
 
     Raises:
         BadInput: a comparison without such runs, or a damaged one.
     """
     if not exists(path / COMPARISON):
-        return []
+        below = [] if exists(path / CONFIG) else runs_below(path)
+        return [folder for folder in below if exists(RunFolder(folder).result)]
     comparison = read_comparison(path)
     planned = [
         run_of_comparison(path, strategy, seed)

@@ -27,7 +27,7 @@ class DSATGO(Averaging):
 
     name: ClassVar[str] = "ds-atgo"
     scope: ClassVar[str] = "layer x timestep"
-    source: ClassVar[str] = "Jiang et al., AAAI 2026; options kappa, v_th0, factor, momentum"
+    source: ClassVar[str] = "Jiang et al., AAAI 2026"
     changes_forward: ClassVar[bool] = True
     averages: ClassVar[tuple[str, ...]] = ("thresholds", "spreads")
 

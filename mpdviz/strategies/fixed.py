@@ -9,7 +9,7 @@ from mpdviz.strategies.base import Situation, Strategy
 
 
 class Fixed(Strategy):
-    """One constant width everywhere, the practice the others are measured against (kappa = 1: STBP)."""
+    """One constant width, what the others are measured against (kappa = 1: STBP)."""
 
     name: ClassVar[str] = "fixed"
     scope: ClassVar[str] = "network"

@@ -10,7 +10,7 @@ from mpdviz.strategies.base import Situation, Strategy
 
 
 class MPDAGLReset(Strategy):
-    """Width equal to twice the spread that the reset-aware prediction gives (ours).
+    """Width equal to twice the spread predicted with the reset (ours).
 
     As in `analysis.predict.reset`, every channel c of the batch norm is one normal component whose mean m and
     standard deviation s follow, with a = (v_th - m) / s and Phi, phi the normal distribution and density,

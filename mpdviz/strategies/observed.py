@@ -13,7 +13,7 @@ from mpdviz.system.team import Team
 
 
 class Observed(Averaging):
-    """Width at which a share `ratio` of the layer's potentials is available (ours).
+    """Width at which a share `ratio` of the potentials is available (ours).
 
     With q(t) the `ratio`-quantile of |v(t) - v_th| over a training batch,
 
@@ -26,7 +26,7 @@ class Observed(Averaging):
 
     name: ClassVar[str] = "observed"
     scope: ClassVar[str] = "layer x timestep"
-    source: ClassVar[str] = "ours; options ratio, momentum"
+    source: ClassVar[str] = "ours"
     observes: ClassVar[bool] = True
     averages: ClassVar[tuple[str, ...]] = ("half_widths",)
 

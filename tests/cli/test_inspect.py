@@ -55,9 +55,13 @@ def test_other_formats_hold_the_same_numbers(rows, kind):
 
 
 def test_markdown_and_latex_are_tables():
-    markdown = mpdviz("inspect", SAMPLE, "--layer", 1, "--format", "markdown").splitlines()
-    assert len(markdown) == 2 + 4
-    assert all(line.startswith("|") for line in markdown)
+    for options, rows in (((), 5), (("--full",), 5 * 4), (("--full", "--layer", 1), 4)):
+        answer, empty, *markdown = mpdviz("inspect", SAMPLE, *options, "--format", "markdown").splitlines()
+        assert answer.startswith("None of 5 layers is starved: ")
+        assert not empty
+        assert len(markdown) == 2 + rows
+        assert all(line.startswith("| ") and line.endswith(" |") for line in markdown)
+        assert len({line.count("|") for line in markdown}) == 1
     latex = mpdviz("inspect", SAMPLE, "--layer", 1, "--format", "latex")
     assert latex.startswith(r"\begin{tabular}")
     assert r"\toprule" in latex
@@ -149,22 +153,25 @@ def test_two_processes_count_the_same_integers(rows):
 
 def test_check_passes_and_fails_by_its_limits():
     said = mpdviz("check", SAMPLE)
-    assert "55 of 55 checks passed in 5 layers, 5 not measured" in said
-    assert "not measured layers 1, 2, 3, 4, 5: nonfinite_gradient: no gradients were recorded" in said
+    assert said.startswith("None of 5 layers fails: 55 of 55 checks passed, 5 not measured.\n")
+    assert "not measured: nonfinite_gradient of layers 1-5: no gradients were recorded" in said
     assert said.count("not measured") == 2
-    assert mpdviz("check", SAMPLE, "--verbose").count("not measured layer ") == 5
+    assert mpdviz("check", SAMPLE, "--verbose").count("not measured  nonfinite_gradient: ") == 5
     failed = mpdviz("check", SAMPLE, "--starved", "0.99", code=1)
-    assert failed.count("FAIL") == 5
-    assert "starved" in failed
+    assert failed.count("FAIL") == failed.count("starved: ") == 5
+    assert failed.count("--what-if counts what other widths would reach") == 5
     verdicts = json.loads(mpdviz("check", SAMPLE, "--starved", "0.99", "--format", "json", code=1))
     assert len(verdicts) == 60
     assert sum(not verdict["passed"] for verdict in verdicts) == 5
     outcomes = [verdict["outcome"] for verdict in verdicts]
     assert [outcomes.count(outcome) for outcome in ("ok", "failed", "not measured")] == [50, 5, 5]
+    assert all(bool(verdict["remedy"]) == (verdict["outcome"] == "failed") for verdict in verdicts)
     assert all((verdict["value"] is None) == (verdict["outcome"] == "not measured") for verdict in verdicts)
 
 
-@pytest.mark.parametrize("what", ["models", "neurons", "strategies", "surrogates", "data", "columns"])
+@pytest.mark.parametrize(
+    "what", ["models", "neurons", "strategies", "surrogates", "data", "samples", "columns"]
+)
 def test_lists(what):
     assert len(mpdviz("list", what).splitlines()) >= 3
 

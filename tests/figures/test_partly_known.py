@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from handmade import counted, flow, info
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from mpdviz.cli import output
+from mpdviz.cli import shown
+from mpdviz.cli.formats import EXPORTS
 from mpdviz.cli.sketch import sketch
 
 from mpdviz import figures
@@ -95,14 +96,16 @@ def test_terminals_and_notebooks_show_what_is_known(case, capsys):
     recording = Recording(Contents(CASES[case]))
     assert "nan" not in repr(recording) + recording._repr_html_()
     table = recording.table()
-    output.print_table(table, "table", full=True)
+    for full in (False, True):
+        for markdown in (False, True):
+            shown.table(recording, table, markdown=markdown, full=full, one=False)
+    shown.notes(recording, predicted=True)
     assert "nan" not in capsys.readouterr().out
-    for kind in ("json", "csv", "markdown", "latex"):
-        output.print_table(table, kind)
+    for kind in ("json", "csv", "latex"):
+        EXPORTS[kind](table)
     for number in CASES[case]:
         drawn = sketch(table[table["layer"] == number], recording.histogram(number))
         assert "nan" not in drawn
         if case == "no interval":
             assert "not measured" in drawn
-    output.console().print(output._by_layer(table))
     assert "nan%" not in capsys.readouterr().out

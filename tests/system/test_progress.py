@@ -11,7 +11,7 @@ with bar("recording", 4) as progress:
     progress.update()
     progress.print("a [red]line[/] as it is " + "long " * 40)
     progress.show(3, 4, "loss 0.5000")
-    progress._progress.refresh()
+    progress._whole.progress.refresh()
 """
 LINE = "a [red]line[/] as it is " + "long " * 40
 
