@@ -31,11 +31,13 @@ def demo(
 ) -> None:
     """Train, inspect, compare, report."""
     from mpdviz.report import check_place
+    from mpdviz.system.outputs import claim
     from mpdviz.system.progress import whole
     from mpdviz.system.rank import world_size
 
     if world_size() > 1:
         raise BadInput("`mpdviz demo` in several processes", "start it once, without torchrun")
+    claim(out, "demo")
     check_place(out / REPORT)
     settings = {} if epochs is None else {"epochs": epochs}
     with whole(parts=len(STRATEGIES), later=LATER):

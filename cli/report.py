@@ -10,7 +10,7 @@ import typer
 from mpdviz.errors import BadInput
 
 from .options import takes
-from .output import note, say
+from .output import note, say, show
 from .source import Source, options_of, prepared, record, told
 
 HELP = """Write one HTML file that shows where neurons get their gradient: the answer in a sentence, findings
@@ -53,4 +53,7 @@ def report(
             return
         sections = made
     reports.write(out, heading, sections)
+    for section in sections:
+        for words in reports.answers(section):
+            show(f"{section.title}: {words}")
     say(f"wrote {out}; open it in a browser")

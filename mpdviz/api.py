@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,13 +65,14 @@ class Recording:
     def __repr__(self) -> str:
         return f"Recording({summary.one_line(self.layers)})"
 
+    def answer(self) -> str:
+        """Whether the neurons still get a gradient, and if not, where, when and why, in a sentence or two."""
+        return summary.answer(summary.by_layer(self.layers))
+
     def _repr_html_(self) -> str:
-        rows = summary.by_layer(self.layers)
-        shown = rows.drop(columns=["by_timestep", "starved"])
-        shown.columns = [str(name).replace("_", " ") for name in shown]
-        html = shown.to_html(index=False, border=0, na_rep="not measured", float_format="{:.1%}".format)
-        said = f"<p>{escape(repr(self))}</p><p>{escape(summary.answer(rows))}</p>"
-        return said + (html if len(rows) else "")
+        from mpdviz.report.notebook import compact
+
+        return compact(repr(self), summary.by_layer(self.layers))
 
     def plot(self, name: str, layer: int | None = None) -> "Figure":
         """A figure of the recording, as `mpdviz inspect` draws it.

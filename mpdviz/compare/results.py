@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,16 @@ class Collected:
     def any_finished(self) -> bool:
         """Whether there is a result at all; without one the accuracies are NaN."""
         return bool(self.runs["finished"].any())
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: a row a strategy, and what can be said about the differences."""
+        table = self.summary()
+        shares = table.select_dtypes("float").columns
+        shown = table.assign(**{name: 100 * table[name] for name in shares})
+        shown = shown.rename(columns={name: f"{name}, %" for name in shares})
+        html = shown.to_html(index=False, border=0, na_rep="-", float_format="{:.2f}".format)
+        said = "".join(f"<li>{escape(told)}</li>" for told in self.differences["sentence"])
+        return f"{html}<ul>{said}</ul>"
 
     def write(self, folder: Path) -> Iterator[Path]:
         """Write runs.csv, accuracy.csv and differences.csv, and yield each path once written."""

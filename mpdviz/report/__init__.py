@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mpdviz.errors import BadInput
-from mpdviz.report.blocks import Section
+from mpdviz.report.blocks import Section, Text
 from mpdviz.report.making import section as of_making
 from mpdviz.report.recording import section as of_recording
 from mpdviz.report.sides import section as of_sides
@@ -15,7 +15,7 @@ from mpdviz.report.study import section as of_study
 from mpdviz.system.files import exists, make_folder, write_text
 from mpdviz.system.reading import opened
 
-__all__ = ["Section", "check_place", "of_making", "of_recording", "of_sides", "of_study", "write"]
+__all__ = ["Section", "answers", "check_place", "of_making", "of_recording", "of_sides", "of_study", "write"]
 
 GENERATOR = "mpdviz report"
 """Says at the head of the file that it is ours, and may be written over."""
@@ -36,6 +36,11 @@ def check_place(path: Path) -> None:
         head = file.read(1000)
     if f'content="{GENERATOR}"'.encode() not in head:
         raise BadInput(f"{path} is no report, and would be lost", "choose another name")
+
+
+def answers(section: Section) -> list[str]:
+    """What the section says first, in large letters."""
+    return [block.words for block in section.blocks if isinstance(block, Text) and block.leads]
 
 
 def write(path: Path, title: str, sections: Sequence[Section]) -> None:

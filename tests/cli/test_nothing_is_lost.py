@@ -17,6 +17,8 @@ WRITERS = {
     "figures --out": lambda target: ("figures", "run", "--out", target),
     "compare --out": lambda target: ("compare", BEST, "run/checkpoints/last.pt", "--out", target),
     "compare --strategies --out": lambda target: (*COMPARE, "--epochs", "1", "--out", target),
+    "report --out": lambda target: ("report", BEST, "--data", "npz:data.npz", "--out", target),
+    "demo --out": lambda target: ("demo", "--out", target),
     "convert": lambda target: ("convert", BEST, target),
 }
 TARGETS = ["data.npz", BEST, "run/config.toml", "run/checkpoints", "project", "project/notes.npz", "."]
@@ -50,6 +52,7 @@ def test_what_a_command_made_it_may_make_again(place, mpdviz):
     for _ in range(2):
         assert mpdviz("inspect", BEST, "--data", "npz:data.npz", "--out", "seen", "--save", "r.npz")[0] == 0
         assert mpdviz("figures", "run", "--out", "paper", "--limit", "6")[0] == 0
+        assert mpdviz("report", BEST, "--data", "npz:data.npz", "--out", "r.html")[0] == 0
     assert load_recording(place / "r.npz").layers
     assert mpdviz("figures", "run", "--out", "seen")[0] == 2  # another command's
 

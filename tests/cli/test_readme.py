@@ -1,4 +1,4 @@
-"""Every command and every example of the README runs as it is shown."""
+"""Every command and example of the README and the guide runs as it is shown, and prints what is shown."""
 
 import os
 import re
@@ -15,11 +15,14 @@ import pytest
 import torch
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+GUIDE = ("inspect", "networks", "train", "compare", "report", "library", "command-line")
+"""In an order in which later pages use what commands of earlier ones have made."""
+PAGES = [ROOT / "README.md", *(ROOT / "docs" / "guide" / f"{name}.md" for name in GUIDE)]
+TEXT = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
 
 
 def blocks(language):
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+    return re.findall(rf"```{language}\n(.*?)```", TEXT, re.DOTALL)
 
 
 COMMANDS = [line for block in blocks("sh") for line in block.splitlines() if line]
@@ -45,6 +48,10 @@ def build_model(hidden=32):
 """
 
 
+HANDWRITTEN = next(block for block in blocks("python") if "class Net" in block).split("with mpdviz")[0]
+"""The network whose spikes are written by hand, up to where it is recorded."""
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A folder with what a clone has beside the package, for commands that name it."""
@@ -53,6 +60,7 @@ def folder(tmp_path_factory):
         (folder / name).symlink_to(ROOT / name)
     (folder / "recipe.toml").write_text(blocks("toml")[0])
     (folder / "nets.py").write_text(OWN)
+    (folder / "my_project.py").write_text(HANDWRITTEN + "images = torch.randn(100, 64) * 2\n")
     rng = np.random.default_rng(0)
     for name, shape in (("images", (8, 1, 4, 4)), ("frames", (8, 3, 1, 4, 4))):
         np.savez(folder / f"{name}.npz", x=rng.standard_normal(shape).astype(np.float32), y=np.arange(8) % 2)
@@ -87,7 +95,25 @@ def test_python_examples(folder, number):
     command = [sys.executable, "-c", example]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "available" in done.stdout
+    assert re.search("available|starved|recording", done.stdout)
+    behind = TEXT[TEXT.index(example) + len(example) + len("```") :]
+    if shown := re.match(r"\s*```\n(.*?)```", behind, re.DOTALL):
+        assert done.stdout == shown[1]
+
+
+@pytest.mark.parametrize("shown", blocks("console"))
+def test_what_is_shown_is_what_is_printed(folder, shown):
+    line, output = shown.removeprefix("$ ").split("\n", 1)
+    done = commands.mpdviz(*shlex.split(line)[1:], cwd=folder)
+    assert done.returncode == 0
+    assert done.stdout.decode() == output
+
+
+def test_the_guide_has_every_page_and_no_dead_link():
+    assert {page.stem for page in (ROOT / "docs" / "guide").glob("*.md")} == set(GUIDE)
+    for page in [*PAGES, *ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]:
+        for link in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8")):
+            assert link.startswith("http") or (page.parent / link).exists(), (page, link)
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
@@ -103,10 +129,14 @@ def test_make_demo_names_what_it_leaves(tmp_path):
     own = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     done = subprocess.run(command, cwd=ROOT, env=own, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    *_, tables, figures = done.stdout.splitlines()
-    assert all(Path(path).exists() for path in tables.split()[1:])
-    for pattern in figures.split()[1:]:
-        assert len(list(Path("/").glob(pattern.lstrip("/")))) == 5 + 5  # of the network, of its layers
+    told = " ".join(done.stdout.split())  # lines are broken between words
+    folders = re.search(r"tables and figures: (.*?) report: ", told)[1].split(", ")
+    inspected, compared = map(Path, folders[:2]), Path(folders[2])
+    for folder in inspected:
+        assert (folder / "table.csv").exists()
+        assert len(list(folder.glob("*.png"))) == 5 + 5  # of the network, of its layers
+    assert (compared / "layers.csv").exists()
+    assert "MPD-AGL" in (demo / "report.html").read_text(encoding="utf-8")
 
 
 def test_plain_install(tmp_path):
@@ -115,7 +145,7 @@ def test_plain_install(tmp_path):
     install = ["install", "--quiet", "--no-deps", "--no-build-isolation", "--target", str(target), "."]
     copy = tmp_path / "copy"
     copy.mkdir()
-    for name in ("mpdviz", "cli"):
+    for name in ("mpdviz", "cli", "sample_checkpoints"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, copy)
@@ -132,4 +162,5 @@ def test_plain_install(tmp_path):
     )
     assert str(target) in done.stdout
     assert not (target / "cli").exists()
-    assert (target / "mpdviz" / "recipes" / "cifar10.toml").exists()
+    for name in ("recipes/cifar10.toml", "report/page/report.js", "sample_checkpoints/fixed.pt"):
+        assert (target / "mpdviz" / name).exists()

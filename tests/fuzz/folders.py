@@ -167,7 +167,8 @@ def run_folder(random, place):
     names = ("metrics.csv", "mpd.csv", "widths.csv") if tables else ("config.toml", "result.json")
     figures = ("figures", "run", "--out", "new", "--format", "png", "--limit", "4")
     resume, collect = ("train", "--resume", "--out", "run"), ("compare", "--collect", "cmp")
-    others = (resume, collect, collect, ("inspect", "run", "--limit", "4", "--format", "csv"))
+    others = [resume, collect, collect, ("inspect", "run", "--limit", "4", "--format", "csv")]
+    others.append(("report", "run", "--limit", "4", "--out", "new.html"))
     # A recording for figures takes seconds, but nothing else reads tables.
     words = figures if random.random() < (0.8 if tables else 0.1) else random.choice(others)
     folder, name = "cmp/runs/fixed/seed-0" if words is collect else "run", random.choice(names)

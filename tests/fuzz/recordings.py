@@ -208,6 +208,7 @@ def recording(random, place):
         (("compare", "r.npz", "twin.npz", "--format", "csv"), 2),
         (("inspect", "r.npz", "--layer", "1", "--timestep", "1"), 2),
         (("inspect", "r.npz", "--out", "new", "--layer", "1"), 0.5),
+        (("report", "r.npz", "--out", "new.html"), 3),
     )
     words = random.choices([words for words, _ in commands], [weight for _, weight in commands])[0]
     return Case(words, f"r.npz: {done}")

@@ -55,7 +55,10 @@ def test_a_notebook_shows_a_row_a_layer(mpd):
     assert html.count("<tr>") + html.count("<tr ") == 1 + len(mpd.layers)
     assert all(name in html for name in mpd.table()["name"])
     lowest = mpd.table().groupby("layer")["available_ratio"].min()
-    assert all(f"{share:.1%}" in html for share in lowest)
+    assert all(f"<td>{100 * share:.1f} %</td>" in html for share in lowest)
+    for share in mpd.table()["available_ratio"]:  # the map
+        assert f'title="{100 * share:.1f} %"' in html
+    assert mpd.answer() in html
 
 
 def test_looking_does_not_end_a_sequence():
