@@ -103,10 +103,16 @@ def test_make_demo_names_what_it_leaves(tmp_path):
     own = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     done = subprocess.run(command, cwd=ROOT, env=own, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    *_, tables, figures = done.stdout.splitlines()
-    assert all(Path(path).exists() for path in tables.split()[1:])
-    for pattern in figures.split()[1:]:
-        assert len(list(Path("/").glob(pattern.lstrip("/")))) == 5 + 5  # of the network, of its layers
+    said = " ".join(done.stdout.split())
+    assert said.startswith("mpd-agl against fixed: ")
+    assert f"report: {demo / 'report.html'}; open it in a browser" in said
+    for strategy in ("fixed", "mpd-agl"):
+        folder = demo / strategy / "inspect"
+        assert str(folder) in said
+        assert (folder / "table.csv").exists()
+        assert len(list(folder.glob("*.png"))) == 5 + 5  # of the network, of its layers
+    assert (demo / "report.html").exists()
+    assert (demo / "compare" / "compared.png").exists()
 
 
 def test_plain_install(tmp_path):
@@ -115,7 +121,7 @@ def test_plain_install(tmp_path):
     install = ["install", "--quiet", "--no-deps", "--no-build-isolation", "--target", str(target), "."]
     copy = tmp_path / "copy"
     copy.mkdir()
-    for name in ("mpdviz", "cli"):
+    for name in ("mpdviz", "cli", "sample_checkpoints"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, copy)
@@ -133,3 +139,13 @@ def test_plain_install(tmp_path):
     assert str(target) in done.stdout
     assert not (target / "cli").exists()
     assert (target / "mpdviz" / "recipes" / "cifar10.toml").exists()
+    listed = subprocess.run(
+        [sys.executable, "-m", "mpdviz", "list", "samples"],
+        cwd=tmp_path,
+        env=environment | {"COLUMNS": "500"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in ("fixed", "mpd_agl"):
+        assert f"{target}/mpdviz/sample_checkpoints/{name}.pt" in listed.stdout
