@@ -91,20 +91,24 @@ def side_by_side(
 
 
 def _labels(paths: Sequence[Path]) -> list[str]:
-    """A short name for each, or its whole path where short ones are not different."""
-    labels = [_label(path) for path in paths]
-    if len(set(labels)) < len(labels):
-        labels = [str(path) for path in paths]
-    if len(paths) < 2 or len(set(labels)) < len(labels):
+    """The last parts of each path, as few as tell all from one another."""
+    if len(paths) < 2 or len(set(paths)) < len(paths):
         raise BadInput("fewer than two different checkpoints", "give two or more to compare")
-    return labels
+    named = [_named(path) for path in paths]
+    for parts in range(1, max(len(path.parts) for path in named) + 1):
+        labels = ["/".join(path.parts[-parts:]) for path in named]
+        if len(set(labels)) == len(labels):
+            return labels
+    return [str(path) for path in paths]
 
 
-def _label(path: Path) -> str:
-    """The name of a file, of a run folder (also of its best checkpoint) or of a sample."""
+def _named(path: Path) -> Path:
+    """What stands for a file: its run folder if it is the best checkpoint of one, else it without suffix."""
     if path.parts[-2:] == BEST.parts and len(path.parts) > len(BEST.parts):
-        return path.parts[-len(BEST.parts) - 1]
-    return path.name if os.path.isdir(path) else path.stem.removeprefix(SAMPLE)  # noqa: PTH112
+        return path.parents[1]
+    if os.path.isdir(path):  # noqa: PTH112 - false, not an error, where looking is refused
+        return path
+    return path.with_name(path.stem.removeprefix(SAMPLE))
 
 
 def _of_recording(path: Path) -> tuple[Facts, list[float]]:

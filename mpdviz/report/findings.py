@@ -33,13 +33,12 @@ def gravity(verdict: Verdict) -> tuple[int, int]:
 
 def finding(verdict: Verdict) -> Finding:
     """What a failed check says."""
-    what, _, remedy = verdict.sentence.partition("; ")
     source = SOURCES.get(verdict.check, "arithmetic: NaN and infinity spread through every sum")
     limit = f"limit {verdict.limit:g}"
     return Finding(
         f"layer {verdict.layer} ({verdict.name})",
         verdict.check.replace("_", " "),
-        f"{what} ({limit})",
-        remedy.replace("`", ""),
+        f"{verdict.measured} ({limit})".replace("`", ""),
+        verdict.remedy.replace("`", ""),
         source,
     )

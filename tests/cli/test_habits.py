@@ -123,6 +123,18 @@ def test_a_folder_of_runs_is_drawn_and_compared(place, mpdviz):
     assert mpdviz("compare", "runs")[1].startswith("seed1 against seed0: ")
 
 
+def test_labels_are_as_short_as_tells_them_apart():
+    from mpdviz.compare.side_by_side import _labels
+
+    best = Path("checkpoints", "best.pt")
+    for paths, labels in (
+        (["runs/a/seed-0", "runs/b/seed-0"], ["a/seed-0", "b/seed-0"]),
+        (["sample:fixed", "sample:mpd_agl"], ["fixed", "mpd_agl"]),
+        (["one.npz", "runs/two" / best], ["one", "two"]),
+    ):
+        assert _labels(list(map(Path, paths))) == labels
+
+
 def test_a_comparison_is_collected(place, mpdviz):
     words = ("compare", "--strategies", "fixed", "--seeds", "0", *train()[1:-2], "--out", "study")
     assert mpdviz(*words)[0] == 0

@@ -129,14 +129,16 @@ def test_make_demo_names_what_it_leaves(tmp_path):
     own = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     done = subprocess.run(command, cwd=ROOT, env=own, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    told = " ".join(done.stdout.split())  # lines are broken between words
-    folders = re.search(r"tables and figures: (.*?) report: ", told)[1].split(", ")
-    inspected, compared = map(Path, folders[:2]), Path(folders[2])
-    for folder in inspected:
+    said = " ".join(done.stdout.split())
+    assert said.startswith("mpd-agl against fixed: ")
+    assert f"report: {demo / 'report.html'}; open it in a browser" in said
+    for strategy in ("fixed", "mpd-agl"):
+        folder = demo / strategy / "inspect"
+        assert str(folder) in said
         assert (folder / "table.csv").exists()
         assert len(list(folder.glob("*.png"))) == 5 + 5  # of the network, of its layers
-    assert (compared / "layers.csv").exists()
-    assert "MPD-AGL" in (demo / "report.html").read_text(encoding="utf-8")
+    assert (demo / "report.html").exists()
+    assert (demo / "compare" / "compared.png").exists()
 
 
 def test_plain_install(tmp_path):
@@ -162,5 +164,15 @@ def test_plain_install(tmp_path):
     )
     assert str(target) in done.stdout
     assert not (target / "cli").exists()
-    for name in ("recipes/cifar10.toml", "report/page/report.js", "sample_checkpoints/fixed.pt"):
+    for name in ("recipes/cifar10.toml", "report/page/report.js"):
         assert (target / "mpdviz" / name).exists()
+    listed = subprocess.run(
+        [sys.executable, "-m", "mpdviz", "list", "samples"],
+        cwd=tmp_path,
+        env=environment | {"COLUMNS": "500"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in ("fixed", "mpd_agl"):
+        assert f"{target}/mpdviz/sample_checkpoints/{name}.pt" in listed.stdout

@@ -493,7 +493,7 @@ def test_the_figure_draws_the_tables(tables):
 def test_networks_that_cannot_be_laid_side_by_side_are_refused(trained, tmp_path, monkeypatch, capsys):
     other = trained[0] / "runs" / "mpd-agl" / "seed-0" / "checkpoints" / "best.pt"
     assert mpdviz_cli("compare", FIXED, other, cwd=tmp_path, monkeypatch=monkeypatch) == 2
-    assert "differ in T: fixed has 4, best has 2" in capsys.readouterr().err.replace("\n", " ")
+    assert "differ in T: fixed has 4, seed-0 has 2" in capsys.readouterr().err.replace("\n", " ")
 
 
 @pytest.mark.parametrize(

@@ -415,9 +415,12 @@ def mpdviz(*args):
 def test_command_draws_checkpoints_and_says_what_it_skips(tmp_path):
     out = tmp_path / "paper"
     samples = [SAMPLES / "fixed.pt", SAMPLES / "mpd_agl.pt"]
-    done = mpdviz(*samples, "--out", out, "--format", "svg", "--limit", 32, "--layer", "hidden")
+    options = ("--format", "svg", "--limit", 32, "--layer", "hidden", "--verbose")
+    done = mpdviz(*samples, "--out", out, *options)
     assert done.returncode == 0, done.stderr
-    written = [Path(line) for line in done.stdout.splitlines()]
+    *paths, last = done.stdout.splitlines()
+    written = [Path(path) for path in paths]
+    assert last == f"wrote {len(written)} files to {out}"
     assert {path.name for path in out.iterdir()} == {".mpdviz"} | {path.name for path in written}
     assert {"potentials.svg", "gradient_by_depth.txt", "table_accuracy.tex"} <= {p.name for p in written}
     assert "skipped curves" in done.stderr

@@ -73,6 +73,8 @@ def test_findings_come_worst_first_with_what_helps():
         assert found.where.startswith("layer ")
         assert "limit" in found.cause
         assert found.source
+        assert found.remedy
+        assert found.remedy not in found.cause
 
 
 def test_nothing_recorded_is_said(tmp_path):
