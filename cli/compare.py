@@ -34,7 +34,7 @@ strategy. Finished runs are skipped and interrupted ones continued: give the sam
 FORMATS = ("table", "csv", "json")
 FIGURE_FORMATS = ("png", "pdf", "svg")
 MOST_SEEDS = 10_000
-FILES = 4
+FILES = 5
 """Files that a comparison of checkpoints leaves."""
 
 

@@ -33,6 +33,8 @@ FORMATS = ("table", *EXPORTS, "markdown")
 FIGURE_FORMATS = ("png", "pdf", "svg")
 NETWORK_FIGURES = 5
 """Figures of a network as a whole; that of each layer comes on top."""
+FILES = 3
+"""Files of a figure: itself, its numbers, its caption."""
 
 
 @takes(Source, "source")
@@ -98,7 +100,7 @@ def inspect(
     from mpdviz.system.progress import whole
 
     # By and large: what can be drawn shows when there is something to draw.
-    with whole(later=2 * (NETWORK_FIGURES + len(inspection.names))) if out is not None else nullcontext():
+    with whole(later=FILES * (NETWORK_FIGURES + len(inspection.names))) if out is not None else nullcontext():
         recording = record(source, inspection)
         if recording is None:
             return
@@ -195,7 +197,9 @@ def write(recording: "Recording", table: "pd.DataFrame", out: Path, figure_forma
         written.append(out / f"{name}.csv")
     tables = Tables.of(recording.layers, table)
     each = [figures.FIGURES[name].each_layer for name in figures.supported(tables)]
-    with bar("drawing", 2 * sum(table["layer"].nunique() if layers else 1 for layers in each)) as progress:
+    with bar(
+        "drawing", FILES * sum(table["layer"].nunique() if layers else 1 for layers in each)
+    ) as progress:
         for path in figures.write(tables, out, figure_format, origin=origin.of(recording.contents)):
             written.append(path)
             progress.update()

@@ -55,6 +55,8 @@ class Bar:
     def update(self, done: float = 1) -> None:
         """So much more is done."""
         self._done += done
+        if not self._whole.as_bytes:  # steps that nobody foresaw
+            self._total = max(self._total, self._done)
         self._shown()
 
     def show(self, done: float, total: float, note: str) -> None:
