@@ -297,10 +297,6 @@
   }
 
   const explorers = {};
-  addEventListener("beforeprint", () => {
-    document.querySelectorAll("details").forEach(part => { part.open = true; });
-  });
-
   (async () => {
     for (const id of Object.keys(data.charts)) await draw(id);
     for (const [id, content] of Object.entries(data.explorers)) explorers[id] = new Explorer(id, content);
