@@ -41,7 +41,7 @@ class PreparedReport:
         given = list(map(Path, paths))
         if not given or len(set(given)) < len(given):
             raise BadInput("no files" if not given else "a file is given twice", "give each once")
-        labels = _labels(given)
+        self._labels = labels = _labels(given)
         for path in given:
             if run_folders(path):
                 options.refuse(OF_RELEASED, "with a comparison", "leave it out: its runs know it")
@@ -64,7 +64,7 @@ class PreparedReport:
             command: the command line to name as what made the report.
         """
         with team() as ranks:
-            studies = {path.name or str(path): self._study(path) for path in self._comparisons}
+            studies = {self._labels[path]: self._study(path) for path in self._comparisons}
             recordings: dict[str, Contents] = {}
             for name, prepared in self._prepared.items():
                 recording = prepared.run()

@@ -6,7 +6,7 @@ import altair as alt
 import pandas as pd
 
 from mpdviz.figures.style import ABOVE, BELOW, INSIDE, UNKNOWN
-from mpdviz.report.charts.parts import ROW, Spec, axis, labelled, layer_axis, spec, timesteps
+from mpdviz.report.charts.parts import ROW, Spec, axis, depth, labelled, layer_axis, lines, spec, timesteps
 
 PREDICTED = "#222222"
 SIDES = ("below", "available", "above")
@@ -182,10 +182,9 @@ def by_depth(
     form = ".0%" if percent else "~g"
     values = alt.Axis(title=title, format=form, tickCount=4, gridOpacity=0.4)
     drawn = (
-        alt.Chart(rows)
-        .mark_line(point=alt.OverlayMarkDef(size=25), strokeWidth=1.2)
+        lines(rows)
         .encode(
-            x=alt.X("layer:O", axis=axis("layer, from input to output", labelAngle=0, labelOverlap=True)),
+            x=depth(),
             y=alt.Y(f"{column}:Q", scale=scale, axis=values),
             color=timesteps(),
             tooltip=["label:N", "timestep:O", alt.Tooltip(f"{column}:Q", format=".4g")],

@@ -56,3 +56,19 @@ def by_variant(rows: pd.DataFrame, *, legend: bool = True) -> tuple[pd.DataFrame
         legend=alt.Legend(title=None, labelLimit=240) if legend else None,
     )
     return rows.assign(variant=rows["variant"].map(lambda name: looks[name].label)), colour, labels
+
+
+def epochs() -> alt.X:
+    """An axis of epochs."""
+    return alt.X("epoch:Q", axis=axis("epoch", format="d", tickMinStep=1))
+
+
+def depth() -> alt.X:
+    """An axis of layers by number."""
+    return alt.X("layer:O", axis=axis("layer, from input to output", labelAngle=0, labelOverlap=True))
+
+
+def lines(rows: pd.DataFrame, size: int = 25) -> alt.Chart:
+    """Thin lines with a point, of so many square pixels, for each value."""
+    drawn: alt.Chart = alt.Chart(rows).mark_line(point=alt.OverlayMarkDef(size=size), strokeWidth=1.3)
+    return drawn

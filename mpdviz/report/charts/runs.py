@@ -6,7 +6,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from mpdviz.report.charts.parts import Spec, axis, by_variant, labelled, spec, timesteps
+from mpdviz.report.charts.parts import Spec, axis, by_variant, depth, epochs, labelled, lines, spec, timesteps
 
 
 def over_training(table: pd.DataFrame) -> Spec:
@@ -14,10 +14,9 @@ def over_training(table: pd.DataFrame) -> Spec:
     rows = labelled(table).groupby(["epoch", "layer", "label"])["available_ratio"].mean().reset_index()
     order = rows.drop_duplicates("layer").sort_values("layer")["label"].tolist()
     drawn = (
-        alt.Chart(rows)
-        .mark_line(point=alt.OverlayMarkDef(size=20), strokeWidth=1.2)
+        lines(rows, 20)
         .encode(
-            x=alt.X("epoch:Q", axis=axis("epoch", format="d", tickMinStep=1)),
+            x=epochs(),
             y=alt.Y(
                 "available_ratio:Q",
                 scale=alt.Scale(domain=[0, 1]),
@@ -36,18 +35,17 @@ def over_training(table: pd.DataFrame) -> Spec:
 def widths(table: pd.DataFrame) -> Spec:
     """Surrogate widths by layer and timestep at an epoch, with a slider over the epochs."""
     rows = labelled(table[["epoch", "layer", "name", "timestep", "kappa"]]).dropna(subset=["kappa"])
-    epochs = sorted(rows["epoch"].unique())
+    there = sorted(rows["epoch"].unique())
     slider = alt.param(
         name="epoch",
-        value=int(epochs[-1]),
-        bind=alt.binding_range(min=int(epochs[0]), max=int(epochs[-1]), step=1, name="epoch "),
+        value=int(there[-1]),
+        bind=alt.binding_range(min=int(there[0]), max=int(there[-1]), step=1, name="epoch "),
     )
     drawn = (
-        alt.Chart(rows)
+        lines(rows)
         .transform_filter("datum.epoch == epoch")
-        .mark_line(point=alt.OverlayMarkDef(size=25), strokeWidth=1.2)
         .encode(
-            x=alt.X("layer:O", axis=axis("layer, from input to output", labelAngle=0, labelOverlap=True)),
+            x=depth(),
             y=alt.Y(
                 "kappa:Q",
                 scale=alt.Scale(domain=[0, float(rows["kappa"].max()) * 1.05 or 1.0]),
@@ -69,10 +67,9 @@ def curves(metrics: pd.DataFrame, names: Sequence[str], title: str, *, percent: 
     rows["of"] = rows["of"].map(lambda name: "training" if name.startswith("train") else "validation")
     rows, colour, _ = by_variant(rows)
     drawn = (
-        alt.Chart(rows)
-        .mark_line(point=alt.OverlayMarkDef(size=16), strokeWidth=1.4)
+        lines(rows, 16)
         .encode(
-            x=alt.X("epoch:Q", axis=axis("epoch", format="d", tickMinStep=1)),
+            x=epochs(),
             y=alt.Y(
                 "value:Q",
                 scale=alt.Scale(zero=False),
@@ -118,10 +115,9 @@ def by_strategy(table: pd.DataFrame) -> Spec:
     means = labelled(table).groupby(keys, sort=False)["available_ratio"].mean().reset_index()
     means, colour, order = by_variant(means)
     drawn = (
-        alt.Chart(means)
-        .mark_line(point=alt.OverlayMarkDef(size=45), strokeWidth=1.4)
+        lines(means, 45)
         .encode(
-            x=alt.X("layer:O", axis=axis("layer, from input to output", labelAngle=0, labelOverlap=True)),
+            x=depth(),
             y=alt.Y(
                 "available_ratio:Q",
                 scale=alt.Scale(domain=[0, 1]),
