@@ -4,16 +4,16 @@ PYTHON ?= python3
 VENV ?= .venv
 DEMO ?= demo
 BIN = $(VENV)/bin
-# pip installs only files whose hashes are in locks/, and builds none but norse's (and ours) from source. Where that
+# pip installs only files whose hashes are in .ci/locks/, and builds none but norse's (and ours) from source. Where that
 # does not fit (another platform, another index), `make HASHES=` goes by the versions in constraints.txt alone.
-HASHES ?= locks
+HASHES ?= .ci/locks
 PIP = $(BIN)/python -m pip install --quiet
 ifeq ($(HASHES),)
-LOCKED = $(PIP) --no-deps --requirement locks/$(1).in
+LOCKED = $(PIP) --no-deps --requirement .ci/locks/$(1).in
 NORSE = $(call LOCKED,norse)
 else
 LOCKED = $(PIP) --no-deps --require-hashes --no-build-isolation --only-binary :all: --no-binary norse \
-	--requirement locks/$(1).txt
+	--requirement .ci/locks/$(1).txt
 NORSE = $(call LOCKED,norse-build) --upgrade --target $(VENV)/norse-build && \
 	PYTHONPATH="$$(cd $(VENV)/norse-build && pwd)" $(call LOCKED,norse)
 endif
@@ -42,28 +42,28 @@ lint: $(VENV)/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy mpdviz cli
 	$(BIN)/lint-imports
-	$(BIN)/python locks check
+	$(BIN)/python .ci/locks check
 
 # These two need a network. --strict: what could not be asked about is no pass.
 lock: $(VENV)/tools/installed
-	$(VENV)/tools/bin/python locks write
+	$(VENV)/tools/bin/python .ci/locks write
 
 audit: $(VENV)/tools/installed
 	@# Not the CPU build of PyTorch: what databases say of a release, they say under its plain version.
-	for lock in $(filter-out locks/torch-cpu.txt,$(wildcard locks/*.txt)); do echo $$lock; \
+	for lock in $(filter-out .ci/locks/torch-cpu.txt,$(wildcard .ci/locks/*.txt)); do echo $$lock; \
 	$(VENV)/tools/bin/pip-audit --strict --require-hashes --disable-pip -r $$lock || exit; done
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
-$(VENV)/installed: pyproject.toml constraints.txt $(wildcard locks/*)
+$(VENV)/installed: pyproject.toml constraints.txt $(wildcard .ci/locks/*)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
 	"mpdviz needs Python 3.11 or newer; try: make PYTHON=python3.12 $(MAKECMDGOALS)")'
 	$(PYTHON) -m venv $(VENV)
 ifeq ($(HASHES),)
 	$(PIP) --constraint constraints.txt --editable '.[test,lint]'
 else
-	$(call LOCKED,torch-cpu) || { echo "No CPU build of PyTorch that locks/ know; taking PyPI's"; $(call LOCKED,torch); }
+	$(call LOCKED,torch-cpu) || { echo "No CPU build of PyTorch that .ci/locks/ know; taking PyPI's"; $(call LOCKED,torch); }
 	$(call LOCKED,required)
 	$(PIP) --no-deps --no-build-isolation --editable .
 endif
@@ -76,7 +76,7 @@ endif
 	{ $(NORSE); } || echo "norse could not be built; its tests will be skipped"
 	@touch $@
 
-$(VENV)/tools/installed: locks/tools.txt
+$(VENV)/tools/installed: .ci/locks/tools.txt
 	$(PYTHON) -m venv $(VENV)/tools
 	$(VENV)/tools/bin/python -m pip install --quiet --no-deps --require-hashes --only-binary :all: -r $<
 	@touch $@

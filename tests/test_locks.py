@@ -11,13 +11,13 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture(scope="module")
 def locks():
-    return runpy.run_path(str(ROOT / "locks" / "__main__.py"))
+    return runpy.run_path(str(ROOT / ".ci" / "locks" / "__main__.py"))
 
 
 @pytest.fixture
 def copy(tmp_path):
     shutil.copy(ROOT / "constraints.txt", tmp_path)
-    shutil.copytree(ROOT / "locks", tmp_path / "locks")
+    shutil.copytree(ROOT / ".ci" / "locks", tmp_path / ".ci" / "locks")
     return tmp_path
 
 
@@ -32,7 +32,7 @@ def test_the_locks_of_this_checkout_are_whole(locks):
 
 
 def test_every_lock_is_read_to_its_last_hash(locks):
-    for path in (ROOT / "locks").glob("*.txt"):
+    for path in (ROOT / ".ci" / "locks").glob("*.txt"):
         read = list(locks["entries"](path))
         text = path.read_text(encoding="utf-8")
         assert sum(len(hashes) for _, hashes in read) == text.count("--hash=sha256:")
@@ -44,13 +44,15 @@ def test_every_lock_is_read_to_its_last_hash(locks):
 def test_a_version_of_its_own_in_a_lock(locks, copy):
     change(copy / "constraints.txt", "\nnumpy==2.4.6\n", "\nnumpy==2.4.5\n")
     assert list(locks["wrong_locks"](copy)) == [
-        "locks/required.txt: numpy is 2.4.6, but constraints.txt says 2.4.5"
+        ".ci/locks/required.txt: numpy is 2.4.6, but constraints.txt says 2.4.5"
     ]
 
 
 def test_what_no_lock_has(locks, copy):
     change(copy / "constraints.txt", "\nnumpy==2.4.6\n", "\nnumpy==2.4.6\nrequests-mock==1.12.1\n")
-    assert list(locks["wrong_locks"](copy)) == ["constraints.txt: requests-mock is in none of locks/*.txt"]
+    assert list(locks["wrong_locks"](copy)) == [
+        "constraints.txt: requests-mock is in none of .ci/locks/*.txt"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -67,18 +69,18 @@ def test_what_no_lock_has(locks, copy):
     ],
 )
 def test_a_requirement_that_verifies_nothing(locks, copy, line, wrong):
-    with (copy / "locks" / "required.txt").open("a", encoding="utf-8") as file:
+    with (copy / ".ci" / "locks" / "required.txt").open("a", encoding="utf-8") as file:
         file.write(line + "\n")
-    assert list(locks["wrong_locks"](copy)) == [f"locks/required.txt: {wrong}"]
+    assert list(locks["wrong_locks"](copy)) == [f".ci/locks/required.txt: {wrong}"]
 
 
 def test_what_is_installed_at_another_version(locks, copy):
-    change(copy / "locks" / "required.txt", "\nnumpy==", "\nnumpy==0.")
-    change(copy / "locks" / "required.txt", "\ntabulate==", "\nnot-tabulate==")
+    change(copy / ".ci" / "locks" / "required.txt", "\nnumpy==", "\nnumpy==0.")
+    change(copy / ".ci" / "locks" / "required.txt", "\ntabulate==", "\nnot-tabulate==")
     found = "\n".join(locks["wrong_installed"](copy))
     assert "numpy 2" in found
-    assert "locks/ say 0.2" in found
-    assert "locks/ say nothing of it" in found
+    assert ".ci/locks/ say 0.2" in found
+    assert ".ci/locks/ say nothing of it" in found
     assert "mpdviz" not in found
 
 

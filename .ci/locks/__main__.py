@@ -1,7 +1,7 @@
 """The files beside this one: `write` has uv ask PyPI for the hashes, `check` holds them against what is here.
 
-`constraints.txt` names the versions, by hand; locks/*.txt have the hash of every file of these versions, for
-all platforms, and are made by `make lock`. `make lint` runs `check`, which needs no network.
+`constraints.txt` names the versions, by hand; the *.txt have the hash of every file of these versions, for all
+platforms, and are made by `make lock`. `make lint` runs `check`, which needs no network.
 """
 
 import re
@@ -38,10 +38,10 @@ def pinned(requirement: Requirement) -> str:
 
 
 def write(root: Path) -> None:
-    """Make locks/*.txt anew from pyproject.toml, locks/*.in and the versions in constraints.txt."""
+    """Make .ci/locks/*.txt anew from pyproject.toml, .ci/locks/*.in and the versions in constraints.txt."""
     compile_ = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--universal", "--generate-hashes"]
     compile_ += ["--python-version", "3.11", "--no-annotate", "--custom-compile-command", "make lock"]
-    for source in sorted((root / "locks").glob("*.in")):
+    for source in sorted((root / ".ci" / "locks").glob("*.in")):
         deps = [] if source.stem in WITH_DEPENDENCIES else ["--no-deps"]
         output = source.with_suffix(".txt").relative_to(root)
         subprocess.run(
@@ -52,7 +52,7 @@ def write(root: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         both = Path(folder, "both.txt")  # uv keeps the versions that it finds in its output file
         both.write_text(
-            "".join((root / "locks" / f"{name}.txt").read_text(encoding="utf-8") for name in parts)
+            "".join((root / ".ci" / "locks" / f"{name}.txt").read_text(encoding="utf-8") for name in parts)
         )
         whole = [*compile_, "pyproject.toml", *extras, "-c", "constraints.txt", "-o", str(both)]
         subprocess.run(whole, cwd=root, check=True, stdout=subprocess.DEVNULL)
@@ -60,7 +60,7 @@ def write(root: Path) -> None:
     for block in blocks:
         parts["torch" if TORCH.match(re.split(r"[ =]", block)[0]) else "required"].append(block)
     for name, part in parts.items():
-        (root / "locks" / f"{name}.txt").write_text(header + "".join(part), encoding="utf-8")
+        (root / ".ci" / "locks" / f"{name}.txt").write_text(header + "".join(part), encoding="utf-8")
 
 
 def wrong_locks(root: Path) -> Iterator[str]:
@@ -70,13 +70,13 @@ def wrong_locks(root: Path) -> Iterator[str]:
         requirement = Requirement(line)
         versions[canonicalize_name(requirement.name)] = pinned(requirement)
     missing = set(versions)
-    for path in sorted((root / "locks").glob("*.txt")):
+    for path in sorted((root / ".ci" / "locks").glob("*.txt")):
         source = path.with_suffix(".in")
         asked = [Requirement(line) for line, _ in entries(source)] if source.exists() else []
         apart = {each.name for each in asked if pinned(each)}  # at a version of their own
         for line, hashes in entries(path):
             requirement = Requirement(line)
-            name, where = canonicalize_name(requirement.name), f"locks/{path.name}: {requirement.name}"
+            name, where = canonicalize_name(requirement.name), f".ci/locks/{path.name}: {requirement.name}"
             if not pinned(requirement):
                 yield f"{where} is not pinned to one version"
             if not hashes or not all(re.fullmatch(r"sha256:[0-9a-f]{64}", each.strip()) for each in hashes):
@@ -86,7 +86,7 @@ def wrong_locks(root: Path) -> Iterator[str]:
             missing.discard(name)
             if pinned(requirement) != versions.get(name, pinned(requirement)):
                 yield f"{where} is {pinned(requirement)}, but constraints.txt says {versions[name]}"
-    yield from (f"constraints.txt: {name} is in none of locks/*.txt" for name in sorted(missing))
+    yield from (f"constraints.txt: {name} is in none of .ci/locks/*.txt" for name in sorted(missing))
 
 
 def wrong_installed(root: Path) -> Iterator[str]:
@@ -95,14 +95,15 @@ def wrong_installed(root: Path) -> Iterator[str]:
         canonicalize_name(each.metadata["Name"]): each for each in distributions()
     }
     locked: dict[str, str] = {}
-    for path in sorted((root / "locks").glob("*.txt")):
+    for path in sorted((root / ".ci" / "locks").glob("*.txt")):
         if path.stem not in WITH_DEPENDENCIES and not path.stem.startswith("spikingjelly-"):
             for line, _ in entries(path):
                 requirement = Requirement(line)
                 locked[canonicalize_name(requirement.name)] = pinned(requirement)
     for name, each in sorted(here.items()):
         if name not in UNLOCKED and each.version.split("+")[0] != locked.get(name):
-            yield f"{name} {each.version} is installed, but locks/ say {locked.get(name, 'nothing of it')}"
+            said = locked.get(name, "nothing of it")
+            yield f"{name} {each.version} is installed, but .ci/locks/ say {said}"
     yield from unmet(here)
 
 
@@ -129,7 +130,7 @@ def unmet(here: Mapping[str, Distribution]) -> Iterator[str]:
 
 def main() -> int:
     """Run `write` or `check` on the checkout this file lies in, or on the one named after it."""
-    root = Path(sys.argv[2]) if len(sys.argv) > 2 else Path(__file__).parents[1]
+    root = Path(sys.argv[2]) if len(sys.argv) > 2 else Path(__file__).parents[2]
     if sys.argv[1:2] == ["write"]:
         write(root)
         return 0
