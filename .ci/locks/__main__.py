@@ -1,7 +1,7 @@
 """The files beside this one: `write` has uv ask PyPI for the hashes, `check` holds them against what is here.
 
-`constraints.txt` names the versions, by hand; the *.txt have the hash of every file of these versions, for all
-platforms, and are made by `make lock`. `make lint` runs `check`, which needs no network.
+`constraints.txt` names the versions, by hand; the *.txt have the hash of every file of these versions,
+for all platforms, and are made by `make lock`. `make lint` runs `check`, which needs no network.
 """
 
 import re
