@@ -116,6 +116,7 @@ def test_the_guide_has_every_page_and_no_dead_link():
             assert link.startswith("http") or (page.parent / link).exists(), (page, link)
 
 
+@pytest.mark.slow  # test_habits.py has the same command with fewer epochs
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 def test_make_demo_names_what_it_leaves(tmp_path):
     # The environment that runs this test stands in for the one that `make demo` would set up.
