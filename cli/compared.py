@@ -100,7 +100,7 @@ def print_accuracy(collected: "Collected") -> None:
         [
             Column("strategy", [str(name) for name in rows["strategy"]], "name"),
             Column("n", [str(n) for n in rows["n"]]),
-            Column("test accuracy", [number(value, ".2%") for value in rows["mean"]]),
+            Column("test accuracy", [f"{number(100 * value, '.2f')} %" for value in rows["mean"]]),
             Column("std", [f"± {number(100 * value, '.2f')}" for value in rows["std"]]),
         ]
     )

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from mpdviz.analysis.summary import percent
+from mpdviz.analysis.words import percent
 
 from .fitted import Column
 from .output import heights

@@ -27,6 +27,7 @@ def table(
     """
     from mpdviz.analysis import summary
     from mpdviz.analysis.limits import Limits
+    from mpdviz.analysis.words import percent
 
     from . import layers
 
@@ -49,7 +50,7 @@ def table(
         return
     dropped = print_table(columns, styles, breaks)
     if rows["starved"].any() and not full:
-        show(f"! starved: under {summary.percent(Limits().starved)} at its worst timestep")
+        show(f"! starved: under {percent(Limits().starved)} at its worst timestep")
     if not full and layers.asked_for(frame):
         print()
         names = ["layer", "name", "timestep", "available_ratio", *layers.asked_for(frame)]

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mpdviz.analysis.summary import percent
+from mpdviz.analysis.words import percent
 
 from . import output
 

@@ -14,6 +14,7 @@ import pandas as pd
 
 from mpdviz.accumulations.layer import LayerAccumulation
 from mpdviz.analysis.frames import share
+from mpdviz.analysis.words import percent
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +42,7 @@ def _starved(of: Subject, limit: float) -> Measured:
     value, t = _worst(of, "available_ratio", smallest=True)
     if math.isnan(value):
         return _not_measured(of.why("available_ratio", "lower", "kappa", otherwise=NOTHING_FINITE))
-    return value, value >= limit, f"{value:.1%} of potentials get their spike gradient at t={t}"
+    return value, value >= limit, f"{percent(value)} of potentials get their spike gradient at t={t}"
 
 
 def _degenerate(of: Subject, limit: float) -> Measured:
@@ -102,7 +103,7 @@ def _nonfinite(of: Subject, limit: float) -> Measured:
     value, t = _worst(of, share(of.recorded.statistics.nonfinite, of.recorded.statistics.count))
     if math.isnan(value):
         return _not_measured("no potentials were recorded")
-    return value, value <= limit, f"{_percent(value)} of potentials are NaN or infinite at t={t}"
+    return value, value <= limit, f"{percent(value)} of potentials are NaN or infinite at t={t}"
 
 
 def _nonfinite_gain(of: Subject, limit: float) -> Measured:
@@ -110,10 +111,10 @@ def _nonfinite_gain(of: Subject, limit: float) -> Measured:
     value, t = _worst(of, share(statistics.gain_nonfinite, statistics.finite))
     if "mean_gain" in info.not_measured or math.isnan(value):
         return _not_measured(of.why("mean_gain", otherwise=NOTHING_FINITE))
-    sentence = f"the surrogate's derivative is NaN or infinite at t={t} for {_percent(value)} of potentials"
+    sentence = f"the surrogate's derivative is NaN or infinite at t={t} for {percent(value)} of potentials"
     if value and info.nan_below is not None:
         lowest = info.thresholds_in_force[t - 1] + info.nan_below
-        sentence = f"the surrogate's derivative is NaN below v = {lowest:.3g}, at t={t} for {_percent(value)}"
+        sentence = f"the surrogate's derivative is NaN below v = {lowest:.3g}, at t={t} for {percent(value)}"
     return value, value <= limit, sentence
 
 
@@ -130,7 +131,7 @@ def _nonfinite_gradient(of: Subject, limit: float) -> Measured:
     return (
         value,
         value <= limit,
-        f"{_percent(value)} of gradients at the potentials are NaN or infinite at t={t}",
+        f"{percent(value)} of gradients at the potentials are NaN or infinite at t={t}",
     )
 
 
@@ -149,16 +150,11 @@ def _worst(
     return float(found[at]), int(of.rows["timestep"].iloc[at])
 
 
-def _percent(share: float) -> str:
-    """A share in words; one that is not zero never reads as 0.0%."""
-    return f"{share:.1%}" if not 0 < share < 0.0005 else f"{100 * share:.1g}%"
-
-
 def _share_of_potentials(of: Subject, column: str, limit: float, what: str) -> Measured:
     value, t = _worst(of, column)
     if math.isnan(value):
         return _not_measured(of.why(column, "available_ratio", "lower", "kappa", otherwise=NOTHING_FINITE))
-    return value, value <= limit, f"{value:.1%} of potentials {what} at t={t}"
+    return value, value <= limit, f"{percent(value)} of potentials {what} at t={t}"
 
 
 def _share_of_neurons(of: Subject, column: str, limit: float, what: str) -> Measured:

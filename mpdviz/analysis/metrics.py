@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 
 from mpdviz.accumulations.histogram import bins, cell_edges
+from mpdviz.accumulations.info import LayerInfo
 from mpdviz.accumulations.layer import LayerAccumulation
 from mpdviz.analysis import columns, distances
 from mpdviz.analysis.columns import Column
 from mpdviz.analysis.frames import counts, frame, measured, share
-from mpdviz.analysis.predict import PREDICTIONS, predict
+from mpdviz.analysis.predict import PREDICTIONS, Prediction, predict
 
 Layers = Mapping[int, LayerAccumulation]
 PAPER, *OTHERS = PREDICTIONS
@@ -110,24 +111,33 @@ def _observed(number: int, layer: LayerAccumulation) -> dict[str, Any]:
     return values
 
 
-def _predicted(layer: LayerAccumulation, predictions: Sequence[str]) -> dict[str, Any]:
-    info, statistics = layer.info, layer.statistics
+def predicted_laws(info: LayerInfo, predictions: Sequence[str] = tuple(PREDICTIONS)) -> dict[str, Prediction]:
+    """What is predicted of a layer's potentials, by prediction; nothing where there is nothing to go by."""
     predictable = "predicted_ratio" not in info.not_measured
     if not (predictable and info.gamma and 0 <= info.decay <= 1 and info.v_th > 0):
-        return {columns.BEST.name: ""}  # nothing to predict from
-    gamma, beta = np.array(info.gamma), np.array(info.beta)
-    std = np.sqrt(share(statistics.m2, statistics.finite))
-    values: dict[str, Any] = {}
-    for name in predictions:
-        prediction = predict(
+        return {}
+    return {
+        name: predict(
             name,
             timesteps=info.timesteps,
             decay=info.decay,
             v_th=info.v_th,
-            gamma=gamma,
-            beta=beta,
+            gamma=np.array(info.gamma),
+            beta=np.array(info.beta),
             thresholds=info.thresholds or None,
         )
+        for name in predictions
+    }
+
+
+def _predicted(layer: LayerAccumulation, predictions: Sequence[str]) -> dict[str, Any]:
+    info, statistics = layer.info, layer.statistics
+    laws = predicted_laws(info, predictions)
+    if not laws:
+        return {columns.BEST.name: ""}
+    std = np.sqrt(share(statistics.m2, statistics.finite))
+    values: dict[str, Any] = {}
+    for name, prediction in laws.items():
         # As seen from edges that follow the threshold.
         apart = distances.between(
             statistics.cells,

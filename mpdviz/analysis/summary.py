@@ -8,6 +8,7 @@ import pandas as pd
 from mpdviz.accumulations.layer import LayerAccumulation
 from mpdviz.analysis.frames import share
 from mpdviz.analysis.limits import Limits
+from mpdviz.analysis.words import percent
 
 OK, NOT_MEASURED, NAN = "ok", "not measured", "NaN"
 BELOW, ABOVE, SILENT_INPUT, TOO_WIDE = "below", "above", "silent input", "too wide"
@@ -164,11 +165,6 @@ def _said(rows: pd.DataFrame, why: str) -> str:
 
 def _called(row: pd.Series) -> str:
     return f"layer {row['layer']} ({row['name']})"
-
-
-def percent(share: float) -> str:
-    """A share in words; one that is not zero never reads as 0.0 %."""
-    return f"{100 * share:.1f} %" if not 0 < share < 0.0005 else f"{100 * share:.1g} %"
 
 
 def _listed(rows: pd.DataFrame, most: int = 6) -> str:

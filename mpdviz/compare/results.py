@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -13,14 +13,18 @@ from mpdviz.compare.executors import Failure
 from mpdviz.compare.plan import VARIED, Comparison, Planned, told
 from mpdviz.config import differences
 from mpdviz.errors import BadInput
-from mpdviz.runs.reading import is_finished, read_config, read_result
+from mpdviz.runs.reading import StoredRun, is_finished, read_config, read_result, run_folders
 from mpdviz.system.files import exists, write_text
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True, eq=False)
 class Collected:
     """What a comparison came to."""
 
+    folder: Path
     runs: pd.DataFrame
     """One row a planned run: strategy, seed, finished, epoch, val_accuracy, test_accuracy, initial_weights,
     folder (within the comparison's)."""
@@ -38,6 +42,10 @@ class Collected:
         """Whether there is a result at all; without one the accuracies are NaN."""
         return bool(self.runs["finished"].any())
 
+    def __repr__(self) -> str:
+        finished = f"{int(self.runs['finished'].sum())} of {len(self.runs)} runs finished"
+        return f"Collected({'; '.join([finished, *self.differences['sentence']])})"
+
     def _repr_html_(self) -> str:
         """What a notebook shows: a row a strategy, and what can be said about the differences."""
         table = self.summary()
@@ -47,6 +55,25 @@ class Collected:
         html = shown.to_html(index=False, border=0, na_rep="-", float_format="{:.2f}".format)
         said = "".join(f"<li>{escape(told)}</li>" for told in self.differences["sentence"])
         return f"{html}<ul>{said}</ul>"
+
+    def plot(self, name: str) -> "Figure":
+        """A figure of the comparison, as `mpdviz figures` draws it; what it needs recorded is recorded now.
+
+        Args:
+            name: a name of `mpdviz.figures.paper.FIGURES`, e.g. `differences`, `curves` or `available_ratio`.
+
+        Raises:
+            BadInput: unknown figure, or the comparison lacks what it shows.
+        """
+        from mpdviz.figures import paper
+        from mpdviz.figures.paper.study import Study
+        from mpdviz.inspection.study import study
+
+        kind = paper.FIGURES.find(name)
+        made = Study([StoredRun.of_folder(path) for path in run_folders(self.folder)])
+        if any(table in made.missing for table in kind.needs):
+            made = study([self.folder]) or made
+        return paper.draw(name, made)
 
     def write(self, folder: Path) -> Iterator[Path]:
         """Write runs.csv, accuracy.csv and differences.csv, and yield each path once written."""
@@ -81,7 +108,9 @@ def read_results(comparison: Comparison, failures: Sequence[Failure] = ()) -> Co
     finished = runs[runs["finished"]]
     accuracies = {name: _by_seed(finished[finished["strategy"] == name]) for name in comparison.strategies}
     missing = tuple(run.name for run in planned if not is_finished(run.folder))
-    return Collected(runs, _accuracy(accuracies), _differences(accuracies), missing, tuple(failures))
+    return Collected(
+        comparison.folder, runs, _accuracy(accuracies), _differences(accuracies), missing, tuple(failures)
+    )
 
 
 def _check_settings(run: Planned) -> None:

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from mpdviz.figures.axes import DEPTH, entitle, layer_ticks, log_scale
+from mpdviz.figures.shown import Figure
 from mpdviz.figures.style import GRID, PAGE_WIDTH, Appearance, appearances, style
 
 PANELS = {

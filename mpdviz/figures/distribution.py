@@ -2,11 +2,11 @@
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from mpdviz.figures.axes import NOT_MEASURED
 from mpdviz.figures.density import clipped, edges, rebinned, visible_range
 from mpdviz.figures.kinds import RecordingFigure
+from mpdviz.figures.shown import Figure
 from mpdviz.figures.style import INSIDE, INTERVAL, NARROW, OUTLINE, OUTSIDE, PAGE_WIDTH, THRESHOLD, style
 
 COLUMNS = 5

@@ -2,11 +2,11 @@
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from mpdviz.figures.axes import DEPTH, layer_ticks, log_scale, say_nothing, shown_timesteps
 from mpdviz.figures.kinds import RecordingFigure
+from mpdviz.figures.shown import Figure
 from mpdviz.figures.style import GRID, PAGE_WIDTH, style, timestep_colours
 
 PANELS = {

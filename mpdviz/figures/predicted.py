@@ -3,12 +3,12 @@
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from mpdviz.analysis.columns import of_prediction
 from mpdviz.figures.axes import layer_ticks, say_nothing
 from mpdviz.figures.kinds import RecordingFigure
+from mpdviz.figures.shown import Figure
 from mpdviz.figures.style import GRID, OBSERVED, PAGE_WIDTH, PREDICTIONS, style
 
 QUANTITIES = {"mean": "mean\n(potential)", "std": "spread: std\n(potential)", "ratio": "available\nratio"}

@@ -4,14 +4,15 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
-from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
 from mpdviz.analysis.limits import Limits
+from mpdviz.analysis.words import percent
 from mpdviz.figures.axes import NOT_MEASURED, layer_labels
 from mpdviz.figures.kinds import RecordingFigure
+from mpdviz.figures.shown import Figure
 from mpdviz.figures.style import FRAME, NARROW, PAGE_WIDTH, UNKNOWN, style
 
 ROOM = 15
@@ -88,7 +89,9 @@ def _explain(figure: Figure, axis: Axes, ratio: NDArray[np.float64]) -> None:
         row, column = np.unravel_index(np.nanargmin(ratio), ratio.shape)
         frame = Rectangle((float(column), float(row)), 1, 1, fill=False, ec=FRAME, lw=1.6, clip_on=False)
         axis.add_patch(frame)
-        entries.append(Patch(fill=False, ec=FRAME, lw=1.6, label=f"smallest share, below {ENOUGH:.0%}"))
+        entries.append(
+            Patch(fill=False, ec=FRAME, lw=1.6, label=f"smallest share, below {percent(ENOUGH, 0)}")
+        )
     if not np.isfinite(ratio).all():
         entries.append(Patch(color=UNKNOWN, label=NOT_MEASURED))
     if entries:
@@ -98,7 +101,7 @@ def _explain(figure: Figure, axis: Axes, ratio: NDArray[np.float64]) -> None:
 def caption(table: pd.DataFrame) -> str:
     """What the figure shows."""
     ratio = table["available_ratio"]
-    framed = f" Framed: the smallest share, below {ENOUGH:.0%}." if (ratio < ENOUGH).any() else ""
+    framed = f" Framed: the smallest share, below {percent(ENOUGH, 0)}." if (ratio < ENOUGH).any() else ""
     unknown = f" Grey: {NOT_MEASURED}." if ratio.isna().any() else ""
     return (
         "Share of the membrane potentials inside the gradient-available interval, in percent, layers from "

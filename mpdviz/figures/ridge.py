@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
@@ -12,6 +11,7 @@ from scipy.stats import norm
 from mpdviz.figures.axes import layer_labels, shown_timesteps
 from mpdviz.figures.density import clipped, edges, rebinned, visible_range
 from mpdviz.figures.kinds import RecordingFigure
+from mpdviz.figures.shown import Figure
 from mpdviz.figures.style import (
     INSIDE,
     INTERVAL,

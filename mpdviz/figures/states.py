@@ -3,11 +3,11 @@
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import MultipleLocator, PercentFormatter
 
 from mpdviz.figures.axes import NOT_MEASURED, layer_labels
 from mpdviz.figures.kinds import RecordingFigure
+from mpdviz.figures.shown import Figure
 from mpdviz.figures.style import ABOVE, BELOW, INSIDE, NARROW, NOTE, PAGE_WIDTH, SMALLEST, style
 
 STATES = {

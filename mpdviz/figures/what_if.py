@@ -3,11 +3,11 @@
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from mpdviz.figures.axes import layer_labels, log_scale, plain, say_nothing, shown_timesteps
 from mpdviz.figures.kinds import RecordingFigure
+from mpdviz.figures.shown import Figure
 from mpdviz.figures.style import NARROW, OBSERVED, PAGE_WIDTH, SMALLEST, style, timestep_colours
 
 VALUES = {"available_ratio": "available\nratio", "mean_gain": "mean gain\n(1/potential)"}

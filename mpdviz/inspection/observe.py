@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from mpdviz import data
 from mpdviz.accumulations.contents import Contents
 from mpdviz.accumulations.layer import merge
+from mpdviz.analysis.words import percent
 from mpdviz.api import LiveRecording, Recording, observing
 from mpdviz.data import Dataset
 from mpdviz.errors import BadInput
@@ -94,7 +95,7 @@ class Observation:
         left_out = {name: why for _, part, *_ in gathered for name, why in part.items()}
         samples, judged, correct = (sum(numbers) for numbers in zip(*(c for *_, c in gathered), strict=True))
         unjudged = next(filter(None, (why for *_, why, _ in gathered)), "")
-        accuracy = f"{correct / judged:.2%}" if judged else f"not measured: {unjudged}"
+        accuracy = f"{percent(correct / judged, 2)}" if judged else f"not measured: {unjudged}"
         origin = {
             "data": self._dataset.name,
             "split": self.split,

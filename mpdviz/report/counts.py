@@ -13,6 +13,8 @@ import pandas as pd
 
 from mpdviz.accumulations.histogram import PER_UNIT, REACH
 from mpdviz.accumulations.layer import LayerAccumulation
+from mpdviz.analysis.metrics import predicted_laws
+from mpdviz.analysis.predict import Prediction
 from mpdviz.analysis.whatif import THRESHOLD_CELL, WIDEST
 
 HISTOGRAM = {"per_unit": PER_UNIT, "reach": REACH, "threshold_cell": THRESHOLD_CELL, "widest": WIDEST}
@@ -20,9 +22,12 @@ HISTOGRAM = {"per_unit": PER_UNIT, "reach": REACH, "threshold_cell": THRESHOLD_C
 
 OF_STEP = (
     *("v_th", "kappa", "lower", "upper", "available_ratio", "below_ratio", "above_ratio", "mean_gain"),
-    *("firing_rate", "predicted_mean", "predicted_std"),
+    "firing_rate",
 )
 """Columns of the main table that the page says of a layer and timestep."""
+
+POINTS = 97
+"""Of a predicted density; over eight standard deviations a twelfth of one apart."""
 
 
 def layer_counts(number: int, layer: LayerAccumulation, rows: pd.DataFrame) -> dict[str, Any]:
@@ -33,13 +38,14 @@ def layer_counts(number: int, layer: LayerAccumulation, rows: pd.DataFrame) -> d
         layer: its recording.
         rows: its rows of the main table.
     """
+    info = layer.info
+    curves = {name: _curves(law) for name, law in predicted_laws(info).items()}
     steps = [
-        _step(cells, row)
-        for cells, row in zip(
-            layer.statistics.cells, rows[["timestep", *OF_STEP]].to_dict("records"), strict=True
+        _step(cells, row) | {"predicted": {name: curve[t] for name, curve in curves.items()}}
+        for t, (cells, row) in enumerate(
+            zip(layer.statistics.cells, rows[["timestep", *OF_STEP]].to_dict("records"), strict=True)
         )
     ]
-    info = layer.info
     return {
         "number": number,
         "name": info.name,
@@ -47,6 +53,18 @@ def layer_counts(number: int, layer: LayerAccumulation, rows: pd.DataFrame) -> d
         "surrogate": info.surrogate,
         "steps": steps,
     }
+
+
+def _curves(law: Prediction) -> list[dict[str, Any]]:
+    """The density of each timestep between `low` and `high`, as its averages over bins of equal width."""
+    curves = []
+    for t, (mean, std) in enumerate(zip(law.mean, law.std, strict=True)):
+        half = 4 * std if std > 0 else 1.0
+        edges = np.linspace(mean - half, mean + half, POINTS + 1)
+        density = np.diff(law.cdf(edges)[t]) / np.diff(edges)
+        ends = {"low": float(edges[0]), "high": float(edges[-1])}
+        curves.append(ends | {"density": [float(f"{value:.3g}") for value in density]})
+    return curves
 
 
 def _step(cells: np.ndarray[Any, Any], row: Mapping[Any, Any]) -> dict[str, Any]:

@@ -17,6 +17,10 @@ POLICY = (
 """What the browser may load: nothing from anywhere. Vega compiles its expressions, hence the eval."""
 
 
+WIDEST = 16
+"""Columns of a table that a sheet of paper holds."""
+
+
 @dataclass(frozen=True)
 class Placed:
     """A block and the identifier that the page's script finds it by."""
@@ -52,6 +56,7 @@ def html(title: str, sections: Sequence[Section], generator: str) -> str:
         policy=POLICY,
         generator=generator,
         sections=placed,
+        widest=WIDEST,
         style=(own / "report.css").read_text(encoding="utf-8"),
         script=(own / "report.js").read_text(encoding="utf-8"),
         libraries=_libraries(),

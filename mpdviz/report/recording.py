@@ -78,7 +78,8 @@ def _explorer(contents: Contents, overview: pd.DataFrame, table: pd.DataFrame) -
         for number, layer in sorted(contents.layers.items())
     ]
     start = (int(worst["layer"]), 1 if pd.isna(at) else int(at))
-    return Explorer(picture, charts.distribution(), layers, start)
+    sources = list(dict.fromkeys(name for layer in layers for name in layer["steps"][0]["predicted"]))
+    return Explorer(picture, charts.distribution(sources), layers, start)
 
 
 def _pictures(table: pd.DataFrame) -> list[Picture]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mpdviz.analysis.words import percent
 from mpdviz.config import RunConfig
 from mpdviz.runs.folder import RunFolder
 from mpdviz.runs.state import Result, StepInfo
@@ -18,7 +19,7 @@ def first_line(config: RunConfig, out: Path) -> str:
 def step_note(now: StepInfo) -> str:
     """How the epoch under way stands."""
     return (
-        f"epoch {now.epoch}/{now.epochs}  loss {now.loss:.4f}  accuracy {now.accuracy:.2%}  "
+        f"epoch {now.epoch}/{now.epochs}  loss {now.loss:.4f}  accuracy {percent(now.accuracy, 2)}  "
         f"{now.images_per_second:.0f} images/s"
     )
 
@@ -26,14 +27,15 @@ def step_note(now: StepInfo) -> str:
 def epoch_line(row: Mapping[str, Any]) -> str:
     """What an epoch came to, from its row of `metrics.csv`."""
     return (
-        f"epoch {row['epoch']:3d}  training {row['train_loss']:.4f}, {row['train_accuracy']:.2%}  "
-        f"validation {row['val_loss']:.4f}, {row['val_accuracy']:.2%}  {row['seconds']:.1f} s"
+        f"epoch {row['epoch']:3d}  training {row['train_loss']:.4f}, {percent(row['train_accuracy'], 2)}  "
+        f"validation {row['val_loss']:.4f}, {percent(row['val_accuracy'], 2)}  {row['seconds']:.1f} s"
     )
 
 
 def last_line(config: RunConfig, result: Result) -> str:
     """What the run reached."""
     return (
-        f"{RunFolder(result.folder).best}: test accuracy {result.test_accuracy:.2%}, validation "
-        f"{result.val_accuracy:.2%} (best epoch {result.epoch} of {config.epochs}, seed {config.seed})"
+        f"{RunFolder(result.folder).best}: test accuracy {percent(result.test_accuracy, 2)}, "
+        f"validation {percent(result.val_accuracy, 2)} "
+        f"(best epoch {result.epoch} of {config.epochs}, seed {config.seed})"
     )

@@ -265,7 +265,7 @@ def test_a_derivative_that_is_not_finite_fails_by_name():
     layer.statistics.gain_nonfinite[1] = 1
     verdict = of_sums(layer)["nonfinite_gain"]
     assert (verdict.outcome, verdict.value) == ("failed", 1 / 32)
-    assert "NaN or infinite at t=2 for 3.1% of potentials" in verdict.sentence
+    assert "NaN or infinite at t=2 for 3.1 % of potentials" in verdict.sentence
     assert of_sums(layer, nonfinite_gain=1 / 32)["nonfinite_gain"].outcome == "ok"
     assert of_sums(counted(np.zeros((2, 4, 8))))["nonfinite_gain"].outcome == "ok"
 
@@ -275,7 +275,7 @@ def test_one_in_a_million_does_not_read_as_none():
     layer.statistics.gain_nonfinite[1] = 1
     verdict = of_sums(layer)["nonfinite_gain"]
     assert verdict.outcome == "failed"
-    assert "for 0.0001% of potentials" in verdict.sentence
+    assert "for 0.0001 % of potentials" in verdict.sentence
 
 
 def test_where_a_derivative_is_nan_is_said_as_a_potential():
@@ -288,7 +288,7 @@ def test_a_gradient_that_is_not_finite_fails_by_name():
     layer = counted(np.zeros((2, 1, 4)), flow=flow([1, 0, 2, 3], [0, math.nan, math.inf, 4]))
     verdict = of_sums(layer)["nonfinite_gradient"]
     assert (verdict.outcome, verdict.value) == ("failed", 0.5)
-    assert "50.0% of gradients at the potentials are NaN or infinite at t=2" in verdict.sentence
+    assert "50.0 % of gradients at the potentials are NaN or infinite at t=2" in verdict.sentence
     assert of_sums(layer, nonfinite_gradient=0.5)["nonfinite_gradient"].outcome == "ok"
 
 

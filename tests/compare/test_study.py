@@ -341,6 +341,21 @@ def test_strategies_are_compared_without_a_command_line(trained, tmp_path):
     pd.testing.assert_frame_equal(again.accuracy, collected.accuracy)
 
 
+def test_a_notebook_shows_what_a_comparison_came_to(trained):
+    collected = mpdviz.compare.collect(trained[0])
+    assert repr(collected).startswith("Collected(4 of 4 runs finished; ")
+    html = collected._repr_html_()
+    assert collected.differences["sentence"].iloc[0] in html
+    means = collected.accuracy["mean"]
+    assert all(f"<td>{100 * mean:.2f}</td>" in html for mean in means)
+    curves = collected.plot("curves")  # of the runs' own tables
+    assert curves._repr_png_().startswith(b"\x89PNG")
+    spread = collected.plot("potentials")  # of what is recorded for it
+    assert [axis for axis in spread.axes if axis.has_data()]
+    with pytest.raises(BadInput, match="unknown figure 'curve'; did you mean 'curves'"):
+        collected.plot("curve")
+
+
 def test_failures_are_on_the_result(tmp_path):
     collected = mpdviz.compare.strategies(
         ["fixed"], seeds=[0], out=tmp_path / "study", on_event=lambda _: None, **TINY | {"lr": 1e12}

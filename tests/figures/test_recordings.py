@@ -196,7 +196,7 @@ def test_ratio_map_frames_a_share_that_mpdviz_check_refuses(small):
     (frame,) = figure.axes[0].patches
     assert frame.get_xy() == (1, 2)
     assert figure.axes[0].collections[0].get_clim() == (0, 1)
-    assert "below 10%" in figures.caption("ratio_map", starved)
+    assert "below 10 %" in figures.caption("ratio_map", starved)
 
 
 def test_what_if_draws_curves_and_own_widths(broken):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from browser import needs_browser
 from handmade import counted, flow, info
+from scipy import stats
 
 from mpdviz import report
 from mpdviz.accumulations.contents import Contents
@@ -121,6 +122,31 @@ def test_the_keyboard_does_what_the_mouse_does(opened):
     assert after == pytest.approx(before + 0.5 / 32)
     opened.find('button[data-role="recorded"]').send_keys("\n")
     assert float(opened.out("kappa")) == before
+
+
+def test_predictions_are_drawn_as_their_laws_say(page, tmp_path):
+    """Against the closed forms of the paper's law and its mixture over channels, past the first timestep."""
+    gamma, beta, decay, v_th = np.array([0.6, 1.4, 0.9]), np.array([-0.3, 0.1, 0.4]), 0.6, 0.5
+    held = contents(gamma=tuple(gamma), beta=tuple(beta), decay=decay, v_th=v_th)
+    page.open(write(tmp_path / "report.html", held))
+    page.choose("layer", 1)
+    page.choose("timestep", 3)
+    id_ = page.find("[data-explorer]").get_attribute("id") + "-potentials"
+    drawn = page.run(
+        "return mpdviz.views[arguments[0]].data('predicted').map(p => [p.source, p.v, p.density])", id_
+    )
+    sources = {source for source, _, _ in drawn}
+    assert sources == {"paper", "mixture", "time", "reset"}
+    growth = np.sqrt(1 + decay**2) * v_th
+    for source, means, stds in (
+        ("paper", [beta.mean() * (1 + decay)], [gamma.mean() * growth]),
+        ("mixture", beta * (1 + decay), gamma * growth),
+    ):
+        v, density = np.array([point[1:] for point in drawn if point[0] == source]).T
+        truth = stats.norm.pdf(v[:, None], means, stds).mean(1)
+        assert len(v) > 20
+        assert np.abs(density - truth).max() < 0.01 * truth.max()
+    assert page.complaints() == []
 
 
 @pytest.mark.parametrize("target", [20, 75])

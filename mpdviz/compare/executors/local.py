@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from typing_extensions import override
 
+from mpdviz.analysis.words import percent
 from mpdviz.compare.executors.base import Executor, Failure, Watcher
 from mpdviz.compare.plan import Planned
 from mpdviz.errors import Interrupted
@@ -115,7 +116,7 @@ def _stop(children: Sequence[_Child]) -> None:
 def _outcome(child: _Child) -> str:
     result = read_result(child.run.folder)
     seconds = time.perf_counter() - child.started
-    return f"{child.run.name}: test accuracy {result['test_accuracy']:.2%} ({seconds:.0f} s)"
+    return f"{child.run.name}: test accuracy {percent(result['test_accuracy'], 2)} ({seconds:.0f} s)"
 
 
 def _last_words(child: _Child) -> str:

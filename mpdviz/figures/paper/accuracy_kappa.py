@@ -2,13 +2,13 @@
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from mpdviz.analysis.seeds import over_seeds
 from mpdviz.figures.axes import plain
 from mpdviz.figures.kinds import StudyFigure
 from mpdviz.figures.paper.look import Look, legend
 from mpdviz.figures.paper.study import Study
+from mpdviz.figures.shown import Figure
 from mpdviz.figures.style import Appearance, kappa, spelled
 
 MOST_REFERENCES = 6

@@ -1,7 +1,6 @@
 """The gradient-available ratio of every layer, strategies beside each other."""
 
 import pandas as pd
-from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from mpdviz.analysis.seeds import over_seeds
@@ -9,6 +8,7 @@ from mpdviz.figures.axes import DEPTH, aside, layer_ticks, say_gaps
 from mpdviz.figures.kinds import StudyFigure
 from mpdviz.figures.paper.look import Look, legend
 from mpdviz.figures.paper.study import Study
+from mpdviz.figures.shown import Figure
 
 ROOM = 24
 """Points that a column of two has room for."""

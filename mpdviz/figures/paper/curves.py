@@ -3,13 +3,13 @@
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from mpdviz.analysis.seeds import common_epochs, over_seeds
 from mpdviz.figures.kinds import StudyFigure
 from mpdviz.figures.paper.look import Look, legend
 from mpdviz.figures.paper.study import Study
+from mpdviz.figures.shown import Figure
 from mpdviz.figures.style import OUTLINE
 
 QUANTITIES = {"loss": "loss (nats)", "accuracy": "accuracy (%)"}

@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from mpdviz.analysis import paired
 from mpdviz.figures.kinds import StudyFigure
 from mpdviz.figures.paper.look import Look
 from mpdviz.figures.paper.study import Study
+from mpdviz.figures.shown import Figure
 from mpdviz.figures.style import OUTLINE
 
 

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from mpdviz.analysis.seeds import over_seeds
 from mpdviz.figures.axes import DEPTH, aside, layer_ticks, log_scale, say_gaps
 from mpdviz.figures.kinds import StudyFigure
 from mpdviz.figures.paper.look import Look, legend
 from mpdviz.figures.paper.study import Study
+from mpdviz.figures.shown import Figure
 
 DODGE = 0.3
 """Share of the distance between layers over which the strategies' points are spread."""

@@ -6,13 +6,13 @@ from itertools import product
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from mpdviz.figures.axes import layer_labels, say_gaps, shown_timesteps
 from mpdviz.figures.paper.look import Look, legend
 from mpdviz.figures.paper.study import Study
+from mpdviz.figures.shown import Figure
 from mpdviz.figures.style import OBSERVED, shade
 
 PANEL = 1.3

@@ -2,7 +2,6 @@
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
@@ -12,6 +11,7 @@ from mpdviz.figures.density import clipped, edges, rebinned, visible_range
 from mpdviz.figures.kinds import StudyFigure
 from mpdviz.figures.paper.look import Look, legend
 from mpdviz.figures.paper.study import Study
+from mpdviz.figures.shown import Figure
 from mpdviz.figures.style import INTERVAL, OUTLINE, OUTSIDE, THRESHOLD
 
 MOST = 10

@@ -1,14 +1,15 @@
 """Charts of a recording: its map, the potentials of a cell, and what each layer does (no torch)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import altair as alt
 import pandas as pd
 
-from mpdviz.figures.style import ABOVE, BELOW, INSIDE, UNKNOWN
+from mpdviz.figures.style import ABOVE, BELOW, INSIDE, PREDICTIONS, UNKNOWN
 from mpdviz.report.charts.parts import ROW, Spec, axis, depth, labelled, layer_axis, lines, spec, timesteps
 
-PREDICTED = "#222222"
+DASHES = ([6, 3], [2, 2], [8, 2, 2, 2], [1, 0], [4, 1])
 SIDES = ("below", "available", "above")
 MOST_LABELLED = 14
 """Timesteps beyond which the map's cells have no room for their numbers."""
@@ -69,11 +70,14 @@ def available_map(table: pd.DataFrame) -> Spec:
     return spec(drawn.add_params(*chosen).properties(width="container", height=height))
 
 
-def distribution() -> Spec:
+def distribution(sources: Sequence[str]) -> Spec:
     """Potentials of a layer and timestep with an interval around the threshold; the page fills the data in.
 
-    Data sets `bars` (left, right, density, part), `predicted` (v, density), `band` (low, high), `marks` (v,
-    what); the signals `x_low`, `x_high` are the ends of the axis.
+    Data sets `bars` (left, right, density, part), `predicted` (source, v, density), `band` (low, high),
+    `marks` (v, what); the signals `x_low`, `x_high` are the ends of the axis.
+
+    Args:
+        sources: the predictions there are, by name.
     """
     scale = alt.Scale(domain=[alt.ExprRef("x_low"), alt.ExprRef("x_high")], nice=False, clamp=True)
     colours = alt.Scale(domain=["below", "inside", "above"], range=[BELOW, INSIDE, ABOVE])
@@ -94,10 +98,19 @@ def distribution() -> Spec:
             color=alt.Color("part:N", scale=colours, legend=alt.Legend(title=None, orient="top")),
         )
     )
+    legend = alt.Legend(title="predicted", orient="top", columns=2, symbolType="stroke", symbolSize=300)
+    told = legend if sources else None
+    hues = alt.Scale(domain=sources, range=[PREDICTIONS[name][2] for name in sources])
+    dashes = alt.Scale(domain=sources, range=DASHES[: len(sources)])
     predicted = (
         alt.Chart(alt.NamedData("predicted"))
-        .mark_line(color=PREDICTED, strokeDash=[5, 3], strokeWidth=1.5, clip=True)
-        .encode(x=alt.X("v:Q", scale=scale), y="density:Q")
+        .mark_line(strokeWidth=1.5, clip=True)
+        .encode(
+            x=alt.X("v:Q", scale=scale),
+            y="density:Q",
+            stroke=alt.Stroke("source:N", scale=hues, legend=told),
+            strokeDash=alt.StrokeDash("source:N", scale=dashes, legend=told),
+        )
     )
     marks = (
         alt.Chart(alt.NamedData("marks"))
@@ -113,6 +126,7 @@ def distribution() -> Spec:
     )
     drawn = (
         alt.layer(band, bars, predicted, marks)
+        .resolve_scale(stroke="independent", strokeDash="independent")
         .add_params(alt.param(name="x_low", value=-1), alt.param(name="x_high", value=2))
         .properties(width="container", height=240)
     )
@@ -121,7 +135,7 @@ def distribution() -> Spec:
         "datasets": {
             "bars": [{"left": 0, "right": 1, "density": 1, "part": "inside"}],
             "band": [{"low": 0, "high": 1}],
-            "predicted": [{"v": 0, "density": 0}],
+            "predicted": [{"source": "", "v": 0, "density": 0}],
             "marks": [{"v": 0.5, "what": "threshold"}],
         }
     }

@@ -190,7 +190,7 @@
       fill("bars", this.bars);
       fill("band", [{low, high}]);
       fill("marks", marks);
-      fill("predicted", this.predicted(from, to));
+      fill("predicted", this.predicted(Math.min(from, low), Math.max(to, high)));
       this.drawn = view.runAsync();
       const width = this.find("width");
       width.value = this.half;
@@ -283,14 +283,13 @@
       });
     }
 
+    /** The predicted densities, each at the middles of its bins, as far as the axis goes. */
     predicted(from, to) {
-      const {predicted_mean: mean, predicted_std: std} = this.step;
+      const points = Object.entries(this.step.predicted).flatMap(([source, {low, high, density}]) =>
+        density.map((value, place) => ({source, v: low + (high - low) * (place + 0.5) / density.length, density: value})));
+      const shown = points.filter(point => point.v >= from && point.v <= to);
       // One point draws no line; no point at all would be an axis without an extent.
-      if (mean === null || std === null || !(std > 0)) return [{v: from, density: 0}];
-      return Array.from({length: 161}, (_, place) => {
-        const v = from + (to - from) * place / 160, z = (v - mean) / std;
-        return {v, density: Math.exp(-z * z / 2) / (std * Math.sqrt(2 * Math.PI))};
-      });
+      return shown.length ? shown : [{source: "", v: from, density: 0}];
     }
 
     csv() { return csvOf(this.bars); }

@@ -1,0 +1,40 @@
+"""The example notebook runs in a kernel of its own, and shows what the copy in the repository shows."""
+
+import base64
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+NOTEBOOK = Path(__file__).parents[2] / "examples" / "first_look.ipynb"
+
+
+def shown(cell):
+    """What a cell shows: its text, and of what kinds its richer outputs are."""
+    for output in cell.get("outputs", []):
+        if output["output_type"] == "stream":
+            yield output["name"], output["text"]
+        else:
+            data = output["data"]
+            yield sorted(data), data["text/plain"]
+
+
+# The kernel's channels stay on this machine, and it says that they could be tapped there.
+@pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::DeprecationWarning")
+def test_the_notebook_shows_what_it_showed(tmp_path):
+    kept = nbformat.read(NOTEBOOK, as_version=4)
+    assert all(cell["execution_count"] for cell in kept.cells if cell["cell_type"] == "code")
+    again = nbformat.from_dict(kept)
+    NotebookClient(again, timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    for before, after in zip(kept.cells, again.cells, strict=True):
+        assert list(shown(after)) == list(shown(before)), after["source"]
+    pictures = [
+        base64.b64decode(output["data"]["image/png"])
+        for cell in again.cells
+        for output in cell.get("outputs", [])
+        if "image/png" in output.get("data", {})
+    ]
+    assert len(pictures) == 2
+    assert all(picture.startswith(b"\x89PNG") for picture in pictures)
+    assert (tmp_path / "digits.html").exists()
