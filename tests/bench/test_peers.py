@@ -107,6 +107,7 @@ def test_bad_input(arguments):
     assert error.exit_code == 2
 
 
+@pytest.mark.slow
 def test_the_pipeline_makes_the_batches_that_the_network_takes():
     for datasets, shape in (
         (pipeline.images(), (pipeline.BATCH, 3, 32, 32)),

@@ -52,7 +52,7 @@ HANDWRITTEN = next(block for block in blocks("python") if "class Net" in block).
 """The network whose spikes are written by hand, up to where it is recorded."""
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def folder(tmp_path_factory):
     """A folder with what a clone has beside the package, for commands that name it."""
     folder = tmp_path_factory.mktemp("readme")
@@ -75,10 +75,15 @@ def test_every_command_has_a_test_here():
     assert set(COMMANDS) == set(MPDVIZ) | others
 
 
+SHORTER = {"mpdviz train --out runs/digits": "--epochs 2", "mpdviz bench neurons": "--help"}
+"""What the quick suite gives commands beside what is shown, which takes them minutes."""
+
+
 # One test, in the order of the README: later commands continue what earlier ones made.
-def test_mpdviz_commands(folder):
+@pytest.mark.parametrize("shorter", [SHORTER, pytest.param({}, marks=pytest.mark.slow)])
+def test_mpdviz_commands(folder, shorter):
     for line in MPDVIZ:
-        done = commands.mpdviz(*shlex.split(line)[1:], cwd=folder)
+        done = commands.mpdviz(*shlex.split(f"{line} {shorter.get(line, '')}")[1:], cwd=folder)
         assert done.returncode == 0, f"{line}\n{done.stderr.decode()}"
         assert done.stdout
     assert (folder / "figures" / "distribution_layer03.pdf").read_bytes().startswith(b"%PDF")

@@ -250,6 +250,7 @@ def test_collecting_says_what_is_missing(trained, tmp_path):
     assert "no interval can be given for one seed" in done.stdout.replace("\n", " ")
 
 
+@pytest.mark.slow
 def test_shards_together_make_the_whole(trained, tmp_path):
     folder, wanted, _ = trained
     words = [*wanted[:-1], str(tmp_path / "parts"), *OPTIONS]

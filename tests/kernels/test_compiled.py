@@ -82,7 +82,7 @@ def test_every_shape(name):
     agree(*both(current, 0.3, 1.5, surrogates.get(name)))
 
 
-@pytest.mark.parametrize("timesteps", [1, 2, 10, 64])
+@pytest.mark.parametrize("timesteps", [1, 2, 10, pytest.param(64, marks=pytest.mark.slow)])
 def test_any_number_of_timesteps(timesteps):
     agree(*both(torch.randn(timesteps, 40), 0.7, 1.0, surrogates.Rectangular()))
 

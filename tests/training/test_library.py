@@ -88,6 +88,7 @@ def test_a_process_of_its_own_trains_the_same_run_in_the_same_words(trained, tmp
     assert [line[:10] for line in shown] == ["epoch   1 ", "epoch   2 "]
 
 
+@pytest.mark.slow
 def test_a_process_of_its_own_starts_the_others(trained, tmp_path):
     (tmp_path / "torch.py").write_text("raise SystemExit('not this one')")
     words = command(validate(TINY | {"strategy": "fixed", "devices": 2}), tmp_path / "run")

@@ -157,6 +157,7 @@ def test_devices_2_trains_one_run(two):
     assert len(pd.read_csv(out / "metrics.csv")) == 2
 
 
+@pytest.mark.slow
 def test_two_ranks_that_were_stopped_go_on_bit_for_bit(two, tmp_path):
     out = tmp_path / "run"
     command = [*MPDVIZ, "train", *map(str, TWO), "--out", str(out), "--save-every", "1"]
