@@ -48,6 +48,8 @@ def table(layers: Layers) -> pd.DataFrame:
     return frame(_blocks(layers, tuple(PREDICTIONS)), wanted)
 
 
+ALIKE = 1e-6
+"""Relative difference of two distances that rounding alone can make."""
 _PREDICTED = ("predicted_mean", "predicted_std", "predicted_ratio", "ks", "wasserstein")
 
 
@@ -156,7 +158,9 @@ def _predicted(layer: LayerAccumulation, predictions: Sequence[str]) -> dict[str
         values |= {columns.of_prediction(column, name): value for column, value in found.items()}
     distance = np.array([values[columns.of_prediction("wasserstein", name)] for name in predictions])
     known = np.isfinite(distance).all(0)
-    best = np.array(predictions)[np.where(known, distance, 0).argmin(0)]
+    # Of predictions that are one law here, and so apart by a rounding, the first.
+    least = np.where(known, distance, 0).min(0)
+    best = np.array(predictions)[(np.where(known, distance, 0) <= least * (1 + ALIKE)).argmax(0)]
     return values | {columns.BEST.name: np.where(known, best, "")}
 
 
