@@ -89,5 +89,6 @@ def plain_build(network: SpikingNetwork) -> SpikingNetwork:
     plain = copy.deepcopy(network)
     for _, layer in plain.spiking_layers():
         layer.neuron = PlainLIF(layer.neuron.decay_value, layer.neuron.v_th)  # type: ignore[assignment]
+        assert isinstance(layer.norm, TDBatchNorm1d | TDBatchNorm2d)
         layer.norm = PlainNorm(layer.norm)  # type: ignore[assignment]
     return plain

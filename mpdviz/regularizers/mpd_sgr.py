@@ -58,7 +58,7 @@ class MPDSGR(Regularizer):
         halves = [shape.half_width(EPSILON) for shape in forward.shapes]
         g = (forward.kappa * forward.kappa.new_tensor(halves))[:, None]
         sigma = sigma.clamp_min(self.FLOOR * norm.v_th)
-        inside = torch.special.ndtr((mu + g) / sigma) - torch.special.ndtr((mu - g) / sigma)
+        inside: Tensor = torch.special.ndtr((mu + g) / sigma) - torch.special.ndtr((mu - g) / sigma)
         return inside.mean()
 
     @override
