@@ -80,7 +80,7 @@ def test_potentials_carry_the_gradient_of_the_written_out_neuron(kind, reset):
 
 
 def test_im_loss_by_hand():
-    """T = 2, decay .5, v_th .5: potentials .2, .4 and .6 (a spike), 0: mean .3 against .5 / 2; square .0025."""
+    """T = 2, decay .5, v_th .5: potentials .2, .4 and .6 (a spike), 0: mean .3 against .25; square .0025."""
     forward = seen(LIF(0.5, 0.5), torch.tensor([[0.2, 0.6], [0.3, 0.0]]))
     torch.testing.assert_close(forward.v, torch.tensor([[0.2, 0.6], [0.4, 0.0]]))
     penalty = regularizers.get("im-loss")
