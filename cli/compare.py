@@ -132,6 +132,7 @@ def _of_checkpoints(
     from mpdviz import compare as comparing
     from mpdviz import config
     from mpdviz.inspection import Options
+    from mpdviz.inspection.options import OF_MODULES
     from mpdviz.runs.reading import run_folders
     from mpdviz.system.outputs import claim
     from mpdviz.system.progress import bar, whole
@@ -141,7 +142,8 @@ def _of_checkpoints(
     figure_format = observing.figure_format or "png"
     if figure_format not in FIGURE_FORMATS:
         raise unknown_name("figure format", figure_format, FIGURE_FORMATS)
-    known = [field.name for field in fields(Options)]
+    # A training loss is called like the function that `inspect` takes for a module.
+    known = [field.name for field in fields(Options) if field.name not in OF_MODULES]
     paths = [one for path in paths for one in run_folders(path) or [path]]
     for name in settings:
         if name not in known:

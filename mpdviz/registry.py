@@ -5,17 +5,21 @@ point of their package, in the registry's group:
 
     [project.entry-points."mpdviz.strategies"]
     mine = "their_package:Mine"
+
+Things with options are written as one string, options after colons: `fixed:kappa=2.5`; `made` makes them.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from keyword import iskeyword
 from typing import Any, Generic, TypeVar
 
 from mpdviz.errors import BadInput, unknown_name
 
 Entry = TypeVar("Entry")
+Thing = TypeVar("Thing")
 
 
 class Registry(Mapping[str, Entry], Generic[Entry]):
@@ -90,3 +94,47 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
             raise BadInput(f"{self.kind} {name!r} of {point.value} is no {wanted.__name__}", remedy)
         theirs: Entry = found
         return theirs
+
+
+def made(
+    registry: Registry[type[Thing]], text: str, *, example: str, words: Collection[str] = ()
+) -> tuple[Thing, dict[str, str]]:
+    """A new object from its string, e.g. `fixed:kappa=2.5`, its options numbers.
+
+    An option called like a keyword of Python, `lambda`, is the argument `lambda_`.
+
+    Args:
+        registry: of classes.
+        text: a name, then options.
+        example: for errors, of a name with an option.
+        words: options that are no numbers and not the class's own.
+
+    Returns:
+        The object, and the values of `words` that were given.
+
+    Raises:
+        BadInput: unknown name or option, or a value that is no number or out of range.
+    """
+    name, *pairs = text.split(":")
+    kind = registry.find(name)
+    options: dict[str, float] = {}
+    others: dict[str, str] = {}
+    for pair in pairs:
+        option, _, value = pair.partition("=")
+        if option in words:
+            others[option] = value
+            continue
+        try:
+            options[option] = float(value)
+        except ValueError:
+            raise BadInput(
+                f"{registry.kind} {text!r}: {pair!r} is no option",
+                f"write NAME:option=number, e.g. {example}",
+            ) from None
+    try:
+        return kind(**{f"{o}_" if iskeyword(o) else o: value for o, value in options.items()}), others
+    except TypeError:
+        raise BadInput(
+            f"{registry.kind} {name!r} has no option {' or '.join(map(repr, options))}",
+            f"see `mpdviz list {registry.group.removeprefix('mpdviz.')}`",
+        ) from None

@@ -25,6 +25,7 @@ from mpdviz.system.devices import pick_device
 from mpdviz.system.files import exists, make_folder, write_text
 from mpdviz.system.places import COMPARISON
 from mpdviz.training.fresh import architecture
+from mpdviz.training.objective import Objective
 from mpdviz.training.sinks import SINKS
 
 VARIED = ("strategy", "seed")
@@ -146,8 +147,9 @@ def check(comparison: Comparison) -> None:
     pick_device(first.device)
     dataset = data.load(first.data, timesteps=first.timesteps, data_dir=first.data_dir)
     dataset.check_trainable(first.batch_size, first.timesteps)
+    objective = Objective(first)
     for config in configs:
-        architecture(config, dataset).build()
+        objective.check(architecture(config, dataset).build())
 
 
 def shard(runs: Sequence[Planned], number: int, shards: int) -> list[Planned]:

@@ -43,11 +43,13 @@ class NetworkConfig:
     decay: float = 0.2
     """The neurons' decay (where a learned one starts)."""
     v_th: float = 0.5
-    """The neurons' and the tdBN's threshold."""
+    """The neurons' and the norm's threshold."""
     gamma: float = 1.0
-    """Initial weight of every tdBN, v_th excluded."""
+    """Initial weight of every norm, v_th excluded."""
     surrogate: str = "rectangular"
     """Shape of the surrogate derivative."""
+    norm: str = "tdbn"
+    """One of `norm.NORMS`."""
     sizes: Mapping[str, Any] = field(default_factory=dict)
     """The network's own options: `in_channels`, `image_size`, `encode_channels`, `planes`, `hidden`."""
 
@@ -89,7 +91,9 @@ class NetworkConfig:
         if not 0 < self.gamma < math.inf:
             raise BadInput(f"initial weight `gamma` {self.gamma}", "give a positive number")
         shape = surrogates.get(self.surrogate)
-        spec = NeuronSpec(self.strategy, self.neuron, self.decay, self.v_th, self.gamma, shape)
+        spec = NeuronSpec(
+            self.strategy, self.neuron, self.decay, self.v_th, self.gamma, shape, self.norm, self.timesteps
+        )
         make: Any = network
         built: SpikingNetwork = make(
             spec, timesteps=self.timesteps, num_classes=self.num_classes, **self.sizes

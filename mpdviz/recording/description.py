@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from mpdviz.accumulations.census import Census
 from mpdviz.accumulations.gradients import GradientFlow
 from mpdviz.accumulations.layer import LayerAccumulation, LayerInfo
+from mpdviz.norm import Norm
 from mpdviz.recording.adapters import Native
 from mpdviz.recording.adapters.base import NAN
-from mpdviz.recording.inputs import Inputs
+from mpdviz.recording.inputs import Input, Inputs
 from mpdviz.recording.layers import Layer
 from mpdviz.recording.measure.meter import Meter
 from mpdviz.recording.norms import weights
@@ -63,10 +64,10 @@ class Description:
             strict=rows[0].strict,
             reach_known=reach_known,
             nan_below=rows[0].nan_below,
-            not_measured=self._not_measured(reach_known=reach_known, driven=known.driven),
+            not_measured=self._not_measured(known, reach_known=reach_known),
         )
 
-    def _not_measured(self, *, reach_known: bool, driven: bool) -> dict[str, str]:
+    def _not_measured(self, known: Input, *, reach_known: bool) -> dict[str, str]:
         missing = {}
         if self.decay != self.decay:
             missing["decay"] = f"{UNKNOWN} which share of a potential is kept"
@@ -76,7 +77,11 @@ class Description:
             missing["predicted_ratio"] = (
                 "predictions are for neurons that follow v(t) = decay v(t-1) (1 - s(t-1)) + input"
             )
-        if not driven:
+        if isinstance(known.norm, Norm) and known.norm.factors(1) is not None:
+            missing["predicted_ratio"] = (
+                "predictions are for a batch norm that is the same at every timestep, and this one is not"
+            )
+        if not known.driven:
             missing["silent_input"] = f"{UNKNOWN} what its input is"
         return missing
 

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from mpdviz.accumulations.census import DRIVEN
+from mpdviz.norm import Norm
 from mpdviz.recording.layers import Layer
-from mpdviz.recording.norms import OURS, LatestNorm
+from mpdviz.recording.norms import LatestNorm
 from mpdviz.recording.trail import Call
 
 
@@ -67,7 +68,7 @@ class Inputs:
                 driven = (current.detach() != 0).reshape(-1, *shape).any(0)
             census |= (driven * DRIVEN).to(torch.uint8).expand(shape).flatten()
             known.all_driven = bool((census & DRIVEN).all())
-            if known.all_driven and isinstance(norm, OURS):
+            if known.all_driven and isinstance(norm, Norm):
                 self._norms.drove_all(norm)
         self._compare(known, current.detach(), sequence=sequence, goes_on=call.start == "goes on")
 

@@ -9,8 +9,7 @@ A new one is a file here and a line below.
 """
 
 from mpdviz import surrogates
-from mpdviz.errors import BadInput
-from mpdviz.registry import Registry
+from mpdviz.registry import Registry, made
 from mpdviz.strategies.base import Response, Situation, Strategy
 from mpdviz.strategies.fixed import Fixed
 from mpdviz.strategies.mpd_agl import MPDAGL
@@ -38,27 +37,6 @@ def get(name: str) -> Strategy:
     Raises:
         BadInput: unknown strategy, option or shape, or a value out of range.
     """
-    base, *pairs = name.split(":")
-    kind = STRATEGIES.find(base)
-    options: dict[str, float] = {}
-    shape = None
-    for pair in pairs:
-        option, _, value = pair.partition("=")
-        if option == "shape":
-            shape = surrogates.get(value)
-            continue
-        try:
-            options[option] = float(value)
-        except ValueError:
-            raise BadInput(
-                f"strategy {name!r}: {pair!r} is no option", "write NAME:option=number, e.g. fixed:kappa=2.5"
-            ) from None
-    try:
-        strategy = kind(**options)
-    except TypeError:
-        raise BadInput(
-            f"strategy {base!r} has no option {' or '.join(map(repr, options))}",
-            "see `mpdviz list strategies`",
-        ) from None
-    strategy.shape = shape
+    strategy, words = made(STRATEGIES, name, example="fixed:kappa=2.5", words=("shape",))
+    strategy.shape = surrogates.get(words["shape"]) if "shape" in words else None
     return strategy

@@ -25,7 +25,7 @@ class Situation:
     v_th: float
     """The neurons' threshold."""
     gamma: Tensor
-    """Weights `[C]` of the tdBN just before the neurons, v_th excluded."""
+    """Weights `[C]` of the norm just before the neurons, v_th excluded."""
     beta: Tensor
     """Its biases `[C]`."""
     learns: bool = False
@@ -34,6 +34,8 @@ class Situation:
     """Epochs of training that are finished."""
     progress: float = 0.0
     """Share of the whole training that is done, from 0 to 1."""
+    factors: Tensor | None = None
+    """What gamma and beta are multiplied by at each timestep `[T]` (norm `tebn`); None: nothing."""
 
     @property
     def decay64(self) -> Tensor:
@@ -63,6 +65,10 @@ class Strategy(nn.Module, ABC):
     """Whether it alters spikes too, not only their gradient."""
     observes: ClassVar[bool] = False
     """Whether it is shown the potentials of each training step, see `observe`."""
+
+    knows_factors: ClassVar[bool] = False
+    """Whether its widths are right where gamma and beta differ by timestep (`Situation.factors`); a network
+    whose norm has factors refuses the others."""
 
     follows_training: ClassVar[bool] = False
     """Whether it is told `epoch` and `progress` of the training; 0 for others."""

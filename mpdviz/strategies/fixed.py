@@ -14,6 +14,7 @@ class Fixed(Strategy):
     name: ClassVar[str] = "fixed"
     scope: ClassVar[str] = "network"
     source: ClassVar[str] = "Wu et al., Frontiers in Neuroscience 2018 (STBP)"
+    knows_factors: ClassVar[bool] = True
 
     def __init__(self, kappa: float = 1.0) -> None:
         """Set the width.

@@ -27,7 +27,7 @@ from mpdviz.system.memory import keep_large_buffers, require_memory
 from mpdviz.system.signals import stop_signals
 from mpdviz.system.team import lost_team
 from mpdviz.training.diagnose import first_nonfinite, nonfinite_state
-from mpdviz.training.engine import Engine
+from mpdviz.training.engine import Engine, Gradients
 from mpdviz.training.evaluate import evaluate
 from mpdviz.training.fresh import architecture, count_potentials, fresh_network
 from mpdviz.training.monitor import Monitor
@@ -75,6 +75,7 @@ class Run:
         self.dataset, self.folder = dataset.to(device), RunFolder(out)
         made_by = architecture(config, dataset)
         self.network = fresh_network(made_by, config.seed, device)
+        self.engine.objective.check(self.network)
         optimizer = torch.optim.SGD(
             self.network.parameters(), config.lr, momentum=config.momentum, weight_decay=config.weight_decay
         )
@@ -161,11 +162,12 @@ class Run:
         self.network.train()
         for x, y in remaining_batches(config, self.dataset, position.epoch, position.step):
             started = time.perf_counter()
-            loss, correct = self._step(x, y)
+            found = self._step(x, y)
             position.step += 1
             self._tell_stage()
-            position.loss += loss * len(y)
-            position.correct += correct
+            position.loss += found.loss * len(y)
+            position.penalty += found.penalty * len(y)
+            position.correct += found.correct
             position.samples += len(y)
             position.seconds += time.perf_counter() - started
             if on_step is not None:
@@ -199,17 +201,18 @@ class Run:
         """Training steps since the start of the run."""
         return self.position.epoch * steps_per_epoch(self.config, self.dataset) + self.position.step
 
-    def _step(self, x: Tensor, y: Tensor) -> tuple[float, int]:
-        loss, correct, norm = self.engine.gradients(x, y)
+    def _step(self, x: Tensor, y: Tensor) -> Gradients:
+        found = self.engine.gradients(x, y)
         # Spikes hide a NaN potential as silence, so the loss alone would not tell.
-        if not (math.isfinite(loss) and math.isfinite(norm)):
+        if not (math.isfinite(found.loss) and math.isfinite(found.norm)):
             own, _ = self.engine.part(x, y)
+            penalty = "" if self.config.regularize is None else f" of it a penalty of {found.penalty:g},"
             raise self._diverged(
-                f"{first_nonfinite(self.network, own)} (step {self.position.step + 1}, loss {loss:g}, "
-                f"gradient norm {norm:g})"
+                f"{first_nonfinite(self.network, own)} (step {self.position.step + 1}, loss {found.loss:g},"
+                f"{penalty} gradient norm {found.norm:g})"
             )
         self.engine.step()
-        return loss, correct
+        return found
 
     def _close_epoch(self) -> dict[str, Any]:
         """Evaluate, note the epoch in the tables and save."""
@@ -224,6 +227,8 @@ class Run:
             "lr": learning_rate(config, position.epoch),
             "seconds": position.seconds,
         }
+        if config.regularize is not None:
+            row["train_penalty"] = position.penalty / position.samples
         widths = [{"epoch": position.epoch + 1, **layer} for layer in self.network.widths()]
         self._check_finite()
         score = (val_accuracy, -val_loss)

@@ -1,19 +1,19 @@
-"""Threshold-dependent batch norm (tdBN, Zheng et al. 2021) over batch, time and space."""
+"""`tdbn`: threshold-dependent batch norm (tdBN, Zheng et al. 2021) over batch, time and space."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from typing import Self
 
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
+from typing_extensions import override
 
 from mpdviz.errors import BadInput
-from mpdviz.system.team import all_gather
+from mpdviz.norm.base import Kind, Norm
+from mpdviz.norm.ranks import OverRanks
 
 
-class _TDBatchNorm(nn.Module):
+class TDBatchNorm(Norm):
     """y = weight * alpha * v_th * (x - mean) / sqrt(var + eps) + bias, statistics per channel.
 
     This equals ordinary batch norm on the flattened (T * N) batch with weight alpha * v_th * weight, so
@@ -23,8 +23,6 @@ class _TDBatchNorm(nn.Module):
     """
 
     _dimensions: int
-    weight: nn.Parameter
-    bias: nn.Parameter
     running_mean: Tensor
     running_var: Tensor
 
@@ -42,10 +40,14 @@ class _TDBatchNorm(nn.Module):
         self.eps, self.momentum = eps, momentum
         self.weight = nn.Parameter(torch.ones(num_features))
         self.bias = nn.Parameter(torch.zeros(num_features))
-        self.frozen = False
         self.synchronised = False
         self.register_buffer("running_mean", torch.zeros(num_features))
         self.register_buffer("running_var", torch.ones(num_features))
+
+    @classmethod
+    @override
+    def make(cls, num_features: int, *, timesteps: int, v_th: float) -> Self:
+        return cls(num_features, v_th)
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise `x` `[T, N, C, ...]`; same shape and dtype out.
@@ -83,7 +85,7 @@ class _TDBatchNorm(nn.Module):
     def _normalise_over_ranks(self, x: Tensor) -> Tensor:
         """Normalise `x` `[B, C, ...]` with the statistics of all ranks' samples, as one batch."""
         weight = self.weight * (self.alpha * self.v_th)
-        y, mean, variance = _OverRanks.apply(x, weight, self.bias, self.eps)  # type: ignore[no-untyped-call]
+        y, mean, variance = OverRanks.apply(x, weight, self.bias, self.eps)  # type: ignore[no-untyped-call]
         if not self.frozen:
             values = dist.get_world_size() * x.numel() // self.num_features
             self.running_mean.lerp_(mean, self.momentum)
@@ -96,66 +98,21 @@ class _TDBatchNorm(nn.Module):
         return f"{self.num_features}, v_th={self.v_th:g}, alpha={self.alpha:g}"
 
 
-@contextmanager
-def frozen_statistics(model: nn.Module) -> Iterator[None]:
-    """Inside the block, tdBN layers in training mode use the batch's statistics and keep the running ones."""
-    norms = [module for module in model.modules() if isinstance(module, _TDBatchNorm) and not module.frozen]
-    for norm in norms:
-        norm.frozen = True
-    try:
-        yield
-    finally:
-        for norm in norms:
-            norm.frozen = False
-
-
-class TDBatchNorm1d(_TDBatchNorm):
-    """tdBN for features `[T, N, C]`; see the module's docstring for the formula."""
+class TDBatchNorm1d(TDBatchNorm):
+    """tdBN for features `[T, N, C]`; `TDBatchNorm` has the formula."""
 
     _dimensions = 3
 
 
-class TDBatchNorm2d(_TDBatchNorm):
-    """tdBN for maps `[T, N, C, H, W]`; see the module's docstring for the formula."""
+class TDBatchNorm2d(TDBatchNorm):
+    """tdBN for maps `[T, N, C, H, W]`; `TDBatchNorm` has the formula."""
 
     _dimensions = 5
 
 
-class _OverRanks(torch.autograd.Function):
-    """Batch norm of all ranks' samples as one batch, by the fused kernels of batch norm in evaluation.
-
-    The mean and variance of equal parts merge as mean = avg m_r, variance = avg (v_r + (m_r - mean)^2). With
-    xhat = (x - mean) / sqrt(variance + eps) and N values per channel in all, the gradient is
-
-        dx = weight / sqrt(variance + eps) * (dy - sum(dy) / N - xhat * sum(dy * xhat) / N)
-
-    (Ioffe & Szegedy 2015), the sums over all ranks. What comes back to x is the gradient of the sum of the
-    ranks' losses; to weight and bias that of the own loss, which is averaged with all other parameters'.
-    """
-
-    @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        own = torch.stack(torch.batch_norm_update_stats(x, None, None, 0.0))
-        means, variances = all_gather(own).unbind(1)
-        mean = means.mean(0)
-        variance = (variances + (means - mean).square()).mean(0)
-        ctx.eps = eps
-        ctx.save_for_backward(x, weight, mean, variance)
-        ctx.mark_non_differentiable(mean, variance)
-        return F.batch_norm(x, mean, variance, weight, bias, eps=eps), mean, variance
-
-    @staticmethod
-    def backward(ctx: Any, dy: Tensor, *_: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
-        x, weight, mean, variance = ctx.saved_tensors
-        # With fixed statistics: the first term of dx, sum(dy * xhat) and sum(dy).
-        dx, dweight, dbias = torch.ops.aten.native_batch_norm_backward(
-            dy, x, weight, mean, variance, None, None, False, ctx.eps, [True, True, True]
-        )
-        sums = torch.stack((dweight, dbias))
-        dist.all_reduce(sums)
-        values = dist.get_world_size() * x.numel() // len(mean)
-        slope, offset = sums * (weight * (variance + ctx.eps).rsqrt() / values)
-        dx -= F.batch_norm(x, mean, variance, slope, offset, eps=ctx.eps)
-        return dx, dweight, dbias, None
+TDBN = Kind(
+    TDBatchNorm1d,
+    TDBatchNorm2d,
+    "threshold-dependent batch norm, spread weight v_th",
+    "Zheng et al., AAAI 2021",
+)
