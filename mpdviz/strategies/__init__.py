@@ -4,18 +4,22 @@ Every neuron layer of a network owns one strategy object and asks it at each for
 the widths, and the shape if it sets one, of all timesteps (`Response`). A strategy is a module, so one that
 learns or keeps moving averages has them in the network's state dict.
 
-A strategy is written as one string, options after colons: `fixed`, `fixed:kappa=2.5`, `mpd-agl:shape=atan`.
+A strategy is written as one string, options after colons: `fixed`, `fixed:kappa=2.5`, `mpd-agl:shape=atan`,
+`prescribed:FILE`.
 A new one is a file here and a line below.
 """
+
+from inspect import signature
+from typing import Any
 
 from mpdviz import surrogates
 from mpdviz.errors import BadInput
 from mpdviz.registry import Registry
-from mpdviz.strategies.base import Response, Situation, Strategy
+from mpdviz.strategies.base import Place, Response, Situation, Strategy
 from mpdviz.strategies.fixed import Fixed
 from mpdviz.strategies.mpd_agl import MPDAGL
 
-__all__ = ["MPDAGL", "STRATEGIES", "Fixed", "Response", "Situation", "Strategy", "get"]
+__all__ = ["MPDAGL", "STRATEGIES", "Fixed", "Place", "Response", "Situation", "Strategy", "get"]
 
 STRATEGIES: Registry[type[Strategy]] = Registry(
     "strategy",
@@ -27,6 +31,7 @@ STRATEGIES: Registry[type[Strategy]] = Registry(
         "mpd-agl-reset": "mpdviz.strategies.mpd_agl_reset:MPDAGLReset",
         "observed": "mpdviz.strategies.observed:Observed",
         "ds-atgo": "mpdviz.strategies.ds_atgo:DSATGO",
+        "prescribed": "mpdviz.strategies.prescribed:Prescribed",
     },
     Strategy,
 )
@@ -40,12 +45,17 @@ def get(name: str) -> Strategy:
     """
     base, *pairs = name.split(":")
     kind = STRATEGIES.find(base)
-    options: dict[str, float] = {}
+    options: dict[str, float | str] = {}
     shape = None
     for pair in pairs:
-        option, _, value = pair.partition("=")
+        option, given, value = pair.partition("=")
         if option == "shape":
             shape = surrogates.get(value)
+            continue
+        if kind.texts and not given:
+            option, value = kind.texts[0], pair
+        if option in kind.texts:
+            options[option] = value
             continue
         try:
             options[option] = float(value)
@@ -54,10 +64,12 @@ def get(name: str) -> Strategy:
                 f"strategy {name!r}: {pair!r} is no option", "write NAME:option=number, e.g. fixed:kappa=2.5"
             ) from None
     try:
-        strategy = kind(**options)
+        make: Any = kind
+        strategy: Strategy = make(**options)
     except TypeError:
+        unknown = [option for option in options if option not in signature(kind).parameters]
         raise BadInput(
-            f"strategy {base!r} has no option {' or '.join(map(repr, options))}",
+            f"strategy {base!r} has no option {' or '.join(map(repr, unknown))}",
             "see `mpdviz list strategies`",
         ) from None
     strategy.shape = shape
