@@ -26,9 +26,9 @@ class Prescribed(Strategy):
 
         {"default": 1.0, "layers": {"1": [0.5, 0.75], "hidden": 0.5}}
 
-    Layers go by number, from 1 in execution order, or by name; a single number is the width of every timestep.
-    A layer that the file does not name has the width `default`. With `sha256` (its first digits, 8 at the
-    least) a file of other content is refused.
+    Layers go by number, from 1 in execution order, or by name; a single number is the width of every
+    timestep. A layer that the file does not name has the width `default`. With `sha256` (the first digits, 8
+    at the least) a file of other content is refused.
 
     The file is read when a network is built, a path that is not absolute from the working folder. The widths
     then belong to the network's state: a checkpoint does not need the file. A run that is resumed does not
@@ -69,7 +69,7 @@ class Prescribed(Strategy):
         kappas = torch.tensor(widths_of(Path(self.file), place, self.sha256)).to(self.kappas)
         if loaded and not torch.equal(kappas, self.kappas):
             raise BadInput(
-                f"{self.file} has other widths for layer {place.number} ({place.name}) than the run began with",
+                f"{self.file} has other widths for layer {place.number} ({place.name}) than the run has",
                 "restore the file, or begin a new run",
             )
         self.kappas = kappas

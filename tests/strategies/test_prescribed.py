@@ -131,7 +131,7 @@ def test_a_run_is_resumed_without_the_file_and_in_another_folder(begun, monkeypa
 
 def test_a_run_is_not_resumed_with_other_widths(begun):
     (begun / "w.json").write_text(json.dumps({"default": 1.5, "layers": {"1": [0.5, 0.7500001]}}))
-    with pytest.raises(BadInput, match=r"other widths for layer 1 \(encode\) than the run began with"):
+    with pytest.raises(BadInput, match=r"other widths for layer 1 \(encode\) than the run has"):
         fit(settings(), begun / "run", resume=True)
     (begun / "w.json").write_text(
         '{"layers": {"encode": [0.5, 0.75]},\n "default": 1.5}'
@@ -141,7 +141,7 @@ def test_a_run_is_not_resumed_with_other_widths(begun):
 
 def test_a_new_run_without_the_file_is_refused_before_anything_is_written(begun):
     (begun / "w.json").unlink()
-    with pytest.raises(BadInput, match="file of widths w.json"):
+    with pytest.raises(BadInput, match=r"file of widths w\.json"):
         fit(settings(), begun / "new")
     assert not (begun / "new").exists()
 
