@@ -12,7 +12,7 @@ import pandas as pd
 
 from mpdviz.accumulations.layer import LayerAccumulation
 from mpdviz.analysis import remedies
-from mpdviz.analysis.cases import Case, Remedy, Shape
+from mpdviz.analysis.cases import Case, Effect, Remedy, Shape
 from mpdviz.analysis.frames import share
 from mpdviz.analysis.limits import Limits
 from mpdviz.analysis.verdicts import FAILED, Verdict, judge
@@ -132,8 +132,7 @@ def advise(
     Raises:
         BadInput: `target` is not in (0, 1).
     """
-    if not 0 < target < 1:
-        raise BadInput(f"`target_ratio` {target}", "give a share between 0 and 1, e.g. 0.5")
+    check_target(target)
     failed: dict[int, list[Verdict]] = {}
     for verdict in judge(layers, limits):
         if verdict.outcome == FAILED:
@@ -160,6 +159,22 @@ def advise(
     return Advice(found, [verdict for number in order for verdict in failed[number]], len(layers), target)
 
 
+def check_target(ratio: float) -> None:
+    """Refuse what is no available ratio to reach.
+
+    Raises:
+        BadInput: it is not in (0, 1).
+    """
+    if not 0 < ratio < 1:
+        raise BadInput(f"`target_ratio` {ratio:g}", "give a share between 0 and 1, e.g. 0.5")
+
+
+def mean_gain(of: Effect) -> tuple[float, float]:
+    """Bounds of the mean gain, averaged over the timesteps where it is known; NaN where it is at none."""
+    low, high = (gain[np.isfinite(gain)] for gain in (of.gain_low, of.gain_high))
+    return (float(low.mean()), float(high.mean())) if low.size and high.size else (math.nan, math.nan)
+
+
 def effect(remedy: Remedy) -> str:
     """The lowest available share over the timesteps, before and after, in words."""
     if remedy.after is None:
@@ -182,7 +197,7 @@ def _rank(remedy: Remedy, target: float) -> tuple[bool, bool, bool, float]:
         return not remedy.helps, True, True, 0.0
     low, high = remedy.after.lowest
     reaches = high >= target
-    best = float(np.nanmean(remedy.after.gain_low)) if reaches else low
+    best = mean_gain(remedy.after)[0] if reaches else low
     return not remedy.helps, not reaches, remedy.how == "predicted", -best
 
 

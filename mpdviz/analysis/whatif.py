@@ -113,7 +113,7 @@ def shape(
 
 
 def _inside(cells: Counts, bins: Sequence[int] | Counts) -> Counts:
-    """Potentials `[T, B]` strictly within so many bins, `[B]` or `[T, B]`, on either side of the threshold."""
+    """Potentials `[T, B]` strictly within so many bins, `[B]` or `[T, B]`, of the threshold."""
     up_to = np.concatenate([np.zeros((len(cells), 1), np.int64), cells.cumsum(1)], axis=1)
     half = 2 * np.broadcast_to(bins, (len(cells), np.shape(bins)[-1]))
     below, above = THRESHOLD_CELL - half + 1, np.minimum(THRESHOLD_CELL + half, CELLS)
