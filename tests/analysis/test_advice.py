@@ -147,7 +147,8 @@ def law(mean, std, kappa=1.0, v_th=0.5, **moves):
 
 
 @pytest.mark.parametrize(
-    ("s", "fixed", "followed"), [(0.25, 0.5, 0.0013), (0.5, 0.5, 0.1573), (1, 0.4772, 0.4772), (2, 0.3413, 0.6247)]
+    ("s", "fixed", "followed"),
+    [(0.25, 0.5, 0.0013), (0.5, 0.5, 0.1573), (1, 0.4772, 0.4772), (2, 0.3413, 0.6247)],
 )
 def test_gamma_moves_the_share_as_in_the_closed_form(s, fixed, followed):
     """METHOD section E at t = 1: v_th .5, mean 0, std s v_th."""
@@ -197,7 +198,9 @@ def test_a_threshold_and_a_gamma_are_predicted_of_a_layer():
     found = advised({1: layer}).remedies
     (threshold,) = [remedy for remedy in found if remedy.remedy.startswith("v_th")]
     assert threshold.how == "predicted"
-    assert not [remedy for remedy in found if remedy.remedy.startswith("v_th") and remedy.settings]  # not ours
+    assert not [
+        remedy for remedy in found if remedy.remedy.startswith("v_th") and remedy.settings
+    ]  # not ours
     value = float(threshold.remedy.split()[1])
     flat = v.reshape(2, -1)
     for t, mean, std in zip((0, 1), flat.mean(1), flat.std(1), strict=True):
@@ -234,7 +237,9 @@ def test_the_worst_layer_comes_first_and_a_silent_one_points_upstream():
     for layer in silent:
         layer.census.seen[...] &= ~np.uint8(8)
     low = counted(random.normal(-0.45, 0.3, (2, 500, 4)))
-    found = Recording(Contents({1: low, 2: dead, 3: silent[0], 4: silent[1]})).advice(limits=Limits(starved=0.2))
+    found = Recording(Contents({1: low, 2: dead, 3: silent[0], 4: silent[1]})).advice(
+        limits=Limits(starved=0.2)
+    )
     assert found.order == (2, 1, 3, 4)
     for number in (3, 4):
         (remedy,) = found.of(number)

@@ -13,6 +13,7 @@ COMMANDS = {
     "read": ("inspect", "r.npz", "--format", "csv"),
     "check": ("check", BEST, "--limit", "8"),
     "judge": ("check", "r.npz"),
+    "advise": ("advise", "r.npz", "--starved", "0.9"),
     "compare": ("compare", BEST, LAST, "--limit", "8"),
     "strategies": ("compare", "--strategies", "fixed,mpd-agl", "--seeds", "0", "--out", "cmp", *TRAIN[1:-2]),
     "convert": ("convert", "released.pth", "new.pt"),
