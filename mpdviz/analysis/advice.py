@@ -27,6 +27,8 @@ BY_STRATEGY = {"negative_gamma", "prediction_off"}
 """Checks whose failure speaks against the rule that sets the width, not against the width."""
 IN_WORDS = BY_STRATEGY | {"silent_neurons", "nonfinite", "nonfinite_gain", "nonfinite_gradient"}
 """Checks whose remedies have no number."""
+VAGUE = 0.05
+"""How far apart bounds of a share may lie that is said to reach a target."""
 MATHS = "Jiang et al., IJCAI 2025: v(t) = decay v(t-1) (1 - s(t-1)) + input"
 
 
@@ -196,7 +198,7 @@ def _rank(remedy: Remedy, target: float) -> tuple[bool, bool, bool, float]:
     if remedy.after is None:
         return not remedy.helps, True, True, 0.0
     low, high = remedy.after.lowest
-    reaches = high >= target
+    reaches = high >= target and high - low < VAGUE
     best = mean_gain(remedy.after)[0] if reaches else low
     return not remedy.helps, not reaches, remedy.how == "predicted", -best
 

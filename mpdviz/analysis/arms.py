@@ -27,6 +27,8 @@ MADE_BY = "mpdviz advise, which may write over this file"
 """By what files of ours are known."""
 DIGITS = 12
 """Of the widths' SHA-256 that the arm names, so that a changed file is refused."""
+ENOUGH = 0.8
+"""Of the target share, what a remedy must bring to some layer to be worth an arm, trained at every seed."""
 CONTROL = "control"
 LEFT_OUT = ("strategy", "seed")
 """Settings that are not shared by the arms: each has its strategy, and every seed of the comparison."""
@@ -61,7 +63,7 @@ def write(
 
     Args:
         path: where to, ending in .toml; its folder exists.
-        advice: whose remedies become arms, as far as they help and settings of a run do them.
+        advice: whose remedies become arms, as far as they bring `ENOUGH` and settings of a run do them.
         layers: the recording that the advice is on.
         config: settings of the run that trained the network.
 
@@ -101,7 +103,8 @@ def _arms(advice: Advice, config: RunConfig, prescribed: str) -> list[dict[str, 
     for number in advice.order:
         for remedy in advice.of(number):
             kind, arm = _arm(remedy, config, prescribed)
-            if kind and kind not in arms:
+            enough = remedy.after is not None and remedy.after.lowest[0] >= ENOUGH * advice.target
+            if kind and enough and kind not in arms:
                 arms[kind] = control | arm
     alike = {"strategy": config.strategy, "surrogate": config.surrogate}
     return [

@@ -292,6 +292,18 @@ def test_what_helps_comes_first_and_of_that_the_higher_gain():
     assert gains == sorted(gains, reverse=True)
 
 
+def test_bounds_that_tell_nothing_reach_no_target():
+    """Half a width of 20 lies beyond the histogram, 7 units from the threshold: then 0 to 100 %."""
+    v = np.full((1, 100, 4), -9.0)
+    v[:, :30] = 0.3
+    layer = counted(v, info(1, kappa=(0.05,), gamma=(20.0,) * 4, beta=(0.0,) * 4))
+    found = Recording(Contents({1: layer})).advice()
+    vague = one(found, "mpd-agl")
+    assert vague.kappa == (20.0,)
+    assert (vague.after.ratio_low[0], vague.after.ratio_high[0]) == (0.3, 1.0)
+    assert found.remedies[0].remedy != "mpd-agl"
+
+
 def test_a_table_a_line_and_html():
     found = recorded(potentials(0.6), [0.05, 0.05]).advice()
     table = found.table()
@@ -345,6 +357,7 @@ def test_arms_are_settings_that_runs_take(starved, tmp_path, monkeypatch):
     for number, kappa in enumerate(kappas, start=1):
         assert kappa == pytest.approx(of.get(number, (0.05,) * 3))
     assert of
+    assert "fast-sigmoid" not in {arm["name"] for arm in content["arms"]}  # a share of next to nothing
 
 
 def test_the_shape_of_a_strategy_stays_with_its_arms(starved, tmp_path):

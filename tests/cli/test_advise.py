@@ -66,7 +66,9 @@ def test_formats_hold_what_the_library_says(place, mpdviz, format_):
     if format_ == "json":
         rows = json.loads(out)
         assert [row["remedy"] for row in rows] == found["remedy"].tolist()
-        assert [number(row["mean_gain_low"]) for row in rows] == [number(low) for low in found["mean_gain_low"]]
+        assert [number(row["mean_gain_low"]) for row in rows] == [
+            number(low) for low in found["mean_gain_low"]
+        ]
     elif format_ == "csv":
         rows = list(csv.DictReader(io.StringIO(out)))
         ratios = [number(row["available_ratio_low"]) for row in rows]
