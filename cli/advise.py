@@ -53,7 +53,7 @@ def advise(
     """Check everything, record, advise, write, print."""
     if format_ not in FORMATS:
         raise unknown_name("format", format_, FORMATS)
-    from mpdviz.analysis.advice import check_target
+    from mpdviz.analysis.advisor import check_target
     from mpdviz.analysis.limits import Limits
 
     check_target(target_ratio)

@@ -1,4 +1,4 @@
-"""Advice on a recording: what `analysis.advice` asks of surrogates and strategies, which need torch."""
+"""Advice on a recording: what `analysis.advisor` asks of surrogates and strategies, which need torch."""
 
 import warnings
 
@@ -7,7 +7,7 @@ import torch
 from mpdviz import strategies, surrogates
 from mpdviz.accumulations.contents import Contents
 from mpdviz.accumulations.info import LayerInfo
-from mpdviz.analysis import advice
+from mpdviz.analysis import advisor
 from mpdviz.analysis.advice import Advice
 from mpdviz.analysis.cases import Shape
 from mpdviz.analysis.limits import Limits
@@ -25,7 +25,7 @@ def advise(contents: Contents, target: float, limits: Limits | None, epsilon: fl
     epsilon = next((info.epsilon for info in infos.values() if info.epsilon is not None), epsilon)
     # Recordings of our networks, and of no others, know their strategy.
     own = contents.origin.get("strategy", "").partition(":")[0]
-    return advice.advise(
+    return advisor.advise(
         contents.layers,
         shapes={name: _plain(surrogates.get(name), epsilon) for name in surrogates.SHAPES},
         widths={name: _widths(name, infos) for name in WIDTHS if name != own},

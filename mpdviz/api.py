@@ -15,7 +15,8 @@ from mpdviz.accumulations import storage
 from mpdviz.accumulations.contents import Contents
 from mpdviz.accumulations.layer import LayerAccumulation
 from mpdviz.analysis import metrics, summary, whatif
-from mpdviz.analysis.advice import TARGET, Advice
+from mpdviz.analysis.advice import Advice
+from mpdviz.analysis.advisor import TARGET
 from mpdviz.analysis.limits import Limits
 from mpdviz.analysis.verdicts import Verdict, judge
 from mpdviz.errors import BadInput
