@@ -68,7 +68,8 @@ def write(
         config: settings of the run that trained the network.
 
     Returns:
-        The files that were written; none where there is no arm but the control.
+        The files that were written; none where there is no arm but the control, or the control's strategy moves
+        the thresholds.
 
     Raises:
         BadInput: a file that is not ours lies there, or one cannot be written.
@@ -78,9 +79,8 @@ def write(
     digest = hashlib.sha256(widths.encode()).hexdigest()[:DIGITS]
     file = widths_beside(path)
     arms = _arms(advice, config, f"prescribed:{file.as_posix()}:sha256={digest}")
-    if any(layer.info.thresholds for layer in layers.values()):  # set by a rule that a width does not keep
-        arms = [arm for arm in arms if not arm["strategy"].startswith("prescribed")]
-    if len(arms) == 1:
+    # Thresholds that a strategy moves go with it: under another one, nothing that was counted would hold.
+    if len(arms) == 1 or any(layer.info.thresholds for layer in layers.values()):
         return []
     settings = {
         name: value

@@ -108,9 +108,10 @@ class Case:
         """The layer's surrogate, where it is one of `shapes`: by its name and by its interval."""
         info = self.layer.info
         shape = self.shapes.get(info.surrogate)
-        if shape is None:
+        half = (np.array(info.upper) - np.array(info.lower)) / 2
+        if shape is None or not np.isfinite(half).all():
             return None
-        half, expected = (np.array(info.upper) - np.array(info.lower)) / 2, self.kappa * shape.half_width
+        expected = self.kappa * shape.half_width
         return shape if bool((np.abs(half - expected) <= NEAR * expected).all()) else None
 
     def under(self, shape: Shape, kappa: Floats) -> Effect:

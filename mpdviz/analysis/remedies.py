@@ -40,11 +40,11 @@ def width(case: Case) -> Iterator[Remedy]:
     exact = shape.name == RECTANGLE.name
     gain = counted / kappa
     low, high = (gain, gain) if exact else (after.gain_low, after.gain_high)
-    what = f"set the width of its {shape.name} surrogate"
-    what = what if case.own else "take a rectangular surrogate of the width"
+    what = f"set the width of its {shape.name} surrogate to"
+    what = what if case.own else "take a rectangular surrogate of width"
     yield case.remedy(
         f"width {percent(case.target, 0)}",
-        f"{what} to {spanned(kappa)}",
+        f"{what} {spanned(kappa)}",
         "exact" if exact else "bounds",
         "counted",
         after=Effect(counted, counted, low, high),

@@ -315,6 +315,35 @@ def test_a_table_a_line_and_html():
     assert "<table>" in found._repr_html_()
 
 
+NOWHERE, EVERYWHERE = (math.nan, math.nan), (math.inf, math.inf)
+PARTLY = {
+    "no interval": {"kappa": NOWHERE, "lower": NOWHERE, "upper": NOWHERE},
+    "one interval": {"kappa": (1.0, math.nan), "lower": (0.0, math.nan), "upper": (1.0, math.nan)},
+    "all there is": {"kappa": EVERYWHERE, "lower": (-math.inf, -math.inf), "upper": EVERYWHERE},
+    "v - v_th alone": {"v_th": 0.0},
+    "a negative threshold": {"v_th": -0.5},
+    "moved thresholds": {"thresholds": (0.3, 0.7), "lower": (-0.2, 0.2), "upper": (0.8, 1.2)},
+    "no decay": {"decay": math.nan, "gamma": (1.0,) * 4, "beta": (0.0,) * 4},
+    "a lopsided shape": {"lower": (-1.0, -1.0), "upper": (0.6, 0.6), "surrogate": "mine"},
+}
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("known", PARTLY.values(), ids=list(PARTLY))
+def test_of_layers_known_in_part_what_can_be_said_is(known):
+    v = np.random.default_rng(5).normal(0, 0.5, (2, 200, 4))
+    strict = Limits(starved=0.99, too_wide=0.01, silent_neurons=-1, degenerate=-1, saturated=-1)
+    found = Recording(Contents({1: counted(v, info(**known))})).advice(limits=strict)
+    assert found.answer()
+    assert len(repr(found).splitlines()) > 1
+    assert found._repr_html_()
+    threshold = known.get("thresholds", (known.get("v_th", 0.5),) * 2)
+    for remedy in (remedy for remedy in found.remedies if remedy.remedy in DERIVATIVES):
+        for t in range(2):
+            ratio = (np.abs(v[t] - threshold[t]) < HALF[remedy.remedy](0.1)).mean()
+            assert remedy.after.ratio_low[t] <= ratio <= remedy.after.ratio_high[t]
+
+
 @pytest.mark.parametrize("target", [0, 1, -0.1, math.nan])
 def test_targets_that_are_none(target):
     with pytest.raises(BadInput, match="target_ratio"):
