@@ -68,8 +68,8 @@ def write(
         config: settings of the run that trained the network.
 
     Returns:
-        The files that were written; none where there is no arm but the control, or the control's strategy moves
-        the thresholds.
+        The files that were written; none where there is no arm but the control, or where the control's
+        strategy moves the thresholds.
 
     Raises:
         BadInput: a file that is not ours lies there, or one cannot be written.
