@@ -22,7 +22,7 @@ COMMANDS = {
     "list": ("list", "models"),
     "bench": ("bench", "neurons"),
 }
-WEIGHTS = (5, 5, 3, 2, 2, 2, 2, 2, 0.3, 3, 1, 1)
+WEIGHTS = (5, 5, 3, 2, 2, 2, 2, 2, 2, 0.3, 3, 1, 1)
 LASTING = ("--epochs", "--repeats", "--seeds", "--jobs", "--threads", "--shard")
 """Options of which large numbers are no mistake, and would take their time."""
 LEFT_OUT = ("--compile", "--no-compile", "--help", "-h", "--collect")
