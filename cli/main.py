@@ -10,7 +10,7 @@ from rich.markup import escape
 from mpdviz.errors import BadInput, MpdvizError, MpdvizWarning
 from mpdviz.system.rank import check_environment, rank
 
-from . import bench, check, compare, convert, demo, figures, inspect, listing, report, train
+from . import advise, bench, check, compare, convert, demo, figures, inspect, listing, report, train
 from .app import Command, app
 from .output import begin, note, say, tell
 
@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[Callable[..., Any], str]] = {
     "demo": (demo.demo, demo.HELP),
     "inspect": (inspect.inspect, inspect.HELP),
     "check": (check.check, check.HELP),
+    "advise": (advise.advise, advise.HELP),
     "report": (report.report, report.HELP),
     "compare": (compare.compare, compare.HELP),
     "train": (train.train, train.HELP),

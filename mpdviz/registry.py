@@ -9,10 +9,11 @@ point of their package, in the registry's group:
 Things with options are written as one string, options after colons: `fixed:kappa=2.5`; `made` makes them.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from inspect import signature
 from keyword import iskeyword
 from typing import Any, Generic, TypeVar
 
@@ -101,7 +102,8 @@ def made(
 ) -> tuple[Thing, dict[str, str]]:
     """A new object from its string, e.g. `fixed:kappa=2.5`, its options numbers.
 
-    An option called like a keyword of Python, `lambda`, is the argument `lambda_`.
+    An option called like a keyword of Python, `lambda`, is the argument `lambda_`. A class may name options that
+    are text in `texts`; what stands without a name is the first of these (`prescribed:FILE`).
 
     Args:
         registry: of classes.
@@ -117,12 +119,18 @@ def made(
     """
     name, *pairs = text.split(":")
     kind = registry.find(name)
-    options: dict[str, float] = {}
+    texts: Sequence[str] = getattr(kind, "texts", ())
+    options: dict[str, float | str] = {}
     others: dict[str, str] = {}
     for pair in pairs:
-        option, _, value = pair.partition("=")
+        option, given, value = pair.partition("=")
         if option in words:
             others[option] = value
+            continue
+        if texts and not given:
+            option, value = texts[0], pair
+        if option in texts:
+            options[option] = value
             continue
         try:
             options[option] = float(value)
@@ -131,10 +139,13 @@ def made(
                 f"{registry.kind} {text!r}: {pair!r} is no option",
                 f"write NAME:option=number, e.g. {example}",
             ) from None
+    arguments = {f"{option}_" if iskeyword(option) else option: value for option, value in options.items()}
+    make: Any = kind
     try:
-        return kind(**{f"{o}_" if iskeyword(o) else o: value for o, value in options.items()}), others
+        return make(**arguments), others
     except TypeError:
+        unknown = [option.rstrip("_") for option in arguments if option not in signature(kind).parameters]
         raise BadInput(
-            f"{registry.kind} {name!r} has no option {' or '.join(map(repr, options))}",
+            f"{registry.kind} {name!r} has no option {' or '.join(map(repr, unknown))}",
             f"see `mpdviz list {registry.group.removeprefix('mpdviz.')}`",
         ) from None

@@ -162,9 +162,7 @@ def point_name(point: Mapping[str, Any]) -> str:
 def _values(name: str, given: Sequence[Any]) -> list[Any]:
     """The values of a setting, checked, as JSON values."""
     check_setting(name, "what is varied")
-    values = [
-        validate({name: value}, "what is varied").model_dump(mode="json")[name] for value in given
-    ]
+    values = [validate({name: value}, "what is varied").model_dump(mode="json")[name] for value in given]
     if not values or len({str(value) for value in values}) < len(values):
         raise BadInput(f"`{name}` is varied over one value twice, or over none", "name each once")
     return values

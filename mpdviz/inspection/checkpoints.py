@@ -51,6 +51,7 @@ class PreparedCheckpoint:
         self.names = dict(enumerate((name for name, _ in network.spiking_layers()), start=1))
         self.timesteps = network.timesteps
         self.notes: tuple[str, ...] = ()
+        self.config = self._loaded.config
 
     def run(self) -> Recording | None:
         """Record; None for a process that does not lead its team."""

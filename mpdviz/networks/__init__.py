@@ -70,8 +70,12 @@ class NetworkConfig:
         sizes = {name: list(size) if isinstance(size, tuple) else size for name, size in self.sizes.items()}
         return flat | sizes
 
-    def build(self) -> SpikingNetwork:
+    def build(self, *, placed: bool = True) -> SpikingNetwork:
         """The network with fresh weights, drawn from torch's global random numbers.
+
+        Args:
+            placed: whether strategies are told their layers, and may read a file; what a checkpoint will fill
+                needs none.
 
         Raises:
             BadInput: an unknown name or size, or a value out of range.
@@ -98,7 +102,7 @@ class NetworkConfig:
         built: SpikingNetwork = make(
             spec, timesteps=self.timesteps, num_classes=self.num_classes, **self.sizes
         )
-        return built
+        return built.place() if placed else built
 
 
 def build(name: str, *, timesteps: int, num_classes: int, **options: Any) -> SpikingNetwork:

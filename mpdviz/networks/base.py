@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from mpdviz.errors import BadInput
 from mpdviz.networks.blocks import SpikingLayer
+from mpdviz.strategies import Fixed, Place
 
 
 class SpikingNetwork(nn.Module):
@@ -58,6 +59,17 @@ class SpikingNetwork(nn.Module):
             if isinstance(module, SpikingLayer):
                 yield name, module
 
+    def place(self) -> Self:
+        """This network, every strategy told which layer it is for.
+
+        Raises:
+            BadInput: a strategy that has nothing for its layer.
+        """
+        layers = dict(self.spiking_layers())
+        for number, layer in enumerate(layers.values(), start=1):
+            layer.strategy.place(Place(number, tuple(layers), self.timesteps))
+        return self
+
     def channels_last(self) -> Self:
         """This network, its convolution weights laid out with a pixel's channels side by side.
 
@@ -88,7 +100,8 @@ class SpikingNetwork(nn.Module):
             x: static images `[N, C, H, W]` or frames `[T, N, C, H, W]`.
         """
         counted: list[int] = []
-        neurons = [layer.neuron for _, layer in self.spiking_layers()]
+        layers = [layer for _, layer in self.spiking_layers()]
+        neurons, strategies = [layer.neuron for layer in layers], [layer.strategy for layer in layers]
 
         def count(_: Tensor, v: Tensor, *__: Any) -> None:
             counted.append(v.numel())
@@ -98,13 +111,16 @@ class SpikingNetwork(nn.Module):
             neuron.observers.append(count)
         try:
             self.timesteps = 1  # the others are as many, and there may be more than there is memory
+            for layer in layers:  # one that holds something of T timesteps has nothing for one
+                layer.strategy = Fixed()
             with torch.no_grad():
                 self.eval()(x[:1] if x.dim() == 5 else x)
         finally:
             self.timesteps = timesteps
             self.train(training)
-            for neuron in neurons:
-                neuron.observers.remove(count)
+            for layer, strategy in zip(layers, strategies, strict=True):
+                layer.strategy = strategy
+                layer.neuron.observers.remove(count)
         return sum(counted)
 
     @property

@@ -4,17 +4,18 @@ Every neuron layer of a network owns one strategy object and asks it at each for
 the widths, and the shape if it sets one, of all timesteps (`Response`). A strategy is a module, so one that
 learns or keeps moving averages has them in the network's state dict.
 
-A strategy is written as one string, options after colons: `fixed`, `fixed:kappa=2.5`, `mpd-agl:shape=atan`.
+A strategy is written as one string, options after colons: `fixed`, `fixed:kappa=2.5`, `mpd-agl:shape=atan`,
+`prescribed:FILE`.
 A new one is a file here and a line below.
 """
 
 from mpdviz import surrogates
 from mpdviz.registry import Registry, made
-from mpdviz.strategies.base import Response, Situation, Strategy
+from mpdviz.strategies.base import Place, Response, Situation, Strategy
 from mpdviz.strategies.fixed import Fixed
 from mpdviz.strategies.mpd_agl import MPDAGL
 
-__all__ = ["MPDAGL", "STRATEGIES", "Fixed", "Response", "Situation", "Strategy", "get"]
+__all__ = ["MPDAGL", "STRATEGIES", "Fixed", "Place", "Response", "Situation", "Strategy", "get"]
 
 STRATEGIES: Registry[type[Strategy]] = Registry(
     "strategy",
@@ -26,6 +27,7 @@ STRATEGIES: Registry[type[Strategy]] = Registry(
         "mpd-agl-reset": "mpdviz.strategies.mpd_agl_reset:MPDAGLReset",
         "observed": "mpdviz.strategies.observed:Observed",
         "ds-atgo": "mpdviz.strategies.ds_atgo:DSATGO",
+        "prescribed": "mpdviz.strategies.prescribed:Prescribed",
     },
     Strategy,
 )

@@ -15,6 +15,23 @@ Follow = Callable[[Callable[[Tensor], Tensor]], None]
 
 
 @dataclass(frozen=True)
+class Place:
+    """Which neuron layer of which network a strategy is for."""
+
+    number: int
+    """Of the layer, from 1."""
+    names: tuple[str, ...]
+    """Names of all neuron layers, in execution order."""
+    timesteps: int
+    """T of the network."""
+
+    @property
+    def name(self) -> str:
+        """Of the layer."""
+        return self.names[self.number - 1]
+
+
+@dataclass(frozen=True)
 class Situation:
     """What a strategy may know of the layer and of the training when a forward begins."""
 
@@ -73,6 +90,9 @@ class Strategy(nn.Module, ABC):
     follows_training: ClassVar[bool] = False
     """Whether it is told `epoch` and `progress` of the training; 0 for others."""
 
+    texts: ClassVar[tuple[str, ...]] = ()
+    """Options that are no numbers; the first is also what stands alone behind the name: `prescribed:FILE`."""
+
     shape: Surrogate | None = None
     """The shape it was asked to use (`NAME:shape=atan`); None: the neurons' own."""
 
@@ -88,6 +108,12 @@ class Strategy(nn.Module, ABC):
             follow: for strategies whose thresholds are made of the potentials themselves, see `Follow`.
         """
         return Response(self.widths(situation), self.shape)
+
+    def place(self, place: Place) -> None:
+        """Know which layer it is for: once for a network that is built, once for one that training resumes.
+
+        A network that is loaded from a checkpoint is not placed: its state is all there is to know.
+        """
 
     def kappa(
         self,

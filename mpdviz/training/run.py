@@ -74,7 +74,8 @@ class Run:
         )
         self.dataset, self.folder = dataset.to(device), RunFolder(out)
         made_by = architecture(config, dataset)
-        self.network = fresh_network(made_by, config.seed, device)
+        goes_on = resume and self.folder.last.exists()
+        self.network = fresh_network(made_by, config.seed, device, placed=not goes_on)
         self.engine.objective.check(self.network)
         optimizer = torch.optim.SGD(
             self.network.parameters(), config.lr, momentum=config.momentum, weight_decay=config.weight_decay

@@ -82,6 +82,7 @@ class Saver:
             )
         training = training_of(saved.training, self._folder.last)
         self._network.load_state_dict(saved.network.state_dict())
+        self._network.place()
         return training
 
     def _save(self, metrics: dict[str, float], training: dict[str, Any] | None, *, best: bool) -> None:

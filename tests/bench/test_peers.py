@@ -6,13 +6,13 @@ import io
 import numpy as np
 import pytest
 import torch
-from mpdviz.cli.main import app
 from torch.nn import functional as F
 from typer.testing import CliRunner
 
 from mpdviz import networks
 from mpdviz.bench import networks as steps
 from mpdviz.bench import neurons, peers, pipeline, plain, timing
+from mpdviz.cli.main import app
 from mpdviz.errors import BadInput
 from mpdviz.norm import TDBatchNorm2d
 

@@ -6,9 +6,9 @@ import warnings
 
 import numpy as np
 import pytest
-from mpdviz.cli.entry import run
 from places import arrays, snapshot
 
+from mpdviz.cli.entry import run
 from mpdviz.config import validate
 from mpdviz.training.run import fit
 

@@ -7,8 +7,9 @@ import sys
 import time
 
 import pytest
-from mpdviz.cli import entry, main
 from places import BEST, SCRIPT, train
+
+from mpdviz.cli import entry, main
 
 INSPECT = ("inspect", BEST, "--data", "npz:data.npz")
 TEAM = {"RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1234"}

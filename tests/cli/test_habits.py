@@ -10,8 +10,6 @@ from pathlib import Path
 
 import commands
 import pytest
-from mpdviz.cli import completion, main, output
-from mpdviz.cli.app import app, versions
 from places import BEST, train
 from terminals import ROOT, on_terminal
 from typer.main import get_command
@@ -27,6 +25,8 @@ from mpdviz import (
     strategies,
     surrogates,
 )
+from mpdviz.cli import completion, main, output
+from mpdviz.cli.app import app, versions
 from mpdviz.kernels import backends
 from mpdviz.system.places import samples
 

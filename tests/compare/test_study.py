@@ -16,13 +16,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from mpdviz.cli.compare import parse_seeds, parse_shard
-from mpdviz.cli.entry import run as command_line
 from networks import TRAINING
 
 import mpdviz.compare
 from mpdviz import checkpoint, data
 from mpdviz.analysis import paired
+from mpdviz.cli.compare import parse_seeds, parse_shard
+from mpdviz.cli.entry import run as command_line
 from mpdviz.compare import plan
 from mpdviz.compare.executors import EXECUTORS, local
 from mpdviz.errors import BadInput

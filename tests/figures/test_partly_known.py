@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from handmade import counted, flow, info
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from mpdviz.cli import shown
-from mpdviz.cli.formats import EXPORTS
-from mpdviz.cli.sketch import sketch
 
 from mpdviz import figures
 from mpdviz.accumulations.contents import Contents
 from mpdviz.api import Recording
+from mpdviz.cli import shown
+from mpdviz.cli.formats import EXPORTS
+from mpdviz.cli.sketch import sketch
 from mpdviz.figures.tables import Tables
 
 NOWHERE = dict.fromkeys(("kappa", "lower", "upper"), (math.nan, math.nan))

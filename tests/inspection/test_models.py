@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from mpdviz.cli import entry
 
 import mpdviz
 from mpdviz import checkpoint
+from mpdviz.cli import entry
 from mpdviz.errors import BadInput
 from mpdviz.inspection import Options, prepare
 from mpdviz.inspection.theirs import build

@@ -18,6 +18,8 @@ from mpdviz.norm import frozen_statistics
 from mpdviz.strategies import MPDAGL
 
 F64 = torch.float64
+NAMES = sorted(set(strategies.STRATEGIES) - {"prescribed"})
+"""Those that need no file; see test_prescribed.py."""
 
 
 def paper(timesteps, decay, v_th, gamma_mean):
@@ -113,7 +115,7 @@ def test_a_nan_gamma_stays_visible():
     assert kappa.isnan().all()
 
 
-@pytest.mark.parametrize("name", sorted(strategies.STRATEGIES))
+@pytest.mark.parametrize("name", NAMES)
 def test_every_strategy_says_what_it_is(name):
     strategy = strategies.get(name)
     assert strategy.name == name
@@ -125,7 +127,7 @@ def test_every_strategy_says_what_it_is(name):
 
 @pytest.mark.parametrize("neuron", ["lif", "plif"])
 @pytest.mark.parametrize("shape", sorted(DERIVATIVES))
-@pytest.mark.parametrize("name", sorted(strategies.STRATEGIES))
+@pytest.mark.parametrize("name", NAMES)
 def test_every_strategy_s_gradient_is_that_of_its_widths(name, shape, neuron):
     options = {"strategy": name, "neuron": neuron, "surrogate": shape, "decay": 0.4}
     network = small(seed=8, **options)

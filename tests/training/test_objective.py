@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
-from mpdviz.cli.entry import run as command_line
 from networks import TRAINING
 
 import mpdviz
 from mpdviz import checkpoint, data, networks
+from mpdviz.cli.entry import run as command_line
 from mpdviz.compare import plan
 from mpdviz.config import RunConfig, differences, role, validate
 from mpdviz.errors import BadInput, Diverged, Interrupted
