@@ -102,8 +102,8 @@ def made(
 ) -> tuple[Thing, dict[str, str]]:
     """A new object from its string, e.g. `fixed:kappa=2.5`, its options numbers.
 
-    An option called like a keyword of Python, `lambda`, is the argument `lambda_`. A class may name options that
-    are text in `texts`; what stands without a name is the first of these (`prescribed:FILE`).
+    An option called like a keyword of Python, `lambda`, is the argument `lambda_`. A class may name options
+    that are text in `texts`; what stands without a name is the first of these (`prescribed:FILE`).
 
     Args:
         registry: of classes.

@@ -1,6 +1,7 @@
 """Arms of a study: what its runs are trained with beside the settings that they share.
 
-An arm is a name and settings. They are written as strategies, crossed from lists of values, or named in a TOML file:
+An arm is a name and settings. They are written as strategies, crossed from lists of values, or named in a
+TOML file:
 
     [settings]          # of every run; optional
     epochs = 10
@@ -13,8 +14,7 @@ An arm is a name and settings. They are written as strategies, crossed from list
     strategy = "fixed:kappa=2.5"
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -22,21 +22,13 @@ from typing import Any
 from mpdviz.config import RunConfig, role, validate
 from mpdviz.errors import BadInput, unknown_name
 from mpdviz.runs.folder import slug
+from mpdviz.runs.studies import Arm, said
 from mpdviz.system.reading import read_toml
 
 SHARED = ("data", "seed", "batch_size")
-"""Settings of role `result` that no arm can have to itself: without them runs of a seed would not be pairs."""
+"""Settings of role `result` that no arm has to itself: without them runs of a seed would not be pairs."""
 MOST = 1000
 """Arms, or points of a grid, of one study; more are a mistake."""
-
-
-@dataclass(frozen=True)
-class Arm:
-    """One side of a study."""
-
-    name: str
-    settings: Mapping[str, Any]
-    """What it is trained with, as JSON values; the rest is the study's."""
 
 
 def of_strategies(names: Sequence[str]) -> list[Arm]:
@@ -66,7 +58,7 @@ def crossed(vary: Mapping[str, Sequence[Any]]) -> list[Arm]:
     for combination in product(*checked.values()):
         settings = dict(zip(checked, combination, strict=True))
         words = [
-            str(settings[name]) if name == "strategy" else f"{name}={_said(settings[name])}" for name in names
+            str(settings[name]) if name == "strategy" else f"{name}={said(settings[name])}" for name in names
         ]
         arms.append(Arm(", ".join(words), settings))
     return arms
@@ -141,22 +133,20 @@ def check_setting(name: str, where: str) -> None:
         raise BadInput(f"{where}: `{name}` makes no difference to a result", "give it for the whole study")
 
 
-def points(grid: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:
-    """Every combination of a grid's values; one, of nothing, where there is no grid.
+def check_grid(grid: Mapping[str, Sequence[Any]], arms: Sequence[Arm]) -> dict[str, list[Any]]:
+    """The values of a grid as JSON values.
 
     Raises:
-        BadInput: as of `crossed`, or `strategy` in it.
+        BadInput: as of `crossed`, or a setting that is an arm's own.
     """
-    if "strategy" in grid:
-        raise BadInput("`strategy` in a grid", "give it as an arm: a grid is what each arm chooses from")
-    checked = {name: _values(name, values) for name, values in grid.items()}
-    for combination in product(*checked.values()):
-        yield dict(zip(checked, combination, strict=True))
-
-
-def point_name(point: Mapping[str, Any]) -> str:
-    """A point of a grid in words: `lr=0.03`; nothing where there is no grid."""
-    return ", ".join(f"{name}={_said(value)}" for name, value in point.items())
+    for name in grid:
+        own = [arm.name for arm in arms if name in arm.settings]
+        if own or name == "strategy":
+            raise BadInput(
+                f"`{name}` in a grid, and in {f'arm {own[0]!r}' if own else 'arms'}",
+                "vary it or search it: a grid is what each arm chooses from",
+            )
+    return {name: _values(name, values) for name, values in grid.items()}
 
 
 def _values(name: str, given: Sequence[Any]) -> list[Any]:
@@ -166,7 +156,3 @@ def _values(name: str, given: Sequence[Any]) -> list[Any]:
     if not values or len({str(value) for value in values}) < len(values):
         raise BadInput(f"`{name}` is varied over one value twice, or over none", "name each once")
     return values
-
-
-def _said(value: object) -> str:
-    return "x".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -12,7 +12,8 @@ from mpdviz.errors import BadInput, MpdvizError
 from mpdviz.figures.paper.study import Recorded, Study
 from mpdviz.inspection import inspect
 from mpdviz.inspection.options import Options
-from mpdviz.runs.reading import StoredRun, run_folders
+from mpdviz.runs.reading import StoredRun
+from mpdviz.runs.studies import arm_of, run_folders
 from mpdviz.system.devices import pick_device
 from mpdviz.system.files import exists
 from mpdviz.system.places import SAMPLE, best_checkpoint
@@ -94,7 +95,7 @@ def _read(path: Path) -> StoredRun:
     if str(path).startswith(SAMPLE):
         path = best_checkpoint(path)
     if path.suffix != ".pt":
-        run = StoredRun.of_folder(path)
+        run = StoredRun.of_folder(path, arm_of(path))
         if "test_accuracy" in run.result or not exists(run.checkpoint):
             return run
         return replace(run, result={**checkpoint.load(run.checkpoint).metrics, **run.result})

@@ -92,6 +92,18 @@ class SpikingNetwork(nn.Module):
                 digest.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()
 
+    def drawn_hash(self) -> str:
+        """SHA-256 of the weights that the seed draws, those of convolutions and linear layers.
+
+        Networks that differ in the constants of their batch norms or neurons alone have equal ones.
+        """
+        digest = hashlib.sha256()
+        for name, module in self.named_modules():
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                for part, value in module.state_dict().items():
+                    digest.update(f"{name}.{part}".encode() + value.cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
     @torch.no_grad()
     def count_potentials(self, x: Tensor) -> int:
         """Membrane potentials computed for the input `x` at one timestep: samples x neurons.

@@ -16,7 +16,9 @@ def differing(runs: Sequence[StoredRun]) -> list[str]:
 
 
 def variant_of(run: StoredRun, settings: Sequence[str]) -> str:
-    """The run's strategy together with these settings."""
+    """The arm of its study, or the run's strategy together with these settings."""
+    if run.arm is not None:
+        return run.arm
     return ", ".join(
         [run.config.strategy, *(f"{setting}={getattr(run.config, setting)}" for setting in settings)]
     )
