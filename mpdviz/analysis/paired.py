@@ -164,7 +164,9 @@ def sentence(
     if told:
         against = f"{_distance(name, reference, difference.mean, digits)} ({interval})"
         if several > 1 and adjusted > 1 - CONFIDENCE:
-            return f"{against}, but as one of {several} comparisons may be chance (Holm p = {adjusted:.2g})"
+            return (
+                f"{against}, but as one of {several} comparisons it may be chance (Holm p = {adjusted:.2g})"
+            )
         return against
     least = 100 * detectable(difference.n, difference.std)
     return (

@@ -52,7 +52,7 @@ def study(
         seeds: of every arm.
         out: the study's folder, created where needed.
         grid: values by setting. Every arm is trained at every combination of them, and the one with the
-            highest mean validation accuracy over the seeds is the arm's own; its test accuracies are compared.
+            highest mean validation accuracy over seeds is the arm's own; its test accuracies are compared.
         reference: the arm that the others are compared with; None: the first.
         jobs: runs side by side; results depend on it in their last bits.
         shard: only every n-th run, from the m-th on: `(m, n)`, for one machine of n.

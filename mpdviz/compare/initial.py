@@ -8,7 +8,7 @@ from mpdviz.errors import BadInput
 from mpdviz.runs.studies import Arm
 
 OF_WEIGHTS = {"model", "encode_channels", "planes", "neuron", "norm", "gamma", "decay", "timesteps"}
-"""Settings that can make other initial weights: sizes, constants of norms, a learned decay, weights over T."""
+"""Settings that can make other initial weights: sizes, constants of norms, learned decays, weights over t."""
 OF_SHAPES = OF_WEIGHTS - {"gamma", "decay", "norm"}
 """Those of them that leave no weight the same; the others change what is set, not what is drawn."""
 

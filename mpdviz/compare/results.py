@@ -29,13 +29,13 @@ class Collected:
 
     folder: Path
     runs: pd.DataFrame
-    """One row a planned run: arm, strategy, point of the grid, chosen (whether it is the arm's choice from it),
-    seed, finished, epoch, val_accuracy, test_accuracy, initial_weights, drawn_weights (hashes), folder (within
-    the comparison's)."""
+    """One row a planned run: arm, strategy, point of the grid, chosen (whether it is the arm's choice from
+    it), seed, finished, epoch, val_accuracy, test_accuracy, initial_weights, drawn_weights (hashes), folder
+    (within the comparison's)."""
     accuracy: pd.DataFrame
-    """One row an arm: chosen (point of the grid), n, mean, std (sample standard deviation) of the test accuracy,
-    and available, available_std, lowest of the available share after the last epoch, over layers and
-    timesteps; as fractions."""
+    """One row an arm: chosen (point of the grid); n, mean, std (sample standard deviation) of the test
+    accuracy; available, available_std, lowest of the available share after the last epoch, over layers and
+    timesteps. Fractions."""
     differences: pd.DataFrame
     """One row an arm but the reference: `analysis.paired.family`."""
     weights: str
