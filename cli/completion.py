@@ -6,7 +6,7 @@ from importlib.metadata import entry_points
 NAMES: dict[str, tuple[str, ...]] = {
     "strategies": ("fixed", "lsg", "mpd-agl", "mpd-agl-reset", "observed", "ds-atgo"),
     "surrogates": ("rectangular", "triangular", "sigmoid", "atan", "fast-sigmoid"),
-    "neurons": ("lif", "plif"),
+    "neurons": ("lif", "plif", "klif", "clif", "psn"),
     "networks": ("convsnn", "resnet19", "vggsnn"),
     "data": ("digits", "digits-dvs", "cifar10", "cifar100", "cifar10-dvs"),
     "kernels": ("auto", "eager", "compiled"),

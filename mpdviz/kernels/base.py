@@ -30,7 +30,8 @@ class Reset:
 
 
 RESETS = {
-    reset.name: reset for reset in (Reset(soft, detached) for detached in (False, True) for soft in (False, True))
+    reset.name: reset
+    for reset in (Reset(soft, detached) for detached in (False, True) for soft in (False, True))
 }
 """hard, soft, hard-detached, soft-detached."""
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
-from mpdviz import surrogates
+from mpdviz import neurons, surrogates
 from mpdviz.errors import BadInput, unknown_name
 from mpdviz.networks.base import SpikingNetwork
 from mpdviz.networks.blocks import NeuronSpec
@@ -48,6 +48,8 @@ class NetworkConfig:
     """Initial weight of every tdBN, v_th excluded."""
     surrogate: str = "rectangular"
     """Shape of the surrogate derivative."""
+    reset: str = neurons.RESET
+    """What a spike does to the potential, one of `kernels.RESETS`."""
     sizes: Mapping[str, Any] = field(default_factory=dict)
     """The network's own options: `in_channels`, `image_size`, `encode_channels`, `planes`, `hidden`."""
 
@@ -89,7 +91,9 @@ class NetworkConfig:
         if not 0 < self.gamma < math.inf:
             raise BadInput(f"initial weight `gamma` {self.gamma}", "give a positive number")
         shape = surrogates.get(self.surrogate)
-        spec = NeuronSpec(self.strategy, self.neuron, self.decay, self.v_th, self.gamma, shape)
+        spec = NeuronSpec(
+            self.strategy, self.neuron, self.decay, self.v_th, self.gamma, shape, self.reset, self.timesteps
+        )
         make: Any = network
         built: SpikingNetwork = make(
             spec, timesteps=self.timesteps, num_classes=self.num_classes, **self.sizes

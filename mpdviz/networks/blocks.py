@@ -1,5 +1,6 @@
 """The pieces every network is built from, on time-major tensors `[T, N, ...]`."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mpdviz import neurons, strategies
+from mpdviz.errors import BadInput
 from mpdviz.norm import TDBatchNorm1d, TDBatchNorm2d
 from mpdviz.strategies import Situation
 from mpdviz.surrogates import Rectangular, Surrogate
@@ -24,19 +26,34 @@ class NeuronSpec:
     gamma: float = 1.0
     """Where the weights of the tdBN start."""
     surrogate: Surrogate = field(default_factory=Rectangular)
+    reset: str = neurons.RESET
+    timesteps: int | None = None
+    """T, which some kinds of neurons are made for."""
 
 
 class SpikingLayer(nn.Module):
     """Synapses, tdBN and neurons; the strategy is asked once a forward, for all timesteps."""
 
     def __init__(self, norm: TDBatchNorm1d | TDBatchNorm2d, spec: NeuronSpec) -> None:
-        """Join `norm` with a neuron layer and a strategy made from `spec`."""
+        """Join `norm` with a neuron layer and a strategy made from `spec`.
+
+        Raises:
+            BadInput: the strategy needs what these neurons do not have.
+        """
         super().__init__()
         self.norm = norm
         nn.init.constant_(norm.weight, spec.gamma)
         self.strategy = strategies.get(spec.strategy)
         shape = self.strategy.shape or spec.surrogate
-        self.neuron = neurons.get(spec.kind, decay=spec.decay, v_th=spec.v_th, surrogate=shape)
+        self.neuron = neurons.get(
+            spec.kind,
+            decay=spec.decay,
+            v_th=spec.v_th,
+            surrogate=shape,
+            reset=spec.reset,
+            timesteps=spec.timesteps,
+        )
+        check_needs(self.strategy, self.neuron)
         self.epoch, self.progress = 0, 0.0
         """Where the training stands, kept up to date for strategies that follow it."""
 
@@ -64,7 +81,7 @@ class SpikingLayer(nn.Module):
         learns = self.training and not self.norm.frozen
         response = self.strategy.respond(
             self.situation(len(current), learns=learns),
-            lambda rule: self.neuron.dynamics.follow(current.detach(), rule),
+            lambda rule: self.neuron.follow(current.detach(), rule),
         )
         watches = learns and self.strategy.observes
         if watches:
@@ -78,6 +95,18 @@ class SpikingLayer(nn.Module):
 
     def _show(self, current: Tensor, v: Tensor, *_: Any) -> None:
         self.strategy.observe(v, self.neuron.v_th)
+
+
+def check_needs(strategy: strategies.Strategy, neuron: neurons.Neuron) -> None:
+    """Raise BadInput where the strategy's widths are made from what the neurons do not have."""
+    reset, others = neuron.dynamics.reset, "take another strategy, e.g. fixed or observed"
+    lacks = f"strategy {strategy.name!r} needs"
+    if "decay" in strategy.needs and math.isnan(neuron.decay_value):
+        raise BadInput(f"{lacks} a decay, neuron {neuron.kind!r} has none", others)
+    if "hard reset" in strategy.needs and not reset.startswith("hard"):
+        raise BadInput(
+            f"{lacks} a hard reset, that of neuron {neuron.kind!r} is {reset or 'not known'}", others
+        )
 
 
 class ConvSpike(SpikingLayer):

@@ -1,4 +1,4 @@
-"""Spiking neurons: leaky ones with a constant or learned decay, and others. A new one is a file and a line here.
+"""Spiking neurons: leaky ones, and kinds whose forward differs. A new one is a file and a line here.
 
 They run all timesteps in one call on time-major currents `[T, ...]` and start each call from rest.
 """

@@ -22,8 +22,16 @@ class Dynamics(ABC):
     """Whether it fires at `v > v_th`, not at `v >= v_th`."""
     floor: ClassVar[float] = -math.inf
     """Potentials at or below it let no gradient through, wherever the surrogate's interval ends."""
-    unknown: ClassVar[Mapping[str, str]] = {}
-    """Why columns of a recording hold nothing, by column: `decay`, `predicted_ratio`."""
+
+    @property
+    def unknown(self) -> Mapping[str, str]:
+        """Why columns of a recording hold nothing, by column: `decay`, `predicted_ratio`."""
+        return {}
+
+    @property
+    def predictable(self) -> bool:
+        """Whether potentials follow v(t) = decay * v(t-1) * (1 - s(t-1)) + input, as predictions assume."""
+        return self.carries == (True, False) and "predicted_ratio" not in self.unknown
 
     @property
     def factor(self) -> float:
@@ -31,9 +39,9 @@ class Dynamics(ABC):
         return 1.0
 
     @property
-    @abstractmethod
     def reset(self) -> str:
-        """What a spike does, in a word: one of `kernels.RESETS`, `own` or `none`."""
+        """What a spike does, in a word: one of `kernels.RESETS`, `own` or `none`; empty where not told."""
+        return ""
 
     @property
     @abstractmethod
@@ -77,8 +85,8 @@ class Dynamics(ABC):
 class Neuron(nn.Module):
     """What every spiking neuron of ours shares: a threshold, a decay, a surrogate, and who is watching.
 
-    A kind of neuron is a subclass with `kind`, `decay` and `dynamics`, made from (decay, v_th, surrogate) and,
-    by name, from what else it `takes`.
+    A kind of neuron is a subclass with `kind`, `decay` and `dynamics`, made from (decay, v_th, surrogate)
+    and, by name, from what else it `takes`.
     """
 
     kind: ClassVar[str]

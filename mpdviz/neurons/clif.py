@@ -1,6 +1,6 @@
 """`clif`: leaky integrate-and-fire with a complementary potential that deepens the reset."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -17,14 +17,21 @@ from mpdviz.surrogates import Surrogate
 
 @dataclass(frozen=True)
 class Complementary(Dynamics, Step):
-    """Charge, fire at v >= v_th, reset by v_th and by what the complementary potential remembers of spikes."""
+    """Charge, fire at v >= v_th, reset by v_th and by what the complementary potential holds of spikes."""
 
     decay: float
 
-    reset: ClassVar[str] = "own"  # type: ignore[misc]
-    unknown: ClassVar[dict[str, str]] = {
-        "predicted_ratio": "predictions are for neurons that a spike resets to 0, not for clif"
-    }
+    @property
+    @override
+    def unknown(self) -> Mapping[str, str]:
+        return {
+            "predicted_ratio": "predictions are for neurons that a spike resets to 0, clif has its own reset"
+        }
+
+    @property
+    @override
+    def reset(self) -> str:
+        return "own"
 
     @property
     def carries(self) -> tuple[bool, bool]:
@@ -93,7 +100,7 @@ class CLIF(Neuron):
     from w(0) = m(0) = 0. The paper writes decay = 1 - 1/tau, so that its sigmoid(v / tau) is
     sigmoid((1 - decay) v); it has tau = 2 and v_th = 1, which is decay = 0.5 here. The reset is the neuron's
     own, and the gradient flows through it. Source: the paper's equations and the authors' single-step code;
-    their multi-step code squashes m in place at each timestep (`torch.sigmoid_(m)`), which the paper does not.
+    their multi-step code squashes m in place at each timestep (`torch.sigmoid_(m)`), the paper does not.
     """
 
     kind: ClassVar[str] = "clif"

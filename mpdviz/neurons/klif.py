@@ -1,6 +1,6 @@
 """`klif`: leaky integrate-and-fire that compares a learned multiple of its charge, cut off below 0."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -25,9 +25,13 @@ class Scaled(Dynamics, Step):
     resets: Reset
 
     floor: ClassVar[float] = 0.0
-    unknown: ClassVar[dict[str, str]] = {
-        "predicted_ratio": "predictions are for neurons that compare their charge, not relu(k charge) (klif)"
-    }
+
+    @property
+    @override
+    def unknown(self) -> Mapping[str, str]:
+        return {
+            "predicted_ratio": "predictions are for neurons that compare their charge, klif relu(k charge)"
+        }
 
     @property
     @override
@@ -42,7 +46,7 @@ class Scaled(Dynamics, Step):
     @property
     def carries(self) -> tuple[bool, bool]:
         """As of a leaky neuron, for potentials above the floor."""
-        return True, self.resets.soft
+        return self.decay > 0, self.decay > 0 and self.resets.soft
 
     @override
     def charge(self, current: Tensor, carried: Carried | None) -> Tensor:
@@ -90,8 +94,8 @@ class KLIF(Neuron):
     so does SpikingJelly's `KLIFNode(scale_reset=False)`.
 
     What is compared with the threshold, and recorded, is v. Where the charge is not positive v is 0 and
-    relu lets no gradient through, so v = 0 never counts as available, however wide the surrogate; the gradient
-    recorded is that at k charge, just before relu, which for v > 0 is dL/dv.
+    relu lets no gradient through, so v = 0 never counts as available, however wide the surrogate; the
+    gradient recorded is that at k charge, just before relu, which for v > 0 is dL/dv.
     """
 
     kind: ClassVar[str] = "klif"
@@ -128,4 +132,6 @@ class KLIF(Neuron):
     def extra_repr(self) -> str:
         """Current k and constants, for print(network)."""
         k = float(self.k.detach())
-        return f"k={k:.4g} (learned), decay={self.decay:g}, v_th={self.v_th:g}, surrogate={self.surrogate.name}"
+        return (
+            f"k={k:.4g} (learned), decay={self.decay:g}, v_th={self.v_th:g}, surrogate={self.surrogate.name}"
+        )

@@ -1,6 +1,6 @@
 """The dynamics of leaky integrate-and-fire neurons, whatever their decay comes from."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -26,9 +26,24 @@ class Leaky(Dynamics):
         return self.resets.name
 
     @property
+    @override
+    def unknown(self) -> Mapping[str, str]:
+        soft = "predictions are for neurons that a spike resets to 0, these subtract the threshold (soft)"
+        return {"predicted_ratio": soft} if self.resets.soft else {}
+
+    @property
+    @override
+    def predictable(self) -> bool:
+        return not self.resets.soft
+
+    @property
     def carries(self) -> tuple[bool, bool]:
-        """A hard reset cuts the way back through a spike, a soft one does not; detached or not."""
-        return True, self.resets.soft
+        """A hard reset cuts the way back through a spike, a soft one does not, detached or not.
+
+        Where the decay is a constant 0 there is no way back.
+        """
+        keeps = isinstance(self.decay, Tensor) or self.decay > 0
+        return keeps, keeps and self.resets.soft
 
     @override
     def run(

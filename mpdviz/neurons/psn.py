@@ -1,7 +1,7 @@
 """`psn`: the parallel spiking neuron, which weighs all timesteps at once and keeps no state."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 import torch
@@ -19,11 +19,18 @@ from mpdviz.surrogates import Surrogate
 class Stateless(Dynamics):
     """Fire at v >= v_th, v being the current: a leaky neuron that keeps nothing."""
 
-    reset: ClassVar[str] = "none"  # type: ignore[misc]
-    unknown: ClassVar[dict[str, str]] = {
-        "decay": "psn neurons keep no potential from one timestep to the next",
-        "predicted_ratio": "predictions need a decay, psn has none",
-    }
+    @property
+    @override
+    def unknown(self) -> Mapping[str, str]:
+        return {
+            "decay": "psn neurons keep no potential from one timestep to the next",
+            "predicted_ratio": "predictions need a decay, psn has none",
+        }
+
+    @property
+    @override
+    def reset(self) -> str:
+        return "none"
 
     @property
     def carries(self) -> tuple[bool, bool]:

@@ -21,6 +21,7 @@ class LSG(Strategy):
     name: ClassVar[str] = "lsg"
     scope: ClassVar[str] = "layer (through a learned decay: plif)"
     source: ClassVar[str] = "Lian et al., IJCAI 2023"
+    needs: ClassVar[frozenset[str]] = frozenset({"decay"})
 
     def widths(self, situation: Situation) -> Tensor:
         """2 v_th sqrt(1 + decay^2), T times."""

@@ -25,6 +25,7 @@ class MPDAGLReset(Strategy):
     name: ClassVar[str] = "mpd-agl-reset"
     scope: ClassVar[str] = "layer x timestep"
     source: ClassVar[str] = "ours, after Jiang et al., IJCAI 2025"
+    needs: ClassVar[frozenset[str]] = frozenset({"decay", "hard reset"})
 
     FLOOR: ClassVar[float] = 0.01
 

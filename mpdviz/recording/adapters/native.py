@@ -1,6 +1,6 @@
 """Our own neurons, which show all potentials of a forward to their observers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import ClassVar, Self
 
@@ -41,8 +41,23 @@ class Native(Adapter):
 
     @property
     @override
+    def reset(self) -> str:
+        return self.module.dynamics.reset
+
+    @property
+    @override
+    def unknown(self) -> Mapping[str, str]:
+        return self.module.dynamics.unknown
+
+    @property
+    @override
+    def factor(self) -> float:
+        return self.module.dynamics.factor
+
+    @property
+    @override
     def predictable(self) -> bool:
-        return self.carries == (True, False)
+        return self.module.dynamics.predictable
 
     def watch(self, observer: Callable[[Reading], None]) -> Callable[[], None]:
         """Call `observer` after every call of the layer until the returned function is called."""
@@ -60,7 +75,7 @@ class Native(Adapter):
         v_th: Tensor,
         shapes: Sequence[Surrogate],
     ) -> None:
-        module = self.module
+        module, dynamics = self.module, self.module.dynamics
         observer(
             Reading(
                 current,
@@ -70,7 +85,9 @@ class Native(Adapter):
                 v_th,
                 tuple(shapes),
                 unit=module.v_th,
-                strict=module.dynamics.strict,
-                carries=module.dynamics.carries,
+                strict=dynamics.strict,
+                carries=dynamics.carries,
+                floor=dynamics.floor,
+                spike_path=partial(dynamics.spike_path, v, spikes.detach()),
             )
         )
