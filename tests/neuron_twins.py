@@ -1,7 +1,7 @@
-"""The equations of the neurons whose forward differs, written out without mpdviz: NumPy, and plain PyTorch loops.
+"""The equations of neurons written out without mpdviz: in NumPy, and as loops under autograd.
 
-Everything is time-major, `[T, ...]`. What decides about a spike is an argument, so that a twin can be run with
-spikes that are a smooth function of the potential (`linearised`), whose derivative is the surrogate gradient's.
+Everything is time-major, `[T, ...]`. What decides about a spike is an argument, so that a twin can be run
+with spikes that depend smoothly on the potential (`linearised`): as the surrogate gradient takes them.
 """
 
 import numpy as np
@@ -15,7 +15,7 @@ def step(v_th):
 
 
 def linearised(v, spikes, h):
-    """Spikes to first order about the potentials `v` `[T, ...]`: their derivative is h there, and constant."""
+    """Spikes to first order about the potentials `v` `[T, ...]`, with the slope h that they have there."""
     return lambda t, now: spikes[t] + h[t] * (now - v[t])
 
 

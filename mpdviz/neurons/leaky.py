@@ -67,8 +67,9 @@ class Leaky(Dynamics):
     def spike_path(self, v: Tensor, spikes: Tensor, total: Tensor) -> Tensor:
         """dL/dv(t) - decay c(t) dL/dv(t + 1): c(t) = 1 - s(t) with a hard reset, 1 with a soft one."""
         kept = carried_back(spikes, soft=self.resets.soft).to(total.dtype)
+        decay = self.decay.detach().to(total) if isinstance(self.decay, Tensor) else self.decay
         path = total.clone()
-        path[:-1] -= torch.as_tensor(self.decay).detach().to(total) * kept[:-1] * total[1:]
+        path[:-1] -= decay * kept[:-1] * total[1:]
         return path
 
 
