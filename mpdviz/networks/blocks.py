@@ -99,9 +99,10 @@ class SpikingLayer(nn.Module):
 
 def check_needs(strategy: strategies.Strategy, neuron: neurons.Neuron) -> None:
     """Raise BadInput where the strategy's widths are made from what the neurons do not have."""
-    reset, others = neuron.dynamics.reset, "take another strategy, e.g. fixed or observed"
+    decay, reset = neuron.decay, neuron.dynamics.reset
+    others = "take another strategy, e.g. fixed or observed"
     lacks = f"strategy {strategy.name!r} needs"
-    if "decay" in strategy.needs and math.isnan(neuron.decay_value):
+    if "decay" in strategy.needs and isinstance(decay, float) and math.isnan(decay):
         raise BadInput(f"{lacks} a decay, neuron {neuron.kind!r} has none", others)
     if "hard reset" in strategy.needs and not reset.startswith("hard"):
         raise BadInput(
