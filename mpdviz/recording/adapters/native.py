@@ -10,6 +10,7 @@ from typing_extensions import override
 from mpdviz.neurons import Neuron
 from mpdviz.recording.adapters.base import Adapter, Carries
 from mpdviz.recording.measure.reading import Reading
+from mpdviz.recording.trail import Call
 from mpdviz.surrogates import Surrogate
 
 
@@ -58,6 +59,12 @@ class Native(Adapter):
     @override
     def predictable(self) -> bool:
         return self.module.dynamics.predictable
+
+    @override
+    def current(self, call: Call) -> Tensor | None:
+        # Neurons that weigh timesteps by a matrix of their own are driven by what they weigh.
+        first = call.inputs[0] if call.inputs else None
+        return first if isinstance(first, Tensor) else None
 
     def watch(self, observer: Callable[[Reading], None]) -> Callable[[], None]:
         """Call `observer` after every call of the layer until the returned function is called."""
