@@ -1,5 +1,6 @@
 """Neurons and resets besides the hard LIF: shares, reach and gradients as a twin and a loop have them."""
 
+import json
 import math
 
 import neuron_twins as twins
@@ -72,7 +73,7 @@ def currents():
 
 
 def shares(masks):
-    return masks.reshape(T, -1).mean(1)
+    return masks.reshape(len(masks), -1).mean(1)
 
 
 @pytest.mark.parametrize("shape", ["rectangular", "atan"])
@@ -177,3 +178,39 @@ def test_what_if_counts_nothing_where_relu_lets_nothing_through():
         inside = (np.abs(v - 0.5) < width / 2) & (v > 0)
         rows = curve[np.isclose(curve["kappa"], width)]
         np.testing.assert_allclose(rows["available_ratio"], inside.reshape(3, -1).mean(1))
+
+
+@pytest.mark.parametrize("shape", ["triangular", "atan"])
+def test_other_shapes_over_a_klif_s_potentials_are_bounded_above_its_floor(shape):
+    neuron = neurons.get("klif", decay=0.5, v_th=0.5)
+    current = torch.randn(3, 20, 50, generator=torch.Generator().manual_seed(1))
+    with mpdviz.record(neuron) as mpd:
+        neuron(current)
+    v, _ = twins.klif(current.numpy(), twins.step(0.5), decay=np.float32(0.5), v_th=0.5, k=1)
+    half = surrogates.get(shape).half_width(0.1)
+    inside = shares((np.abs(v - 0.5) < half) & (v > 0))
+    gain = shares(DERIVATIVES[shape](v - 0.5, 1.0) * (v > 0))
+    rows = mpd.what_if(shape)
+    assert (rows["available_ratio_low"] <= inside + 1e-12).all()
+    assert (rows["available_ratio_high"] >= inside - 1e-12).all()
+    assert (rows["mean_gain_low"] <= gain + 1e-9).all()
+    assert (rows["mean_gain_high"] >= gain - 1e-9).all()
+    assert (rows["mean_gain_high"] - rows["mean_gain_low"] < 0.1).all()
+
+
+def test_a_saved_recording_keeps_reset_and_floor_and_older_ones_lack_them(tmp_path):
+    neuron = neurons.get("klif", reset="soft-detached")
+    with mpdviz.record(neuron) as mpd:
+        neuron(torch.randn(3, 4, 50))
+    mpd.save(tmp_path / "new.npz")
+    info = mpdviz.load_recording(tmp_path / "new.npz").layers[1].info
+    assert (info.reset, info.floor) == ("soft-detached", 0.0)
+    with np.load(tmp_path / "new.npz") as archive:
+        arrays = dict(archive)
+    header = json.loads(str(arrays["header"]))
+    for layer in header["layers"].values():
+        del layer["info"]["reset"], layer["info"]["floor"]
+    arrays["header"] = np.array(json.dumps(header))
+    np.savez(tmp_path / "old.npz", **arrays)
+    old = mpdviz.load_recording(tmp_path / "old.npz").layers[1].info
+    assert (old.reset, old.floor) == ("", None)
