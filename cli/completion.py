@@ -6,10 +6,10 @@ from importlib.metadata import entry_points
 NAMES: dict[str, tuple[str, ...]] = {
     "strategies": ("fixed", "lsg", "mpd-agl", "mpd-agl-reset", "observed", "ds-atgo", "prescribed"),
     "surrogates": ("rectangular", "triangular", "sigmoid", "atan", "fast-sigmoid"),
-    "neurons": ("lif", "plif"),
     "norms": ("tdbn", "tebn"),
     "losses": ("ce", "tet"),
     "regularizers": ("mpd-sgr", "im-loss"),
+    "neurons": ("lif", "plif", "klif", "clif", "psn"),
     "networks": ("convsnn", "resnet19", "vggsnn"),
     "data": ("digits", "digits-dvs", "cifar10", "cifar100", "cifar10-dvs"),
     "kernels": ("auto", "eager", "compiled"),

@@ -61,9 +61,9 @@ def _models() -> Rows:
 
 
 def _neurons() -> Rows:
-    from mpdviz.neurons import LIF, PLIF
+    from mpdviz.neurons import NEURONS
 
-    return [("neuron", "what it is"), *((neuron.kind, _summary(neuron)) for neuron in (LIF, PLIF))]
+    return [("neuron", "what it is"), *((name, _summary(kind)) for name, kind in NEURONS.items())]
 
 
 def _strategies() -> Rows:

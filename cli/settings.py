@@ -21,6 +21,7 @@ COMPLETED: dict[str, str | tuple[str, ...]] = {
     "regularize": "regularizers",
     "device": "devices",
     "backend": "kernels",
+    "reset": ("hard", "soft", "hard-detached", "soft-detached"),
     "precision": ("32", "bf16-mixed", "16-mixed"),
 }
 """Settings whose values a shell completes."""

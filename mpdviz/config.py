@@ -43,11 +43,14 @@ class RunConfig(BaseModel):
         None, description="channels of the first layer (default: the model's)"
     )
     planes: tuple[Count, ...] | None = Field(None, description="channels of the later stages, e.g. 32,64")
-    neuron: str = Field("lif", description="lif (constant decay) or plif (learned)")
+    neuron: str = Field("lif", description="kind of neurons, e.g. lif (constant decay) or plif (learned)")
     decay: Annotated[float, Field(ge=0, le=1)] = Field(
         0.2, description="share of the potential kept each step"
     )
     v_th: Positive = Field(0.5, description="firing threshold")
+    reset: Literal["hard", "soft", "hard-detached", "soft-detached"] = Field(
+        "hard", description="what a spike does: hard (to 0) or soft (less v_th); -detached: without gradient"
+    )
     gamma: Positive = Field(1.0, description="initial weight of every batch norm, in units of v_th")
     norm: str = Field(
         "tdbn", description="batch norm before the neurons: tdbn, or tebn (a factor a timestep)"
@@ -123,6 +126,7 @@ class RunConfig(BaseModel):
             "neuron": self.neuron,
             "decay": self.decay,
             "v_th": self.v_th,
+            "reset": self.reset,
             "gamma": self.gamma,
             "surrogate": self.surrogate,
             "norm": self.norm,

@@ -49,6 +49,8 @@ class Described(BaseModel):
             raise ValueError("the unit is not positive")
         if info.epsilon is not None and not 0 < info.epsilon < 1:
             raise ValueError("epsilon is not between 0 and 1")
+        if info.floor is not None and not np.isfinite(info.floor):
+            raise ValueError("the floor is not finite")
         if not all(0 < width < np.inf for width in info.what_if):
             raise ValueError("a what-if width is not positive")
         return info

@@ -28,7 +28,7 @@ def curve(number: int, layer: LayerAccumulation) -> pd.DataFrame:
     info, cells, finite = layer.info, layer.statistics.cells, layer.statistics.finite
     bins = np.arange(1, WIDEST + 1)
     kappa: Floats = bins * np.float64(2 * info.unit / PER_UNIT)
-    inside = _inside(cells, bins)
+    inside = _inside(cells, bins, _above_floor(layer))
     ends = cells[:, THRESHOLD_CELL - 2 * bins] + cells[:, THRESHOLD_CELL + 2 * bins]
     return _frame(number, layer, kappa, inside / np.maximum(finite, 1)[:, None], ends)
 
@@ -93,12 +93,17 @@ def shape(
     widths = np.ones(info.timesteps) if kappa is None else np.asarray(kappa, np.float64)
     bins = half_width * widths * PER_UNIT / info.unit
     around = np.clip(np.stack([np.floor(bins), np.ceil(bins)], 1), 0, WIDEST).astype(int)
-    inside = _inside(cells, around)
-    inside[:, 1] = np.where(bins > WIDEST, finite, inside[:, 1])
+    below = _above_floor(layer)
+    inside = _inside(cells, around, below)
+    if info.floor is None:
+        inside[:, 1] = np.where(bins > WIDEST, finite, inside[:, 1])
     scale = widths[:, None]
     left, right = (
         np.where(np.isfinite(end), h((end - info.unit) / scale) / scale, 0.0) for end in cell_edges(info.unit)
     )
+    # Cells at or below the floor let nothing through.
+    through = np.arange(CELLS) > THRESHOLD_CELL - 2 * below[:, None]
+    cells = np.where(through, cells, 0)
     return pd.DataFrame(
         {
             "layer": number,
@@ -112,12 +117,28 @@ def shape(
     )
 
 
-def _inside(cells: Counts, bins: Sequence[int] | Counts) -> Counts:
-    """Potentials `[T, B]` strictly within so many bins, `[B]` or `[T, B]`, of the threshold."""
+def _above_floor(layer: LayerAccumulation) -> Counts:
+    """How many bins below the threshold `[T]` the floor lies, at or below which no gradient passes.
+
+    Rounded down, where strategies move the threshold off the edges; more than there are where there is none.
+    """
+    info = layer.info
+    if info.floor is None:
+        return np.full(info.timesteps, CELLS)
+    away = (np.array(info.thresholds_in_force) - info.floor) * PER_UNIT / info.unit
+    return np.clip(np.floor(away), 0, CELLS).astype(np.int64)
+
+
+def _inside(cells: Counts, bins: Sequence[int] | Counts, below: Counts) -> Counts:
+    """Potentials `[T, B]` strictly within so many bins, `[B]` or `[T, B]`, on either side of the threshold.
+
+    Below it no more than `below` `[T]` of them count.
+    """
     up_to = np.concatenate([np.zeros((len(cells), 1), np.int64), cells.cumsum(1)], axis=1)
     half = 2 * np.broadcast_to(bins, (len(cells), np.shape(bins)[-1]))
-    below, above = THRESHOLD_CELL - half + 1, np.minimum(THRESHOLD_CELL + half, CELLS)
-    inside: Counts = np.take_along_axis(up_to, above, 1) - np.take_along_axis(up_to, below, 1)
+    first = THRESHOLD_CELL - np.minimum(half, 2 * below[:, None]) + 1
+    last = np.minimum(THRESHOLD_CELL + half, CELLS)
+    inside: Counts = np.take_along_axis(up_to, last, 1) - np.take_along_axis(up_to, first, 1)
     return np.maximum(inside, 0)
 
 

@@ -24,6 +24,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from mpdviz.kernels import stepped
 from mpdviz.kernels.base import Job, Kernel, Reset, Rule, Scalar, potential_dtype
 from mpdviz.surrogates import Surrogate
 
@@ -134,11 +135,20 @@ class Eager(Kernel):
 
     meaning = "the definition, plain tensor operations"
     can = frozenset(
-        {"soft reset", "detached reset", "thresholds by neuron", "learned widths", "shapes by timestep"}
+        {
+            "soft reset",
+            "detached reset",
+            "thresholds by neuron",
+            "learned widths",
+            "shapes by timestep",
+            "equations of their own",
+        }
     )
 
     def run(self, job: Job) -> tuple[Tensor, Tensor | None]:
-        """`charge`, through autograd where a backward pass may follow."""
+        """`charge`, through autograd where a backward pass may follow; or the neurons' own equations."""
+        if job.step is not None:
+            return stepped.run(job, job.step)
         if not job.needs_grad:
             return charge(job.current, job.decay, job.v_th, job.reset, keep_potentials=job.keep_potentials)
         run = cast(Callable[..., tuple[Tensor, Tensor]], MultiStepLIF.apply)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
-from mpdviz import surrogates
+from mpdviz import neurons, surrogates
 from mpdviz.errors import BadInput, unknown_name
 from mpdviz.networks.base import SpikingNetwork
 from mpdviz.networks.blocks import NeuronSpec
@@ -50,6 +50,8 @@ class NetworkConfig:
     """Shape of the surrogate derivative."""
     norm: str = "tdbn"
     """One of `norm.NORMS`."""
+    reset: str = neurons.RESET
+    """What a spike does to the potential, one of `kernels.RESETS`."""
     sizes: Mapping[str, Any] = field(default_factory=dict)
     """The network's own options: `in_channels`, `image_size`, `encode_channels`, `planes`, `hidden`."""
 
@@ -96,7 +98,15 @@ class NetworkConfig:
             raise BadInput(f"initial weight `gamma` {self.gamma}", "give a positive number")
         shape = surrogates.get(self.surrogate)
         spec = NeuronSpec(
-            self.strategy, self.neuron, self.decay, self.v_th, self.gamma, shape, self.norm, self.timesteps
+            self.strategy,
+            self.neuron,
+            self.decay,
+            self.v_th,
+            self.gamma,
+            shape,
+            norm=self.norm,
+            reset=self.reset,
+            timesteps=self.timesteps,
         )
         make: Any = network
         built: SpikingNetwork = make(

@@ -114,19 +114,21 @@ class SpikingNetwork(nn.Module):
         counted: list[int] = []
         layers = [layer for _, layer in self.spiking_layers()]
         neurons, strategies = [layer.neuron for layer in layers], [layer.strategy for layer in layers]
+        # The other timesteps are as many, and there may be more than there is memory.
+        fewest = next((neuron.timesteps for neuron in neurons if neuron.timesteps), 1)
 
         def count(_: Tensor, v: Tensor, *__: Any) -> None:
-            counted.append(v.numel())
+            counted.append(v.numel() // len(v))
 
         training, timesteps = self.training, self.timesteps
         for neuron in neurons:
             neuron.observers.append(count)
         try:
-            self.timesteps = 1  # the others are as many, and there may be more than there is memory
-            for layer in layers:  # one that holds something of T timesteps has nothing for one
+            self.timesteps = fewest
+            for layer in layers:  # one that holds something of T timesteps has nothing for fewer
                 layer.strategy = Fixed()
             with torch.no_grad():
-                self.eval()(x[:1] if x.dim() == 5 else x)
+                self.eval()(x[:fewest] if x.dim() == 5 else x)
         finally:
             self.timesteps = timesteps
             self.train(training)

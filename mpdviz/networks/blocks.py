@@ -1,5 +1,6 @@
 """The pieces every network is built from, on time-major tensors `[T, N, ...]`."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,8 +27,9 @@ class NeuronSpec:
     """Where the weights of the norm start."""
     surrogate: Surrogate = field(default_factory=Rectangular)
     norm: str = "tdbn"
-    timesteps: int = 1
-    """T, which some norms are made for."""
+    reset: str = neurons.RESET
+    timesteps: int | None = None
+    """T, which some norms and kinds of neurons are made for."""
 
 
 class SpikingLayer(nn.Module):
@@ -41,14 +43,22 @@ class SpikingLayer(nn.Module):
                 the same at every timestep where it is not.
         """
         super().__init__()
-        self.norm = norm.make(channels, timesteps=spec.timesteps, v_th=spec.v_th)
+        self.norm = norm.make(channels, timesteps=spec.timesteps or 1, v_th=spec.v_th)
         nn.init.constant_(self.norm.weight, spec.gamma)
         self.strategy = strategies.get(spec.strategy)
         if self.norm.factors(1) is not None and not self.strategy.knows_factors:
             problem = f"strategy {self.strategy.name!r} does not know the factors of norm {spec.norm!r}"
             raise BadInput(problem, "choose another `strategy`, or `norm` tdbn")
         shape = self.strategy.shape or spec.surrogate
-        self.neuron = neurons.get(spec.kind, decay=spec.decay, v_th=spec.v_th, surrogate=shape)
+        self.neuron = neurons.get(
+            spec.kind,
+            decay=spec.decay,
+            v_th=spec.v_th,
+            surrogate=shape,
+            reset=spec.reset,
+            timesteps=spec.timesteps,
+        )
+        check_needs(self.strategy, self.neuron)
         self.epoch, self.progress = 0, 0.0
         """Where the training stands, kept up to date for strategies that follow it."""
 
@@ -77,7 +87,7 @@ class SpikingLayer(nn.Module):
         learns = self.training and not self.norm.frozen
         response = self.strategy.respond(
             self.situation(len(current), learns=learns),
-            lambda rule: self.neuron.dynamics.follow(current.detach(), rule),
+            lambda rule: self.neuron.follow(current.detach(), rule),
         )
         watches = learns and self.strategy.observes
         if watches:
@@ -91,6 +101,19 @@ class SpikingLayer(nn.Module):
 
     def _show(self, current: Tensor, v: Tensor, *_: Any) -> None:
         self.strategy.observe(v, self.neuron.v_th)
+
+
+def check_needs(strategy: strategies.Strategy, neuron: neurons.Neuron) -> None:
+    """Raise BadInput where the strategy's widths are made from what the neurons do not have."""
+    decay, reset = neuron.decay, neuron.dynamics.reset
+    others = "take another strategy, e.g. fixed or observed"
+    lacks = f"strategy {strategy.name!r} needs"
+    if "decay" in strategy.needs and isinstance(decay, float) and math.isnan(decay):
+        raise BadInput(f"{lacks} a decay, neuron {neuron.kind!r} has none", others)
+    if "hard reset" in strategy.needs and not reset.startswith("hard"):
+        raise BadInput(
+            f"{lacks} a hard reset, that of neuron {neuron.kind!r} is {reset or 'not known'}", others
+        )
 
 
 class ConvSpike(SpikingLayer):

@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -20,6 +20,28 @@ class Dynamics(ABC):
 
     strict: ClassVar[bool] = False
     """Whether it fires at `v > v_th`, not at `v >= v_th`."""
+    floor: ClassVar[float] = -math.inf
+    """Potentials at or below it let no gradient through, wherever the surrogate's interval ends."""
+
+    @property
+    def unknown(self) -> Mapping[str, str]:
+        """Why columns of a recording hold nothing, by column: `decay`, `predicted_ratio`."""
+        return {}
+
+    @property
+    def predictable(self) -> bool:
+        """Whether potentials follow v(t) = decay * v(t-1) * (1 - s(t-1)) + input, as predictions assume."""
+        return self.carries == (True, False) and "predicted_ratio" not in self.unknown
+
+    @property
+    def factor(self) -> float:
+        """What the current enters the potential times, so that dL/dv = dL/dcurrent / factor."""
+        return 1.0
+
+    @property
+    def reset(self) -> str:
+        """What a spike does, in a word: one of `kernels.RESETS`, `own` or `none`; empty where not told."""
+        return ""
 
     @property
     @abstractmethod
@@ -45,14 +67,33 @@ class Dynamics(ABC):
     def follow(self, current: Tensor, rule: Callable[[Tensor], Tensor]) -> None:
         """Run over `current` `[T, ...]` with the threshold that `rule` makes of a timestep's potentials."""
 
+    def spike_path(self, v: Tensor, spikes: Tensor, total: Tensor) -> Tensor | None:
+        """The share of the gradient at the potentials that came through their own spikes, dL/ds(t) h(t).
+
+        Args:
+            v: pre-reset potentials `[T, ...]`.
+            spikes: like `v`.
+            total: dL/dv, like `v`.
+
+        Returns:
+            Like `v`; None where it cannot be told.
+        """
+        del v, spikes, total
+        return None
+
 
 class Neuron(nn.Module):
     """What every spiking neuron of ours shares: a threshold, a decay, a surrogate, and who is watching.
 
-    A kind of neuron is a subclass with `kind`, `decay` and `dynamics`, made from (decay, v_th, surrogate).
+    A kind of neuron is a subclass with `kind`, `decay` and `dynamics`, made from (decay, v_th, surrogate)
+    and, by name, from what else it `takes`.
     """
 
     kind: ClassVar[str]
+    takes: ClassVar[frozenset[str]] = frozenset({"decay"})
+    """Which of `decay` (its first argument), `reset` and `timesteps` (by name) it is made from."""
+    timesteps: int | None = None
+    """The T that it is made for; None: any."""
 
     def __init__(self, v_th: float, surrogate: Surrogate | None) -> None:
         """Set the threshold (> 0) and the surrogate (None: rectangular).
@@ -73,7 +114,7 @@ class Neuron(nn.Module):
 
     @property
     def decay(self) -> Tensor | float:
-        """Share of the potential kept from one timestep to the next, in [0, 1]."""
+        """Share of the potential kept from one timestep to the next, in [0, 1]; NaN where none is."""
         raise NotImplementedError
 
     @property
@@ -130,6 +171,13 @@ class Neuron(nn.Module):
             for observer in tuple(self.observers):
                 observer(current, potentials, spikes, widths, thresholds, shapes)
         return spikes
+
+    def follow(self, current: Tensor, rule: Callable[[Tensor], Tensor]) -> None:
+        """Run over `current` `[T, ...]` with the threshold that `rule` makes of a timestep's potentials.
+
+        The thresholds given to `forward` afterwards make the same potentials.
+        """
+        self.dynamics.follow(current, rule)
 
     def _each_timestep(
         self, shape: Surrogate | Sequence[Surrogate] | None, timesteps: int

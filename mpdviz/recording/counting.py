@@ -11,7 +11,7 @@ from torch import Tensor
 from mpdviz.recording.adapters import Adapter
 from mpdviz.recording.adapters.base import number
 from mpdviz.recording.complaints import Complaints
-from mpdviz.recording.gradients import FlowMeter, spike_path
+from mpdviz.recording.gradients import FlowMeter
 from mpdviz.recording.inputs import Inputs
 from mpdviz.recording.layers import Layer, Layers
 from mpdviz.recording.measure.meter import Meter
@@ -177,8 +177,9 @@ class Counting:
             call.fired[id(layer)] = call.fired.get(id(layer), 0) + 1
             self.wiring.mark(id(layer), reading.spikes)
             if recorded and self.flow is not None:
-                path = partial(spike_path, adapter.decay, reading.spikes.detach(), reading.carries)
-                self.flow.watch_current(id(layer), reading.current, first, path=path)
+                self.flow.watch_current(
+                    id(layer), reading.current, first, factor=adapter.factor, path=reading.spike_path
+                )
 
     def _position(self, layer: Layer, start: Start | None, *, whole: bool = False) -> Position:
         positions, thread = layer.sums.positions, threading.get_ident()

@@ -1,5 +1,6 @@
 """What a recording says about a neuron layer besides counts: constants, widths, intervals, its batch norm."""
 
+import math
 from dataclasses import dataclass
 
 from mpdviz.accumulations.census import Census
@@ -64,6 +65,8 @@ class Description:
             strict=rows[0].strict,
             reach_known=reach_known,
             nan_below=rows[0].nan_below,
+            reset="" if adapter is None else adapter.reset,
+            floor=self._floor,
             not_measured=self._not_measured(known, reach_known=reach_known),
         )
 
@@ -83,7 +86,13 @@ class Description:
             )
         if not known.driven:
             missing["silent_input"] = f"{UNKNOWN} what its input is"
-        return missing
+        return missing if self.layer.adapter is None else missing | dict(self.layer.adapter.unknown)
+
+    @property
+    def _floor(self) -> float | None:
+        adapter = self.layer.adapter
+        floor = adapter.module.dynamics.floor if isinstance(adapter, Native) else -math.inf
+        return floor if math.isfinite(floor) else None
 
     def accumulation(self) -> LayerAccumulation:
         """All that was recorded of it."""

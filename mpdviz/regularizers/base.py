@@ -137,7 +137,7 @@ def potentials(forward: Forward) -> Tensor:
     since those carry the surrogate's gradient, that of whatever is made of these potentials is the one of
     backpropagation through time.
     """
-    decay, reset = forward.dynamics.decay, forward.dynamics.reset
+    decay, reset = forward.dynamics.decay, forward.dynamics.resets
     spikes = forward.spikes.detach() if reset.detached else forward.spikes
     steps = [forward.current[0]]
     for current, spike, v_th in zip(forward.current[1:], spikes, forward.v_th, strict=False):

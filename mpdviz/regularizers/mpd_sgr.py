@@ -69,7 +69,7 @@ class MPDSGR(Regularizer):
     def _taken(self, forward: Forward) -> Tensor:
         """S `[T, C]`."""
         v, spikes, decay = forward.v, forward.spikes, forward.dynamics.decay
-        scale = forward.v_th.view(-1, *[1] * (v.dim() - 1)) if forward.dynamics.reset.soft else v
+        scale = forward.v_th.view(-1, *[1] * (v.dim() - 1)) if forward.dynamics.resets.soft else v
         others = [axis for axis in range(v.dim()) if axis not in (0, 2)]
         taken = self.mean((scale * spikes).mean(others))
         before = torch.cat([torch.zeros_like(taken[:1]), taken[:-1]])

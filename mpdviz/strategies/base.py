@@ -1,5 +1,6 @@
 """What every strategy shares: the situation it is asked in, its response, and what it may watch."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from mpdviz.errors import BadInput
 from mpdviz.surrogates import Surrogate
 
 Follow = Callable[[Callable[[Tensor], Tensor]], None]
@@ -38,7 +40,7 @@ class Situation:
     timesteps: int
     """T."""
     decay: Tensor | float
-    """The neurons' decay, in [0, 1]; a tensor where it is learned."""
+    """The neurons' decay, in [0, 1]; a tensor where it is learned; NaN where they have none."""
     v_th: float
     """The neurons' threshold."""
     gamma: Tensor
@@ -56,7 +58,15 @@ class Situation:
 
     @property
     def decay64(self) -> Tensor:
-        """The decay in float64 on gamma's device, cut off from any gradient."""
+        """The decay in float64 on gamma's device, cut off from any gradient.
+
+        Raises:
+            BadInput: the neurons have none.
+        """
+        if isinstance(self.decay, float) and math.isnan(self.decay):
+            raise BadInput(
+                "a strategy needs a decay, the neurons have none", "take `strategy` fixed or observed"
+            )
         return torch.as_tensor(self.decay, dtype=torch.float64, device=self.gamma.device).detach()
 
 
@@ -80,6 +90,8 @@ class Strategy(nn.Module, ABC):
     source: ClassVar[str]
     changes_forward: ClassVar[bool] = False
     """Whether it alters spikes too, not only their gradient."""
+    needs: ClassVar[frozenset[str]] = frozenset()
+    """What its widths take from the neurons besides the threshold: `decay`, `hard reset`."""
     observes: ClassVar[bool] = False
     """Whether it is shown the potentials of each training step, see `observe`."""
 

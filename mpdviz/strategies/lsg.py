@@ -22,6 +22,7 @@ class LSG(Strategy):
     scope: ClassVar[str] = "layer (through a learned decay: plif)"
     source: ClassVar[str] = "Lian et al., IJCAI 2023"
     knows_factors: ClassVar[bool] = True
+    needs: ClassVar[frozenset[str]] = frozenset({"decay"})
 
     def widths(self, situation: Situation) -> Tensor:
         """2 v_th sqrt(1 + decay^2), T times."""

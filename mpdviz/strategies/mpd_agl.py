@@ -31,6 +31,7 @@ class MPDAGL(Strategy):
 
     name: ClassVar[str] = "mpd-agl"
     scope: ClassVar[str] = "layer, t = 1 against t > 1"
+    needs: ClassVar[frozenset[str]] = frozenset({"decay"})
     source: ClassVar[str] = "Jiang et al., IJCAI 2025, arXiv 2505.11863"
     knows_factors: ClassVar[bool] = True
 

@@ -27,6 +27,7 @@ class MPDAGLReset(Strategy):
     scope: ClassVar[str] = "layer x timestep"
     source: ClassVar[str] = "ours, after Jiang et al., IJCAI 2025"
     knows_factors: ClassVar[bool] = True
+    needs: ClassVar[frozenset[str]] = frozenset({"decay", "hard reset"})
 
     FLOOR: ClassVar[float] = 0.01
 

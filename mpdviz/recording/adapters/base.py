@@ -2,7 +2,7 @@
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import CodeType
 from typing import Any, ClassVar, Self
@@ -85,6 +85,16 @@ class Adapter(ABC):
     def carries(self) -> Carries | None:
         """How gradients come back over time; None: not known."""
         return None
+
+    @property
+    def reset(self) -> str:
+        """What a spike does, in a word; empty where `carries` says all that is known."""
+        return ""
+
+    @property
+    def unknown(self) -> Mapping[str, str]:
+        """Why columns hold nothing, by column, where the neurons are known to have no such thing."""
+        return {}
 
     @property
     def predictable(self) -> bool:
