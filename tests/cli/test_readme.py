@@ -58,7 +58,8 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("readme")
     for name in ("sample_checkpoints", "tests"):
         (folder / name).symlink_to(ROOT / name)
-    (folder / "recipe.toml").write_text(blocks("toml")[0])
+    for block in blocks("toml"):
+        (folder / block.split("\n", 1)[0].removeprefix("# ")).write_text(block)
     (folder / "nets.py").write_text(OWN)
     (folder / "my_project.py").write_text(HANDWRITTEN + "images = torch.randn(100, 64) * 2\n")
     rng = np.random.default_rng(0)
