@@ -4,8 +4,14 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
 
 NAMES: dict[str, tuple[str, ...]] = {
-    "strategies": ("fixed", "lsg", "mpd-agl", "mpd-agl-reset", "observed", "ds-atgo"),
-    "surrogates": ("rectangular", "triangular", "sigmoid", "atan", "fast-sigmoid"),
+    "strategies": (
+        *("fixed", "lsg", "mpd-agl", "mpd-agl-reset", "observed", "ds-atgo"),
+        *("dspike", "asgl", "deeptage", "slope-schedule"),
+    ),
+    "surrogates": (
+        *("rectangular", "triangular", "sigmoid", "atan", "fast-sigmoid"),
+        *("dspike", "lorentz", "superspike"),
+    ),
     "neurons": ("lif", "plif"),
     "networks": ("convsnn", "resnet19", "vggsnn"),
     "data": ("digits", "digits-dvs", "cifar10", "cifar100", "cifar10-dvs"),

@@ -78,7 +78,11 @@ def _options() -> str:
         for name, kind in STRATEGIES.items()
     }
     told = "; ".join(f"{name}: {', '.join(options)}" for name, options in found.items() if options)
-    return f"options, as in fixed:kappa=2.5 or mpd-agl:shape=atan: all take shape; {told}"
+    own = ", ".join(name for name, kind in STRATEGIES.items() if kind.own_shape is not None)
+    return (
+        "options, as in fixed:kappa=2.5, mpd-agl:shape=atan or fixed:shape=fast-sigmoid:k=10: all take shape "
+        f"but {own}, which have their own; {told}"
+    )
 
 
 def _surrogates() -> Rows:

@@ -22,6 +22,7 @@ def multistep_lif(
     *,
     reset: Reset = Reset(),  # noqa: B008 - frozen
     keep_potentials: bool = False,
+    spiking: Tensor | None = None,
 ) -> tuple[Tensor, Tensor | None]:
     """Leaky integrate-and-fire over all timesteps; see `eager` for the equations.
 
@@ -35,6 +36,8 @@ def multistep_lif(
         surrogate: shape of the spike's derivative, one or one for each timestep.
         reset: what a spike does to the potential.
         keep_potentials: also return the pre-reset potentials.
+        spiking: which outputs are spikes, `[T, ...]` of truth values; the others are the surrogate's integral
+            at v - v_th, and count as spikes of that size in the reset. None: all are spikes.
 
     Returns:
         Spikes `[T, ...]` in the current's dtype, and the pre-reset potentials `[T, ...]` in at least
@@ -43,7 +46,7 @@ def multistep_lif(
     shapes = (surrogate,) if isinstance(surrogate, Surrogate) else tuple(surrogate)
     shapes = shapes[:1] if len(set(shapes)) == 1 else shapes
     thresholds, widths = (_each_timestep(values, current) for values in (v_th, kappa))
-    job = Job(current, decay, thresholds.detach(), widths, shapes, reset, keep_potentials)
+    job = Job(current, decay, thresholds.detach(), widths, shapes, reset, keep_potentials, spiking)
     return backends.pick(job).run(job)
 
 

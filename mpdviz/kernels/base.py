@@ -39,6 +39,8 @@ class Job:
     """Of the surrogate: one, or one for each timestep."""
     reset: Reset
     keep_potentials: bool
+    spiking: Tensor | None = None
+    """Which outputs are spikes, `[T, ...]` of truth values, the others analog; None: all are spikes."""
 
     @cached_property
     def needs_grad(self) -> bool:
@@ -56,6 +58,7 @@ class Job:
             "thresholds by neuron": self.v_th.dim() > 1,
             "learned widths": self.kappa.requires_grad,
             "shapes by timestep": len(self.shapes) > 1,
+            "analog outputs": self.spiking is not None,
         }
         return frozenset(name for name, needed in wanted.items() if needed)
 

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mpdviz import neurons, strategies
+from mpdviz.errors import BadInput
 from mpdviz.norm import TDBatchNorm1d, TDBatchNorm2d
 from mpdviz.strategies import Situation
 from mpdviz.surrogates import Rectangular, Surrogate
@@ -37,8 +38,24 @@ class SpikingLayer(nn.Module):
         self.strategy = strategies.get(spec.strategy)
         shape = self.strategy.shape or spec.surrogate
         self.neuron = neurons.get(spec.kind, decay=spec.decay, v_th=spec.v_th, surrogate=shape)
+        self._check(spec)
         self.epoch, self.progress = 0, 0.0
         """Where the training stands, kept up to date for strategies that follow it."""
+
+    def _check(self, spec: NeuronSpec) -> None:
+        """Refuse what does not go together.
+
+        Raises:
+            BadInput: a surrogate beside a strategy that has its own, or neurons that cannot do what it asks.
+        """
+        own, name = self.strategy.own_shape, self.strategy.name
+        if own is not None and spec.surrogate != Rectangular():
+            raise BadInput(
+                f"`surrogate` {spec.surrogate.name} with `strategy` {name}, whose surrogate is {own}",
+                "leave `surrogate` out",
+            )
+        if self.strategy.mixes:
+            self.neuron.check_mixes()
 
     def situation(self, timesteps: int, *, learns: bool = False) -> Situation:
         """What the strategy is told before a forward of so many timesteps."""
@@ -70,7 +87,10 @@ class SpikingLayer(nn.Module):
         if watches:
             self.neuron.observers.append(self._show)
         try:
-            spikes: Tensor = self.neuron(current, response.kappa, response.thresholds, response.shape)
+            spiking = None if response.spiking is None else response.spiking(current)
+            spikes: Tensor = self.neuron(
+                current, response.kappa, response.thresholds, response.shape, spiking
+            )
         finally:
             if watches:
                 self.neuron.observers.remove(self._show)

@@ -254,12 +254,12 @@ def spike_path(decay: float, spikes: Tensor, carries: tuple[bool, bool], total: 
 
     Args:
         decay: share of the potential kept from one timestep to the next.
-        spikes: `[T, ...]`.
+        spikes: `[T, ...]`, analog ones too.
         carries: whether a gradient comes back without a spike, and with one.
         total: dL/dv `[T, ...]`.
     """
     paused, spiked = carries
-    kept = torch.where(spikes != 0, float(spiked), float(paused)).to(total.dtype)
+    kept = float(paused) + (float(spiked) - float(paused)) * spikes.to(total.dtype)
     path = total.clone()
     path[:-1] -= decay * kept[:-1] * total[1:]
     return path

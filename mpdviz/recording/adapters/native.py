@@ -36,8 +36,9 @@ class Native(Adapter):
 
     @property
     @override
-    def carries(self) -> Carries:
-        return self.module.dynamics.carries
+    def carries(self) -> Carries | None:
+        # A reset by an analog value does neither.
+        return None if self.module.mixed else self.module.dynamics.carries
 
     @property
     @override
