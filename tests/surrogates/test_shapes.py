@@ -121,7 +121,7 @@ def test_half_width_of_infinite_support_is_where_h_falls_to_epsilon(name, parame
 
 @pytest.mark.parametrize("kappa", KAPPAS)
 def test_dspike_by_hand(kappa):
-    """METHOD section F at alpha = 2: 1 / tanh(1) at the threshold, times sech(1)^2 = 0.4199743 at the edge."""
+    """METHOD section F at alpha = 2: 1 / tanh(1) at the threshold, times sech(1)^2 = .4199743 at the edge."""
     shape = surrogates.get("dspike")
     inside = torch.tensor([0.0, 0.25, 0.5 - 1e-9], dtype=torch.float64)
     expected = [1.3130352855, 1.3130352855 / math.cosh(0.5) ** 2, 1.3130352855 * 0.4199743416]
