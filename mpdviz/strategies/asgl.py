@@ -73,12 +73,14 @@ class ASGL(Strategy):
         spiking = self._masks(learns=situation.learns) if self.training else None
         return Response(self.widths(situation), self.shape, spiking=spiking)
 
+    @torch.compiler.disable  # every number would be compiled anew
     def _masks(self, *, learns: bool) -> Callable[[Tensor], Tensor]:
         """What draws this step's mask; steps that teach nothing draw that of the next one."""
         number = int(self.seed) + int(self.drawn)
         if learns:
             self.drawn += 1
 
+        @torch.compiler.disable
         def draw(current: Tensor) -> Tensor:
             generator = torch.Generator(current.device).manual_seed(number)
             team = Team(dist.get_rank(), dist.get_world_size()) if self.synchronised else Team()
