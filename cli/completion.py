@@ -4,8 +4,14 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
 
 NAMES: dict[str, tuple[str, ...]] = {
-    "strategies": ("fixed", "lsg", "mpd-agl", "mpd-agl-reset", "observed", "ds-atgo", "prescribed"),
-    "surrogates": ("rectangular", "triangular", "sigmoid", "atan", "fast-sigmoid"),
+    "strategies": (
+        *("fixed", "lsg", "mpd-agl", "mpd-agl-reset", "observed", "ds-atgo", "prescribed"),
+        *("dspike", "asgl", "deeptage", "slope-schedule"),
+    ),
+    "surrogates": (
+        *("rectangular", "triangular", "sigmoid", "atan", "fast-sigmoid"),
+        *("dspike", "lorentz", "superspike"),
+    ),
     "norms": ("tdbn", "tebn"),
     "losses": ("ce", "tet"),
     "regularizers": ("mpd-sgr", "im-loss"),

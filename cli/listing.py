@@ -43,7 +43,11 @@ def list_(
     if what == "strategies":
         from mpdviz.strategies import STRATEGIES
 
-        show(f"options, as in fixed:kappa=2.5 or mpd-agl:shape=atan: all take shape; {_options(STRATEGIES)}")
+        own = ", ".join(name for name, kind in STRATEGIES.items() if kind.own_shape is not None)
+        show(
+            "options, as in fixed:kappa=2.5, mpd-agl:shape=atan or fixed:shape=fast-sigmoid:k=10: all take "
+            f"shape but {own}, which have their own; {_options(STRATEGIES)}"
+        )
     elif what == "losses":
         from mpdviz.losses import LOSSES
 

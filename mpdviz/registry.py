@@ -9,7 +9,7 @@ point of their package, in the registry's group:
 Things with options are written as one string, options after colons: `fixed:kappa=2.5`; `made` makes them.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -21,6 +21,7 @@ from mpdviz.errors import BadInput, unknown_name
 
 Entry = TypeVar("Entry")
 Thing = TypeVar("Thing")
+Part = TypeVar("Part")
 
 
 class Registry(Mapping[str, Entry], Generic[Entry]):
@@ -98,8 +99,12 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
 
 
 def made(
-    registry: Registry[type[Thing]], text: str, *, example: str, words: Collection[str] = ()
-) -> tuple[Thing, dict[str, str]]:
+    registry: Registry[type[Thing]],
+    text: str,
+    *,
+    example: str,
+    parts: Mapping[str, Registry[type[Part]]] = {},
+) -> tuple[Thing, dict[str, Part]]:
     """A new object from its string, e.g. `fixed:kappa=2.5`, its options numbers.
 
     An option called like a keyword of Python, `lambda`, is the argument `lambda_`. A class may name options
@@ -109,10 +114,11 @@ def made(
         registry: of classes.
         text: a name, then options.
         example: for errors, of a name with an option.
-        words: options that are no numbers and not the class's own.
+        parts: options that are not the class's own and name an entry of another registry. What follows one
+            and is an argument of that entry is given to it: `fixed:shape=fast-sigmoid:k=10`.
 
     Returns:
-        The object, and the values of `words` that were given.
+        The object, and the `parts` that were given, by option.
 
     Raises:
         BadInput: unknown name or option, or a value that is no number or out of range.
@@ -121,11 +127,16 @@ def made(
     kind = registry.find(name)
     texts: Sequence[str] = getattr(kind, "texts", ())
     options: dict[str, float | str] = {}
-    others: dict[str, str] = {}
+    named: dict[str, str] = {}  # the parts, each as a string of its own
+    latest, inner = "", frozenset[str]()
     for pair in pairs:
         option, given, value = pair.partition("=")
-        if option in words:
-            others[option] = value
+        if option in parts:
+            latest, named[option] = option, value
+            inner = frozenset(signature(parts[option].find(value)).parameters)
+            continue
+        if given and option in inner:
+            named[latest] += f":{pair}"
             continue
         if texts and not given:
             option, value = texts[0], pair
@@ -141,6 +152,7 @@ def made(
             ) from None
     arguments = {f"{option}_" if iskeyword(option) else option: value for option, value in options.items()}
     make: Any = kind
+    others = {option: made(parts[option], part, example=example)[0] for option, part in named.items()}
     try:
         return make(**arguments), others
     except TypeError:

@@ -26,6 +26,9 @@ HALF = {
     "sigmoid": lambda epsilon: np.arccosh(epsilon**-0.5) / 2,
     "atan": lambda epsilon: np.sqrt(1 / epsilon - 1) / np.pi,
     "fast-sigmoid": lambda epsilon: (epsilon**-0.5 - 1) / 25,
+    "dspike": lambda epsilon: 0.5,
+    "lorentz": lambda epsilon: np.sqrt(1 / epsilon - 1) / np.pi,
+    "superspike": lambda epsilon: epsilon**-0.5 - 1,
 }
 
 

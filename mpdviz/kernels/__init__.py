@@ -22,6 +22,7 @@ def multistep_lif(
     *,
     reset: Reset = Reset(),  # noqa: B008 - frozen
     keep_potentials: bool = False,
+    spiking: Tensor | None = None,
 ) -> tuple[Tensor, Tensor | None]:
     """Leaky integrate-and-fire over all timesteps; see `eager` for the equations.
 
@@ -35,13 +36,15 @@ def multistep_lif(
         surrogate: shape of the spike's derivative, one or one for each timestep.
         reset: what a spike does to the potential.
         keep_potentials: also return the pre-reset potentials.
+        spiking: which outputs are spikes, `[T, ...]` of truth values; the others are the surrogate's integral
+            at v - v_th, and count as spikes of that size in the reset. None: all are spikes.
 
     Returns:
         Spikes `[T, ...]` in the current's dtype, and the pre-reset potentials `[T, ...]` in at least
         float32, or None where they were not asked for and not at hand.
     """
     thresholds, widths, shapes = _by_timestep(current, v_th, kappa, surrogate)
-    job = Job(current, decay, thresholds, widths, shapes, reset, keep_potentials)
+    job = Job(current, decay, thresholds, widths, shapes, reset, keep_potentials, spiking=spiking)
     return backends.pick(job).run(job)
 
 
@@ -65,7 +68,7 @@ def multistep(
         keep_potentials: also return the pre-reset potentials.
     """
     thresholds, widths, shapes = _by_timestep(current, v_th, kappa, surrogate)
-    job = Job(current, 0.0, thresholds, widths, shapes, Reset(), keep_potentials, step)
+    job = Job(current, 0.0, thresholds, widths, shapes, Reset(), keep_potentials, step=step)
     return backends.pick(job).run(job)
 
 

@@ -68,6 +68,8 @@ class Job:
     keep_potentials: bool
     step: Step | None = None
     """Equations of the neurons' own, in the place of decay and reset."""
+    spiking: Tensor | None = None
+    """Which outputs are spikes, `[T, ...]` of truth values, the others analog; None: all are spikes."""
 
     @cached_property
     def needs_grad(self) -> bool:
@@ -86,6 +88,7 @@ class Job:
             "learned widths": self.kappa.requires_grad,
             "shapes by timestep": len(self.shapes) > 1,
             "equations of their own": self.step is not None,
+            "analog outputs": self.spiking is not None,
         }
         return frozenset(name for name, needed in wanted.items() if needed)
 

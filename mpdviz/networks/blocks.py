@@ -58,9 +58,26 @@ class SpikingLayer(nn.Module):
             reset=spec.reset,
             timesteps=spec.timesteps,
         )
-        check_needs(self.strategy, self.neuron)
+        self._check(spec)
         self.epoch, self.progress = 0, 0.0
         """Where the training stands, kept up to date for strategies that follow it."""
+
+    def _check(self, spec: NeuronSpec) -> None:
+        """Refuse what does not go together.
+
+        Raises:
+            BadInput: a surrogate beside a strategy that has its own, widths made from what the neurons do not
+                have, or neurons that cannot do what it asks.
+        """
+        own, name = self.strategy.own_shape, self.strategy.name
+        if own is not None and spec.surrogate != Rectangular():
+            raise BadInput(
+                f"`surrogate` {spec.surrogate.name} with `strategy` {name}, whose surrogate is {own}",
+                "leave `surrogate` out",
+            )
+        check_needs(self.strategy, self.neuron)
+        if self.strategy.mixes:
+            self.neuron.check_mixes()
 
     def situation(self, timesteps: int, *, learns: bool = False) -> Situation:
         """What the strategy is told before a forward of so many timesteps."""
@@ -93,7 +110,10 @@ class SpikingLayer(nn.Module):
         if watches:
             self.neuron.observers.append(self._show)
         try:
-            spikes: Tensor = self.neuron(current, response.kappa, response.thresholds, response.shape)
+            spiking = None if response.spiking is None else response.spiking(current)
+            spikes: Tensor = self.neuron(
+                current, response.kappa, response.thresholds, response.shape, spiking
+            )
         finally:
             if watches:
                 self.neuron.observers.remove(self._show)

@@ -43,6 +43,9 @@ class Dynamics(ABC):
         """What a spike does, in a word: one of `kernels.RESETS`, `own` or `none`; empty where not told."""
         return ""
 
+    mixes: ClassVar[bool] = False
+    """Whether some of its outputs may be analog, see `mixing`."""
+
     @property
     @abstractmethod
     def carries(self) -> tuple[bool, bool]:
@@ -62,6 +65,10 @@ class Dynamics(ABC):
 
         The arguments are those of `kernels.multistep_lif`.
         """
+
+    def mixing(self, spiking: Tensor) -> "Dynamics":
+        """The same, but that where `spiking` `[T, ...]` is false the surrogate's integral is put out."""
+        raise NotImplementedError
 
     @abstractmethod
     def follow(self, current: Tensor, rule: Callable[[Tensor], Tensor]) -> None:
@@ -107,6 +114,8 @@ class Neuron(nn.Module):
         self.v_th = float(v_th)
         self.surrogate = surrogate if surrogate is not None else Rectangular()
         self.observers: list[Observer] = []
+        self.mixed = False
+        """Whether outputs of the last forward were analog."""
 
     def __getstate__(self) -> dict[str, Any]:
         """Who is watching stays behind: nobody watches a copy."""
@@ -133,6 +142,7 @@ class Neuron(nn.Module):
         kappa: Tensor | float | None = None,
         v_th: Tensor | None = None,
         shape: Surrogate | Sequence[Surrogate] | None = None,
+        spiking: Tensor | None = None,
     ) -> Tensor:
         """Spikes of the neurons driven by `current`.
 
@@ -141,12 +151,15 @@ class Neuron(nn.Module):
             kappa: full width of the surrogate, a number or one per timestep `[T]`; None means 1.
             v_th: thresholds of this forward, one per timestep `[T]`; None means the neurons' own.
             shape: of the surrogate in this forward, one or one per timestep; None means the neurons' own.
+            spiking: like `current`, truth values: where false the surrogate's integral, a number between 0
+                and 1, is put out in place of the spike. None means spikes alone.
 
         Returns:
             Spikes (0 or 1) of the shape and dtype of `current`.
 
         Raises:
-            BadInput: `kappa`, `v_th` or `shape` holds another number of values than there are timesteps.
+            BadInput: `kappa`, `v_th` or `shape` holds another number of values than there are timesteps, or
+                `spiking` is given to neurons, or with a shape, that have no analog outputs.
         """
         width = 1.0 if kappa is None else kappa
         threshold = self.v_th if v_th is None else v_th
@@ -157,7 +170,11 @@ class Neuron(nn.Module):
                     "give one number, or one for each timestep",
                 )
         shapes = self._each_timestep(shape, len(current))
-        spikes, potentials = self.dynamics.run(
+        dynamics, self.mixed = self.dynamics, spiking is not None
+        if spiking is not None:
+            self.check_mixes()
+            dynamics = dynamics.mixing(spiking)
+        spikes, potentials = dynamics.run(
             current, threshold, width, shapes, keep_potentials=bool(self.observers)
         )
         if self.observers:
@@ -178,6 +195,18 @@ class Neuron(nn.Module):
         The thresholds given to `forward` afterwards make the same potentials.
         """
         self.dynamics.follow(current, rule)
+
+    def check_mixes(self) -> None:
+        """Refuse where outputs are to be analog and cannot be.
+
+        Raises:
+            BadInput: they cannot.
+        """
+        if not self.dynamics.mixes:
+            raise BadInput(
+                f"neurons {self.kind!r} put out spikes alone, and analog values are asked for",
+                "choose `neuron` lif or plif, or another `strategy`",
+            )
 
     def _each_timestep(
         self, shape: Surrogate | Sequence[Surrogate] | None, timesteps: int

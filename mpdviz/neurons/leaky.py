@@ -1,7 +1,8 @@
 """The dynamics of leaky integrate-and-fire neurons, whatever their decay comes from."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -17,8 +18,12 @@ from mpdviz.surrogates import Surrogate
 class Leaky(Dynamics):
     """Decay, charge, fire at v >= v_th, reset; `kernels.eager` has the equations."""
 
+    mixes: ClassVar[bool] = True
+
     decay: Tensor | float
     resets: Reset
+    spiking: Tensor | None = None
+    """Which outputs are spikes; None: all."""
 
     @property
     @override
@@ -56,8 +61,19 @@ class Leaky(Dynamics):
         keep_potentials: bool,
     ) -> tuple[Tensor, Tensor | None]:
         return kernels.multistep_lif(
-            current, self.decay, v_th, kappa, shapes, reset=self.resets, keep_potentials=keep_potentials
+            current,
+            self.decay,
+            v_th,
+            kappa,
+            shapes,
+            reset=self.resets,
+            keep_potentials=keep_potentials,
+            spiking=self.spiking,
         )
+
+    @override
+    def mixing(self, spiking: Tensor) -> Self:
+        return replace(self, spiking=spiking)
 
     @override
     def follow(self, current: Tensor, rule: Callable[[Tensor], Tensor]) -> None:

@@ -105,13 +105,14 @@ class PSN(Neuron):
         kappa: Tensor | float | None = None,
         v_th: Tensor | None = None,
         shape: Surrogate | Sequence[Surrogate] | None = None,
+        spiking: Tensor | None = None,
     ) -> Tensor:
         """Spikes of the neurons driven by `current`; see `Neuron.forward`.
 
         Raises:
             BadInput: another number of timesteps than W is for, or as `Neuron.forward`.
         """
-        return super().forward(self._weighed(current), kappa, v_th, shape).to(current.dtype)
+        return super().forward(self._weighed(current), kappa, v_th, shape, spiking).to(current.dtype)
 
     @override
     def follow(self, current: Tensor, rule: Callable[[Tensor], Tensor]) -> None:

@@ -15,6 +15,7 @@ from mpdviz.recording.measure.meter import Meter
 from mpdviz.recording.norms import weights
 
 UNKNOWN = "the code that spikes does not say"
+MIXED = "in training the strategy has some outputs analog, which reset potentials in part"
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +76,8 @@ class Description:
         if self.decay != self.decay:
             missing["decay"] = f"{UNKNOWN} which share of a potential is kept"
         if not reach_known:
-            missing["reach_ratio"] = f"{UNKNOWN} how potentials are reset"
+            mixed = isinstance(self.layer.adapter, Native) and self.layer.adapter.module.mixed
+            missing["reach_ratio"] = MIXED if mixed else f"{UNKNOWN} how potentials are reset"
         if self.layer.adapter is None or not self.layer.adapter.predictable:
             missing["predicted_ratio"] = (
                 "predictions are for neurons that follow v(t) = decay v(t-1) (1 - s(t-1)) + input"

@@ -5,11 +5,13 @@ the widths, and the shape if it sets one, of all timesteps (`Response`). A strat
 learns or keeps moving averages has them in the network's state dict.
 
 A strategy is written as one string, options after colons: `fixed`, `fixed:kappa=2.5`, `mpd-agl:shape=atan`,
-`prescribed:FILE`.
+`prescribed:FILE`. What follows a shape and is a parameter of it is the shape's:
+`fixed:shape=fast-sigmoid:k=10`.
 A new one is a file here and a line below.
 """
 
 from mpdviz import surrogates
+from mpdviz.errors import BadInput
 from mpdviz.registry import Registry, made
 from mpdviz.strategies.base import Place, Response, Situation, Strategy
 from mpdviz.strategies.fixed import Fixed
@@ -28,6 +30,10 @@ STRATEGIES: Registry[type[Strategy]] = Registry(
         "observed": "mpdviz.strategies.observed:Observed",
         "ds-atgo": "mpdviz.strategies.ds_atgo:DSATGO",
         "prescribed": "mpdviz.strategies.prescribed:Prescribed",
+        "dspike": "mpdviz.strategies.dspike:DSpike",
+        "asgl": "mpdviz.strategies.asgl:ASGL",
+        "deeptage": "mpdviz.strategies.deeptage:DeepTAGE",
+        "slope-schedule": "mpdviz.strategies.slope_schedule:SlopeSchedule",
     },
     Strategy,
 )
@@ -37,8 +43,13 @@ def get(name: str) -> Strategy:
     """A new strategy object from its string, e.g. `mpd-agl`, `fixed:kappa=2.5` or `fixed:shape=atan`.
 
     Raises:
-        BadInput: unknown strategy, option or shape, or a value out of range.
+        BadInput: unknown strategy, option or shape, a value out of range, or a shape for a strategy that has
+            one.
     """
-    strategy, words = made(STRATEGIES, name, example="fixed:kappa=2.5", words=("shape",))
-    strategy.shape = surrogates.get(words["shape"]) if "shape" in words else None
+    strategy, parts = made(STRATEGIES, name, example="fixed:kappa=2.5", parts={"shape": surrogates.SHAPES})
+    if "shape" in parts:
+        if strategy.own_shape is not None:
+            problem = f"strategy {strategy.name!r} has a shape of its own, {strategy.own_shape}"
+            raise BadInput(problem, "leave shape= out")
+        strategy.shape = parts["shape"]
     return strategy

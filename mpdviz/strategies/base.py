@@ -80,6 +80,9 @@ class Response:
     """Shape of the surrogate, one or one for each timestep; None: the neurons' own."""
     thresholds: Tensor | None = None
     """Thresholds `[T]`; None: the neurons' own."""
+    spiking: Callable[[Tensor], Tensor] | None = None
+    """From the current `[T, N, ...]`, which outputs are spikes (truth values of its shape); the others are
+    the surrogate's integral. None: all are spikes."""
 
 
 class Strategy(nn.Module, ABC):
@@ -104,6 +107,10 @@ class Strategy(nn.Module, ABC):
 
     texts: ClassVar[tuple[str, ...]] = ()
     """Options that are no numbers; the first is also what stands alone behind the name: `prescribed:FILE`."""
+    own_shape: ClassVar[str | None] = None
+    """Name of the one shape that it is defined with and sets itself; None: it takes any."""
+    mixes: ClassVar[bool] = False
+    """Whether it has some outputs of the neurons analog, which not all neurons can."""
 
     shape: Surrogate | None = None
     """The shape it was asked to use (`NAME:shape=atan`); None: the neurons' own."""
@@ -138,6 +145,10 @@ class Strategy(nn.Module, ABC):
         """Full widths `[T]` for these constants; the arguments are those of `Situation`, `beta` None is 0."""
         beta = torch.zeros_like(gamma) if beta is None else beta
         return self.widths(Situation(timesteps, decay, v_th, gamma, beta))
+
+    def caution(self, situation: Situation) -> str | None:
+        """What someone should know, in a line, before training in this situation; None: nothing."""
+        return None
 
     def observe(self, v: Tensor, v_th: float) -> None:
         """What the widths of this forward led to, after it, in training and only where `observes` is true.

@@ -24,7 +24,7 @@ class Fixed(Strategy):
         """
         super().__init__()
         if not 0 < kappa < 3e38:
-            raise BadInput(f"strategy 'fixed': kappa={kappa}", "give a positive width")
+            raise BadInput(f"strategy {self.name!r}: kappa={kappa}", "give a positive width")
         self.width = float(kappa)
 
     def widths(self, situation: Situation) -> Tensor:

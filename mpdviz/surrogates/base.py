@@ -41,6 +41,14 @@ class Surrogate(ABC):
         Returns a tensor like `x`, in units of 1 / potential.
         """
 
+    def integral(self, x: Tensor, kappa: Tensor | float = 1.0) -> Tensor:
+        """The integral of h from minus infinity to `x`, a share from 0 to 1: the spike made smooth.
+
+        Raises:
+            BadInput: it is not written out for this shape.
+        """
+        raise BadInput(f"surrogate {self.name!r} gives no analog output", "take `surrogate` sigmoid")
+
     @abstractmethod
     def half_width(self, epsilon: float = EPSILON) -> float:
         """Half the width of the gradient-available interval at kappa = 1, in units of potential."""

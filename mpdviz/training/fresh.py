@@ -38,6 +38,14 @@ def fresh_network(
             raise BadInput(problem, "lower `encode_channels` or `planes`") from None
 
 
+def cautions(network: SpikingNetwork) -> list[str]:
+    """What the strategies have to say before this network is trained, each once."""
+    said = (
+        layer.strategy.caution(layer.situation(network.timesteps)) for _, layer in network.spiking_layers()
+    )
+    return list(dict.fromkeys(caution for caution in said if caution is not None))
+
+
 def count_potentials(network: SpikingNetwork, dataset: Dataset, epochs: int) -> int:
     """Membrane potentials that training on `dataset` for so many epochs will compute."""
     one = dataset.train.take(torch.zeros(1, dtype=torch.long, device=dataset.train.y.device))

@@ -8,6 +8,7 @@ bit as if it had not been (on one machine, with one number of threads).
 import math
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +20,7 @@ from torch import Tensor
 from mpdviz import checkpoint, data
 from mpdviz.config import RunConfig
 from mpdviz.data.augment import with_augmentation
-from mpdviz.errors import BadInput, Diverged, Interrupted, TeamLost
+from mpdviz.errors import BadInput, Diverged, Interrupted, MpdvizWarning, TeamLost
 from mpdviz.kernels.backends import resolve, using
 from mpdviz.runs.folder import RunFolder
 from mpdviz.runs.state import Position, Result, StepInfo
@@ -29,7 +30,7 @@ from mpdviz.system.team import lost_team
 from mpdviz.training.diagnose import first_nonfinite, nonfinite_state
 from mpdviz.training.engine import Engine, Gradients
 from mpdviz.training.evaluate import evaluate
-from mpdviz.training.fresh import architecture, count_potentials, fresh_network
+from mpdviz.training.fresh import architecture, cautions, count_potentials, fresh_network
 from mpdviz.training.monitor import Monitor
 from mpdviz.training.resumed import check_position, optimizer_state
 from mpdviz.training.saving import Saver
@@ -77,6 +78,8 @@ class Run:
         goes_on = resume and self.folder.last.exists()
         self.network = fresh_network(made_by, config.seed, device, placed=not goes_on)
         self.engine.objective.check(self.network)
+        for caution in cautions(self.network) if self.team.leads else ():
+            warnings.warn(caution, MpdvizWarning, stacklevel=2)
         optimizer = torch.optim.SGD(
             self.network.parameters(), config.lr, momentum=config.momentum, weight_decay=config.weight_decay
         )

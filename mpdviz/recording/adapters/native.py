@@ -37,8 +37,9 @@ class Native(Adapter):
 
     @property
     @override
-    def carries(self) -> Carries:
-        return self.module.dynamics.carries
+    def carries(self) -> Carries | None:
+        # A reset by an analog value does neither.
+        return None if self.module.mixed else self.module.dynamics.carries
 
     @property
     @override
@@ -58,7 +59,7 @@ class Native(Adapter):
     @property
     @override
     def predictable(self) -> bool:
-        return self.module.dynamics.predictable
+        return not self.module.mixed and self.module.dynamics.predictable
 
     @override
     def current(self, call: Call) -> Tensor | None:
