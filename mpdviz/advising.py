@@ -1,11 +1,13 @@
 """Advice on a recording: what `analysis.advisor` asks of surrogates and strategies, which need torch."""
 
 import warnings
+from collections.abc import Callable
 
 import torch
 
 from mpdviz import strategies, surrogates
 from mpdviz.accumulations.contents import Contents
+from mpdviz.accumulations.histogram import Floats
 from mpdviz.accumulations.info import LayerInfo
 from mpdviz.analysis import advisor
 from mpdviz.analysis.advice import Advice
@@ -37,8 +39,12 @@ def advise(contents: Contents, target: float, limits: Limits | None, epsilon: fl
 
 
 def _plain(shape: surrogates.Surrogate, epsilon: float) -> Shape:
-    """A surrogate as plain functions of NumPy arrays."""
-    return Shape(shape.name, shape.half_width(epsilon), lambda x: shape.h(torch.from_numpy(x)).numpy())
+    return Shape(shape.name, shape.half_width(epsilon), plain(shape))
+
+
+def plain(shape: surrogates.Surrogate) -> Callable[[Floats, Floats], Floats]:
+    """A surrogate's h(x; kappa) as a function of NumPy arrays."""
+    return lambda x, kappa: shape.h(torch.from_numpy(x), torch.tensor(kappa)).numpy()
 
 
 def _widths(strategy: str, infos: dict[int, LayerInfo]) -> dict[int, list[float]]:

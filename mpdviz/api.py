@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
-import torch
 from torch import nn
 from typing_extensions import override
 
@@ -124,8 +123,7 @@ class Recording:
             return _joined(whatif.curve(number, layer) for number, layer in self.layers.items())
         half = shape.half_width(epsilon)
         return _joined(
-            whatif.shape(number, layer, half, lambda x: shape.h(torch.from_numpy(x)).numpy())
-            for number, layer in self.layers.items()
+            whatif.shape(number, layer, half, advising.plain(shape)) for number, layer in self.layers.items()
         )
 
     def kappa_for(self, ratio: float) -> pd.DataFrame:

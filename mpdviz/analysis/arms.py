@@ -78,7 +78,7 @@ def write(
     widths = json.dumps(_widths(advice, layers), indent=1) + "\n"
     digest = hashlib.sha256(widths.encode()).hexdigest()[:DIGITS]
     file = widths_beside(path)
-    arms = _arms(advice, config, f"prescribed:{file.as_posix()}:sha256={digest}")
+    arms = _arms(advice, config, _shape(layers, config), f"prescribed:{file.as_posix()}:sha256={digest}")
     # Thresholds that a strategy moves go with it: under another one, nothing that was counted would hold.
     if len(arms) == 1 or any(layer.info.thresholds for layer in layers.values()):
         return []
@@ -96,13 +96,13 @@ def write(
     return [path, *written]
 
 
-def _arms(advice: Advice, config: RunConfig, prescribed: str) -> list[dict[str, Any]]:
+def _arms(advice: Advice, config: RunConfig, shape: str, prescribed: str) -> list[dict[str, Any]]:
     """The control, then an arm for each kind of remedy; a single number is that of the worst layer."""
     control: dict[str, Any] = {"name": CONTROL, "strategy": config.strategy}
     arms = {CONTROL: control}
     for number in advice.order:
         for remedy in advice.of(number):
-            kind, arm = _arm(remedy, config, prescribed)
+            kind, arm = _arm(remedy, config, shape, prescribed)
             enough = remedy.after is not None and remedy.after.lowest[0] >= ENOUGH * advice.target
             if kind and enough and kind not in arms:
                 arms[kind] = control | arm
@@ -114,9 +114,16 @@ def _arms(advice: Advice, config: RunConfig, prescribed: str) -> list[dict[str, 
     ]
 
 
-def _arm(remedy: Remedy, config: RunConfig, prescribed: str) -> tuple[str, dict[str, Any]]:
+def _shape(layers: Mapping[int, LayerAccumulation], config: RunConfig) -> str:
+    """The shape that the run's strategy sets or has, as an option for another; empty: it has none."""
+    told = next((f":{option}" for option in config.strategy.split(":") if option.startswith("shape=")), "")
+    found = {layer.info.surrogate for layer in layers.values()}
+    own = f":shape={next(iter(found))}" if len(found) == 1 and found != {config.surrogate} else ""
+    return told or own
+
+
+def _arm(remedy: Remedy, config: RunConfig, shape: str, prescribed: str) -> tuple[str, dict[str, Any]]:
     """The kind of a remedy and its settings, its name among them; no kind where no setting does it."""
-    shape = next((f":{option}" for option in config.strategy.split(":") if option.startswith("shape=")), "")
     if remedy.gamma_scale != 1:
         gamma = float(f"{config.gamma * remedy.gamma_scale:.3g}")
         return "gamma", {"name": f"gamma {gamma:g}", "gamma": gamma}

@@ -19,16 +19,16 @@ NEAR = 1e-6
 
 @dataclass(frozen=True, eq=False)
 class Shape:
-    """A surrogate as plain functions, at kappa = 1."""
+    """A surrogate as plain functions."""
 
     name: str
     half_width: float
-    """Half its available interval."""
-    h: Callable[[Floats], Floats]
-    """Its derivative at x = v - v_th."""
+    """Half its available interval at kappa = 1."""
+    h: Callable[[Floats, Floats], Floats]
+    """Its derivative at x = v - v_th and a width, broadcast to x."""
 
 
-RECTANGLE = Shape("rectangular", 0.5, lambda x: (np.abs(x) < 0.5).astype(np.float64))
+RECTANGLE = Shape("rectangular", 0.5, lambda x, kappa: (np.abs(x / kappa) < 0.5) / kappa)
 
 
 @dataclass(frozen=True, eq=False)

@@ -160,7 +160,7 @@ def _gain(shape: Shape, law: Law, kappa: Floats) -> Floats:
     """E[h] `[T]` of a shape of these widths."""
     if shape.name == RECTANGLE.name:
         return np.asarray(law.ratio() / kappa)
-    return law.expected(lambda x: shape.h(x / kappa[:, None]) / kappa[:, None])
+    return law.expected(lambda x: shape.h(x, kappa[:, None]))
 
 
 def spanned(kappa: Floats) -> str:

@@ -72,7 +72,7 @@ def shape(
     number: int,
     layer: LayerAccumulation,
     half_width: float,
-    h: Callable[[Floats], Floats],
+    h: Callable[[Floats, Floats], Floats],
     kappa: Floats | None = None,
 ) -> pd.DataFrame:
     """Bounds of the available ratio and the mean gain under another surrogate.
@@ -81,8 +81,8 @@ def shape(
         number: the layer's number.
         layer: its recording.
         half_width: half the width of the surrogate's available interval at kappa = 1.
-        h: the surrogate derivative at x = v - v_th and kappa = 1, symmetric and falling with |x|.
-        kappa: by how much it is widened at each timestep `[T]`, to h(x / kappa) / kappa; None: not at all.
+        h: the surrogate derivative at x = v - v_th and a width, symmetric and falling with |x|.
+        kappa: the width at each timestep `[T]`; None: 1.
 
     Returns:
         One row a timestep: `available_ratio_low`, `available_ratio_high` from the edges around the
@@ -99,7 +99,7 @@ def shape(
         inside[:, 1] = np.where(bins > WIDEST, finite, inside[:, 1])
     scale = widths[:, None]
     left, right = (
-        np.where(np.isfinite(end), h((end - info.unit) / scale) / scale, 0.0) for end in cell_edges(info.unit)
+        np.where(np.isfinite(end), h(end - info.unit, scale), 0.0) for end in cell_edges(info.unit)
     )
     # Cells at or below the floor let nothing through.
     through = np.arange(CELLS) > THRESHOLD_CELL - 2 * below[:, None]

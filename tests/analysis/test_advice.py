@@ -396,6 +396,23 @@ def test_the_shape_of_a_strategy_stays_with_its_arms(starved, tmp_path):
         assert ("shape=rectangular" in arm["strategy"]) != ("surrogate" in arm)
 
 
+def test_a_shape_that_a_strategy_has_of_its_own_stays_with_its_arms(tmp_path):
+    v = potentials(0.6)
+    recording = recorded(v, [0.02, 0.02], "lorentz")
+    found = recording.advice(0.6, limits=Limits(silent_input=1.0))
+    arms.write(tmp_path / "a.toml", found, recording.layers, validate({"strategy": "deeptage"}))
+    control, *others = tomllib.loads((tmp_path / "a.toml").read_text())["arms"]
+    assert control["strategy"] == "deeptage"
+    assert any(arm["strategy"].startswith("prescribed") for arm in others)
+    for arm in others:
+        kept = arm["strategy"] == "deeptage" or arm["strategy"].endswith(":shape=lorentz")
+        assert kept != ("surrogate" in arm)
+    remedy = one(recording.advice(0.6), "width 60 %")
+    for t, kappa in enumerate(remedy.kappa):  # 1 high at every width
+        gain = (1 / (1 + (np.pi * away(v, t) / kappa) ** 2)).mean()
+        assert remedy.after.gain_low[t] <= gain <= remedy.after.gain_high[t]
+
+
 def test_nobodys_file_is_lost(starved, tmp_path):
     found = starved.advice(limits=Limits(silent_input=1.0))
     for name in ("advice.toml", "advice.widths.json"):
