@@ -14,6 +14,7 @@ from mpdviz.kernels import Reset, backends, multistep_lif
 from mpdviz.neurons import LIF
 from mpdviz.neurons.leaky import Leaky
 from mpdviz.norm import frozen_statistics
+from mpdviz.regularizers.base import Forward, potentials
 
 F64 = torch.float64
 RESETS = [Reset(soft, detached) for soft in (False, True) for detached in (False, True)]
@@ -243,3 +244,27 @@ def test_what_cannot_be_mixed_is_refused_by_name(monkeypatch):
     with pytest.raises(BadInput, match="neurons 'lif' put out spikes alone"):
         LIF()(torch.zeros(1, 2), spiking=torch.zeros(1, 2) > 0)
     assert "analog outputs" not in kernels.backends.KERNELS["compiled"].can
+
+
+@pytest.mark.parametrize("kind", ["klif", "clif", "psn"])
+def test_neurons_with_equations_of_their_own_are_refused_by_name(kind):
+    with pytest.raises(BadInput, match=f"neurons '{kind}' put out spikes alone"):
+        small(strategy="asgl", neuron=kind, timesteps=3)
+
+
+@pytest.mark.parametrize("kind", ["klif", "clif", "psn"])
+@pytest.mark.parametrize("name", ["dspike", "deeptage", "slope-schedule"])
+def test_the_others_run_with_every_neuron_and_with_factors(name, kind):
+    network = small(strategy=name, neuron=kind, norm="tebn", timesteps=3).train()
+    network(torch.randn(2, 1, 8, 8)).sum().backward()
+    for _, layer in network.spiking_layers():
+        assert bool(layer.norm.weight.grad.isfinite().all())
+
+
+@pytest.mark.parametrize("reset", ["hard", "soft", "hard-detached", "soft-detached"])
+def test_potentials_run_again_for_a_regulariser_are_those_of_mixed_outputs(reset):
+    network = small(strategy="asgl", reset=reset, decay=0.4).double().train()
+    layer, seen = network.encode, []
+    layer.neuron.observers.append(lambda *parts: seen.append((parts[1], potentials(Forward(layer, *parts)))))
+    layer(torch.randn(3, 5, 1, 8, 8, dtype=F64))
+    torch.testing.assert_close(seen[0][1].detach(), seen[0][0], rtol=1e-12, atol=1e-12)
