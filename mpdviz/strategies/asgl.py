@@ -1,6 +1,6 @@
 """`asgl`: outputs that are partly analog in training, so that the surrogate's sharpness can be learned."""
 
-from collections.abc import Callable
+from functools import partial
 from typing import ClassVar
 
 import torch
@@ -70,26 +70,28 @@ class ASGL(Strategy):
 
     def respond(self, situation: Situation, follow: Follow) -> Response:
         """The learned width, and in training a new mask."""
-        spiking = self._masks(learns=situation.learns) if self.training else None
-        return Response(self.widths(situation), self.shape, spiking=spiking)
+        if not self.training:
+            return super().respond(situation, follow)
+        mask = partial(self._mask, self._number(learns=situation.learns))
+        return Response(self.widths(situation), self.shape, spiking=mask)
 
-    @torch.compiler.disable  # every number would be compiled anew
-    def _masks(self, *, learns: bool) -> Callable[[Tensor], Tensor]:
-        """What draws this step's mask; steps that teach nothing draw that of the next one."""
+    # Compiled, these two would be compiled anew for every number.
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    def _number(self, *, learns: bool) -> int:
+        """What this step's mask is drawn from; steps that teach nothing have that of the next one."""
         number = int(self.seed) + int(self.drawn)
         if learns:
             self.drawn += 1
+        return number
 
-        @torch.compiler.disable
-        def draw(current: Tensor) -> Tensor:
-            generator = torch.Generator(current.device).manual_seed(number)
-            team = Team(dist.get_rank(), dist.get_world_size()) if self.synchronised else Team()
-            timesteps, samples, *sizes = current.shape
-            # Every rank draws for the whole batch, and takes what one process would give its samples.
-            shape = (timesteps, samples * team.size, *sizes)
-            return team.part(torch.rand(shape, generator=generator, device=current.device) >= self.p, 1)
-
-        return draw
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    def _mask(self, number: int, current: Tensor) -> Tensor:
+        generator = torch.Generator(current.device).manual_seed(number)
+        team = Team(dist.get_rank(), dist.get_world_size()) if self.synchronised else Team()
+        timesteps, samples, *sizes = current.shape
+        # Every rank draws for the whole batch, and takes what one process would give its samples.
+        shape = (timesteps, samples * team.size, *sizes)
+        return team.part(torch.rand(shape, generator=generator, device=current.device) >= self.p, 1)
 
 
 def _peek() -> int:
