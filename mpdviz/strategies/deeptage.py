@@ -20,8 +20,8 @@ class DeepTAGE(Averaging):
     with x = v - v_th, and sigma(t) the mean over the batch of the length (L2 norm) of a sample's x at t,
     without a gradient. h is the shape `lorentz` at kappa = delta(t): 1 at the threshold, whatever the width.
     Training uses the delta of the batch, evaluation a moving average of it, which the first batch sets and
-    which is saved with the network; before that delta = 1, as where sigma(1) = 0. The paper's auxiliary
-    classifiers are left out.
+    which is saved with the network; before that delta = 1, as where sigma(1) = 0. The formula is that of
+    an implementation by others than the authors; the paper's auxiliary classifiers are left out.
     """
 
     name: ClassVar[str] = "deeptage"

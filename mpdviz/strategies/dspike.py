@@ -11,8 +11,9 @@ class DSpike(Fixed):
 
         h(x) = alpha / (2 tanh(alpha/2) kappa) sech(alpha x / kappa)^2  where |x| < kappa/2, else 0
 
-    with x = v - v_th; the same as `fixed:kappa=...:shape=dspike:alpha=...`. The paper also searches for alpha
-    by finite differences during training, which is left out.
+    with x = v - v_th; the same as `fixed:kappa=...:shape=dspike:alpha=...`. The formula is that of an
+    implementation by others than the authors; the paper's search for alpha by finite differences during
+    training is left out.
     """
 
     name: ClassVar[str] = "dspike"

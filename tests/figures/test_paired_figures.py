@@ -34,6 +34,9 @@ def test_differences_are_student_s_intervals_of_pairs(study):
     rows = paper.numbers("differences", study)
     assert list(rows["variant"]) == list(WIDTHS[1:])
     bars, points = axis.lines[1::2], axis.lines[2::2]
+    p = np.array([stats.ttest_1samp(accuracies(study, name) - first, 0).pvalue for name in WIDTHS[1:]])
+    # Holm: the k-th smallest of m times m - k + 1, none smaller than one before it.
+    holm = [max(min(1, q * (p >= q).sum()) for q in p[p <= own]) for own in p]
     for place, variant in enumerate(WIDTHS[1:]):
         pairs = accuracies(study, variant) - first
         half = stats.t.ppf(0.975, len(SEEDS) - 1) * pairs.std(ddof=1) / math.sqrt(len(SEEDS))
@@ -42,7 +45,8 @@ def test_differences_are_student_s_intervals_of_pairs(study):
         assert list(bars[place].get_xdata()) == pytest.approx(wanted)
         assert list(points[place].get_ydata()) == [place]
         assert axis.texts[place].get_text().replace("\N{MINUS SIGN}", "-") == (
-            f"{100 * pairs.mean():+.1f} [{wanted[0]:+.1f}, {wanted[1]:+.1f}], n = 4"
+            f"{100 * pairs.mean():+.1f} [{wanted[0]:+.1f}, {wanted[1]:+.1f}], n = 4, "
+            + ("p < 0.001" if holm[place] < 0.001 else f"p = {holm[place]:.2g}")
         )
     assert axis.lines[0].get_xdata() == [0, 0]
     low, high = axis.get_xlim()
