@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
 
 NAMES: dict[str, tuple[str, ...]] = {
-    "strategies": ("fixed", "lsg", "mpd-agl", "mpd-agl-reset", "observed", "ds-atgo"),
+    "strategies": ("fixed", "lsg", "mpd-agl", "mpd-agl-reset", "mpd-agl-correlated", "observed", "ds-atgo"),
     "surrogates": ("rectangular", "triangular", "sigmoid", "atan", "fast-sigmoid"),
     "neurons": ("lif", "plif"),
     "networks": ("convsnn", "resnet19", "vggsnn"),

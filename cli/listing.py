@@ -131,9 +131,10 @@ def _columns() -> Rows:
     for group, members in groups.items():
         rows += [(column.name, column.unit, group, column.meaning) for column in members]
     others = (
-        "predicted_*, ks*, wasserstein* of a normal per channel; for decay over the actual t; with the reset"
+        "predicted_*, ks*, wasserstein* of a normal per channel; for decay over the actual t; with the reset; "
+        "with the reset and the recorded currents' correlation over time"
     )
-    rows.append(("*_mixture, *_time, *_reset", "", "", others))
+    rows.append(("*_mixture, *_time, *_reset, *_correlated", "", "", others))
     return rows
 
 

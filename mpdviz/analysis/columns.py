@@ -70,7 +70,8 @@ BOUNDS: tuple[Column, ...] = (
     ),
 )
 """Follow the main table, then its predicted columns and these again for each other prediction, suffixed
-`_mixture` (a normal per channel), `_time` (decay over the actual t) and `_reset` (the reset included)."""
+`_mixture` (a normal per channel), `_time` (decay over the actual t), `_reset` (the reset included) and
+`_correlated` (the reset included, and the correlation over time of the currents that were recorded)."""
 
 
 def of_prediction(name: str, prediction: str) -> str:

@@ -74,6 +74,8 @@ class SpikingLayer(nn.Module):
         finally:
             if watches:
                 self.neuron.observers.remove(self._show)
+        if learns and self.strategy.sees_currents:
+            self.strategy.see(current.detach())
         return spikes
 
     def _show(self, current: Tensor, v: Tensor, *_: Any) -> None:

@@ -153,7 +153,7 @@ class Counting:
             if wrong and bool(u.isfinite().all()):
                 self.refute(layer, "the spikes it emits are not those of its potentials and threshold")
                 return None
-        self.inputs.look(layer, call, recorded=recorded)
+        self.inputs.look(layer, call, recorded=recorded, rows=len(steps), each=steps[0][0].shape)
         call.fired[id(layer)] = call.fired.get(id(layer), 0) + 1
         return first
 
@@ -173,7 +173,8 @@ class Counting:
                     layer.sums.describe(t, row)
                 seen = layer.sums.look(tuple(reading.v.shape[2:]) or (1,), reading.v.device)
                 layer.sums.add_whole(first, self.meter.measure(reading, seen))
-            self.inputs.look(layer, call, recorded=recorded)
+            rows, each = len(reading.v), reading.v.shape[1:]
+            self.inputs.look(layer, call, recorded=recorded, rows=rows, each=each)
             call.fired[id(layer)] = call.fired.get(id(layer), 0) + 1
             self.wiring.mark(id(layer), reading.spikes)
             if recorded and self.flow is not None:

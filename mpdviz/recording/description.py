@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from mpdviz.accumulations.census import Census
 from mpdviz.accumulations.gradients import GradientFlow
-from mpdviz.accumulations.layer import LayerAccumulation, LayerInfo
+from mpdviz.accumulations.currents import OF_CURRENTS, CurrentSums
+from mpdviz.accumulations.layer import SUMS_DIFFER, LayerAccumulation, LayerInfo
 from mpdviz.recording.adapters import Native
 from mpdviz.recording.adapters.base import NAN
 from mpdviz.recording.inputs import Inputs
@@ -13,6 +14,7 @@ from mpdviz.recording.measure.meter import Meter
 from mpdviz.recording.norms import weights
 
 UNKNOWN = "the code that spikes does not say"
+OTHER_RULE = "predictions are for neurons that follow v(t) = decay v(t-1) (1 - s(t-1)) + input"
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,11 +75,14 @@ class Description:
         if not reach_known:
             missing["reach_ratio"] = f"{UNKNOWN} how potentials are reset"
         if self.layer.adapter is None or not self.layer.adapter.predictable:
-            missing["predicted_ratio"] = (
-                "predictions are for neurons that follow v(t) = decay v(t-1) (1 - s(t-1)) + input"
-            )
+            missing["predicted_ratio"] = OTHER_RULE
         if not driven:
             missing["silent_input"] = f"{UNKNOWN} what its input is"
+        for column in OF_CURRENTS:
+            if self.layer.adapter is None or not self.layer.adapter.follows:
+                missing[column] = OTHER_RULE
+            elif not driven:
+                missing[column] = missing["silent_input"]
         return missing
 
     def accumulation(self) -> LayerAccumulation:
@@ -88,4 +93,20 @@ class Description:
             census = Census(sums.census.reshape(sums.shape).cpu().numpy().copy())
         if flow is not None:  # the gradients of its last timesteps may be still to come
             flow = flow.at(0, sums.timesteps)
-        return LayerAccumulation(self.info(), sums.statistics(), census, flow)
+        info = self.info()
+        if set(OF_CURRENTS) <= set(info.not_measured):
+            return LayerAccumulation(info, sums.statistics(), census, flow)
+        currents, why = self._currents()
+        if currents is None:
+            info = info.without(OF_CURRENTS, why)
+        return LayerAccumulation(info, sums.statistics(), census, flow, currents)
+
+    def _currents(self) -> tuple[CurrentSums | None, str]:
+        """Sums over its currents, or why there are none."""
+        tally = self.layer.sums.currents.as_if_over()
+        found = tally.found()
+        if found is None:
+            return None, tally.why or "no whole sequence of currents was recorded"
+        if found.sums.shape[1] != self.layer.sums.timesteps:
+            return None, SUMS_DIFFER
+        return found, ""

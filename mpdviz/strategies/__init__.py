@@ -25,6 +25,7 @@ STRATEGIES: Registry[type[Strategy]] = Registry(
         "lsg": "mpdviz.strategies.lsg:LSG",
         "mpd-agl": "mpdviz.strategies.mpd_agl:MPDAGL",
         "mpd-agl-reset": "mpdviz.strategies.mpd_agl_reset:MPDAGLReset",
+        "mpd-agl-correlated": "mpdviz.strategies.mpd_agl_correlated:MPDAGLCorrelated",
         "observed": "mpdviz.strategies.observed:Observed",
         "ds-atgo": "mpdviz.strategies.ds_atgo:DSATGO",
     },

@@ -63,6 +63,8 @@ class Strategy(nn.Module, ABC):
     """Whether it alters spikes too, not only their gradient."""
     observes: ClassVar[bool] = False
     """Whether it is shown the potentials of each training step, see `observe`."""
+    sees_currents: ClassVar[bool] = False
+    """Whether it is shown the currents of each training step, see `see`."""
 
     follows_training: ClassVar[bool] = False
     """Whether it is told `epoch` and `progress` of the training; 0 for others."""
@@ -101,4 +103,11 @@ class Strategy(nn.Module, ABC):
         Args:
             v: pre-reset potentials `[T, N, ...]`, detached.
             v_th: the neuron's threshold.
+        """
+
+    def see(self, current: Tensor) -> None:
+        """What drove the neurons in this forward, after it, in training and only where `sees_currents` is true.
+
+        Args:
+            current: `[T, N, C, ...]`, detached.
         """

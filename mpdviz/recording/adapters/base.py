@@ -92,6 +92,11 @@ class Adapter(ABC):
         return False
 
     @property
+    def follows(self) -> bool:
+        """Whether potentials follow v(t) = decay * v(t-1) * (1 - s(t-1)) + factor * input."""
+        return self.predictable
+
+    @property
     def factor(self) -> float:
         """What the input enters the potential times, so that dL/dv = dL/dinput / factor."""
         return 1.0
