@@ -126,6 +126,7 @@ def _columns() -> Rows:
         "with --gradients": columns.FLOW,
         "table of layers": columns.LAYER,
         "what-if": columns.WHAT_IF,
+        "spread error": columns.SPREAD,
     }
     rows: Rows = [("column", "unit", "table", "meaning")]
     for group, members in groups.items():

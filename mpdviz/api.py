@@ -14,7 +14,7 @@ from mpdviz import figures, surrogates
 from mpdviz.accumulations import storage
 from mpdviz.accumulations.contents import Contents
 from mpdviz.accumulations.layer import LayerAccumulation
-from mpdviz.analysis import metrics, summary, whatif
+from mpdviz.analysis import decomposition, metrics, summary, whatif
 from mpdviz.analysis.limits import Limits
 from mpdviz.analysis.verdicts import Verdict, judge
 from mpdviz.errors import BadInput
@@ -135,6 +135,13 @@ class Recording:
             BadInput: `ratio` is not in (0, 1).
         """
         return _joined(whatif.target(number, layer, ratio) for number, layer in self.layers.items())
+
+    def spread_error(self) -> pd.DataFrame:
+        """Why the spread that the paper predicts is off, by layer and timestep; see `analysis.decomposition`.
+
+        The parts `past`, `variance`, `correlation`, `reset` and `rest` lead from `paper` to `observed`.
+        """
+        return decomposition.spread_error(self.layers)
 
     def verdicts(self, limits: Limits | None = None) -> list[Verdict]:
         """What is wrong with which layer, in words; every check of every layer."""

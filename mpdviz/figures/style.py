@@ -43,6 +43,14 @@ PREDICTIONS = {
     "correlated": ("D", 7.2, "#AA3377"),
 }
 """Marker, size in points and colour (no strategy's) of each prediction; those upon another stay visible."""
+SPREAD_PARTS = {
+    "past": "#DDCC77",
+    "variance": "#88CCEE",
+    "correlation": "#882255",
+    "reset": "#44AA99",
+    "rest": "#666666",
+}
+"""Parts of the spread error, no strategy's colours."""
 
 Dashes = str | tuple[float, tuple[float, ...]]
 DASHES: tuple[Dashes, ...] = (

@@ -7,28 +7,25 @@ from torch import Tensor
 
 from mpdviz.strategies.averaging import Averaging
 from mpdviz.strategies.base import Situation
+from mpdviz.strategies.lattice import cholesky, lattice
 from mpdviz.strategies.moments import channel_sums
-from mpdviz.strategies.truncated import kept
+from mpdviz.strategies.mpd_agl_reset import MPDAGLReset
 from mpdviz.system.team import all_gather
 
 
 class MPDAGLCorrelated(Averaging):
     """Width equal to twice the spread predicted with the reset and correlated currents (ours).
 
-    As `mpd-agl-reset`, but the currents I(t) of different timesteps have the correlation R `[T, T]` that was
-    observed. Every channel c of the batch norm is one normal component; with the moments of the kept potential
-    E1, E2 as there, and with c(j) the covariance of the potential with a later current I(j),
-
-        m' = decay E1 + beta_c,    s'^2 = decay^2 (E2 - E1^2) + 2 decay b c(t+1) + (gamma_c v_th)^2
-        c'(j) = decay b c(j) + (gamma_c v_th)^2 R(t+1, j),    b = Phi(a) - v_th phi(a) / s
-
-    from c(j) = (gamma_c v_th)^2 R(1, j) at t = 1 (`analysis.predict.correlated`). R is a moving average of the
-    correlation within the channels of each training batch, their covariances pooled,
+    In channel c of the batch norm the currents I(t) are jointly normal with mean beta_c, standard deviation
+    |gamma_c| v_th and correlation R `[T, T]`, and v(t) = decay v(t-1) [v(t-1) < v_th] + I(t). The half-width at
+    t is the standard deviation of v(t) over all channels, at least FLOOR v_th, summed over a lattice of POINTS
+    as in `analysis.predict.correlated`. R is a moving average of the correlation within the channels of each
+    training batch, their covariances pooled,
 
         R <- (1 - momentum) R + momentum R_batch;
 
-    the first batch sets it, and before there is one it is the identity: the widths of `mpd-agl-reset`. It is
-    saved with the network, and evaluation uses it as it is. Widths are at least 2 FLOOR v_th.
+    the first batch sets it. It is saved with the network, and evaluation uses it as it is. Before there is any,
+    the widths are those of `mpd-agl-reset`, which takes R to be the identity.
     """
 
     name: ClassVar[str] = "mpd-agl-correlated"
@@ -38,6 +35,9 @@ class MPDAGLCorrelated(Averaging):
     averages: ClassVar[tuple[str, ...]] = ("correlation",)
 
     FLOOR: ClassVar[float] = 0.01
+    POINTS: ClassVar[int] = 2**14
+    """Shared out among the channels, each of which has at least FEWEST."""
+    FEWEST: ClassVar[int] = 32
 
     correlation: Tensor
 
@@ -48,49 +48,58 @@ class MPDAGLCorrelated(Averaging):
             BadInput: `momentum` not in (0, 1].
         """
         super().__init__(momentum)
+        self._lattice: Tensor | None = None
 
     @torch.no_grad()
     def widths(self, situation: Situation) -> Tensor:
-        """Twice the spread of the mixture at each timestep.
+        """Twice the spread over all channels at each timestep.
 
         Raises:
             BadInput: the average belongs to another T.
         """
-        keep, v_th, timesteps = situation.decay64, situation.v_th, situation.timesteps
-        input_std, beta = situation.gamma.double().abs() * v_th, situation.beta.double()
-        known = self.known(timesteps)
-        r = self.correlation.to(beta) if known else torch.eye(timesteps, dtype=beta.dtype, device=beta.device)
-        power = input_std.square()
-        rest, carried, slope = (torch.zeros_like(beta) for _ in range(3))
-        ahead = beta.new_zeros(len(beta), timesteps)
+        if not self.known(situation.timesteps):
+            return MPDAGLReset().widths(situation)
+        keep, v_th = situation.decay64, situation.v_th
+        std, mean = (situation.gamma.double().abs() * v_th)[:, None], situation.beta.double()[:, None]
+        xi = self._points(len(mean), situation.timesteps, mean.device)
+        factor = cholesky(self.correlation.to(mean))
+        standard = xi @ factor.T
+        rest = torch.zeros_like(standard[..., 0])
         widths = []
-        for t in range(timesteps):
-            m = keep * rest + beta
-            s = (keep * keep * carried + 2 * keep * slope * ahead[:, t] + power).clamp_min(0).sqrt()
-            ahead = keep * slope[:, None] * ahead + power[:, None] * r[t]
-            spread = (s.square().mean() + m.var(correction=0)).sqrt()
+        for t in range(situation.timesteps):
+            last = std * factor[t, t]
+            v = keep * rest + mean + std * standard[..., t]
+            given = v - last * xi[..., t]
+            spread = (last.square().mean() + given.var(correction=0)).sqrt()
             widths.append(2 * spread.clamp_min(self.FLOOR * v_th))
-            rest, carried, slope = kept(m, s, v_th)
+            rest = torch.where(v < v_th, v, 0)
         return torch.stack(widths).to(situation.gamma.dtype)
+
+    def _points(self, channels: int, timesteps: int, device: torch.device) -> Tensor:
+        """The lattice, a block of points for each channel `[C, n, T]`."""
+        shape = (channels, max(self.FEWEST, self.POINTS // channels), timesteps)
+        known = self._lattice
+        if known is None or known.shape != shape or known.device != device:
+            known = self._lattice = lattice(shape[0] * shape[1], timesteps).reshape(shape).to(device)
+        return known
 
     @torch.no_grad()
     def see(self, current: Tensor) -> None:
-        """Take the correlation of this batch into the average; a timestep without a spread moves nothing.
+        """Take the correlation of this batch into the average; a timestep without any spread moves nothing.
 
         Raises:
             BadInput: the average belongs to another T.
         """
         count, sums, products = channel_sums(current)
         if self.synchronised:
-            everyone = all_gather(torch.cat((sums[:, :, None], products), 2)).sum(0)
-            count *= torch.distributed.get_world_size()
-            sums, products = everyone[:, :, 0], everyone[:, :, 1:]
+            everyone = all_gather(torch.cat((sums[:, :, None], products), 2))
+            count, total = count * len(everyone), everyone.sum(0)
+            sums, products = total[:, :, 0], total[:, :, 1:]
         means = sums / count
         pooled = (products / count - means[:, :, None] * means[:, None, :]).sum(0)
         spread = pooled.diagonal().clamp_min(0).sqrt()
-        now = (pooled / torch.outer(spread, spread)).clamp(-1, 1).to(current.dtype)
-        unknown = ~now.isfinite()
-        now = now.masked_fill(unknown, torch.nan)
+        now = (pooled / torch.outer(spread, spread)).clamp(-1, 1)
+        now = torch.where(now.isfinite(), now, torch.nan).to(current.dtype)
         self.known(len(now))
-        first = torch.where(unknown, torch.eye(len(now), dtype=now.dtype, device=now.device), now)
-        self.take_in("correlation", now, first)
+        identity = torch.eye(len(now), dtype=now.dtype, device=now.device)
+        self.take_in("correlation", now, torch.where(now.isnan(), identity, now))

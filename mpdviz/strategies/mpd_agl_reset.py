@@ -1,12 +1,12 @@
 """`mpd-agl-reset`: the width from the prediction that models the reset."""
 
+import math
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from mpdviz.strategies.base import Situation, Strategy
-from mpdviz.strategies.truncated import kept
 
 
 class MPDAGLReset(Strategy):
@@ -37,9 +37,13 @@ class MPDAGLReset(Strategy):
         widths = []
         for t in range(situation.timesteps):
             if t:
-                e1, carried, _ = kept(m, s, v_th)
+                a = (v_th - m) / s.clamp_min(1e-30)
+                below = torch.special.ndtr(a)
+                density = torch.exp(-a.clamp(-40, 40).square() / 2) / math.sqrt(2 * math.pi)
+                e1 = m * below - s * density
+                e2 = (m * m + s * s) * below - s * density * (m + v_th)
                 m = keep * e1 + m0
-                s = (keep * keep * carried + s0 * s0).sqrt()
+                s = (keep * keep * (e2 - e1 * e1).clamp_min(0) + s0 * s0).sqrt()
             spread = (s.square().mean() + m.var(correction=0)).sqrt()
             widths.append(2 * spread.clamp_min(self.FLOOR * v_th))
         return torch.stack(widths).to(situation.gamma.dtype)
