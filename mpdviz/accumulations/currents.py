@@ -31,14 +31,12 @@ class CurrentSums:
         """The sums over both; None for other lengths or channels, which do not add up to one law."""
         if self.sums.shape != other.sums.shape:
             return None
-        return CurrentSums(
-            self.count + other.count, self.sums + other.sums, self.products + other.products
-        )
+        return CurrentSums(self.count + other.count, self.sums + other.sums, self.products + other.products)
 
     @property
     def finite(self) -> bool:
         """Whether no current was NaN or infinite."""
-        return bool(np.isfinite(self.products).all())
+        return bool(np.isfinite(self.sums).all() and np.isfinite(self.products).all())
 
     @property
     def means(self) -> Floats:
@@ -64,4 +62,4 @@ class CurrentSums:
         """
         pooled = self.covariances.sum(0)
         scale = np.sqrt(np.outer(np.diag(pooled), np.diag(pooled)))
-        return np.divide(pooled, scale, out=np.full(pooled.shape, np.nan), where=scale > 0)
+        return np.asarray(np.divide(pooled, scale, out=np.full(pooled.shape, np.nan), where=scale > 0))

@@ -105,7 +105,7 @@ def layer(number: int, described: Described, arrays: Mapping[str, np.ndarray]) -
         flow = GradientFlow(**plain)
     currents = None
     if described.currents:
-        channels = len(_array(f"{number}.currents.sums", arrays))
+        channels = (*_array(f"{number}.currents.sums", arrays).shape, 0)[0]
         square = {"count": (), "sums": (channels, info.timesteps)}
         square["products"] = (*square["sums"], info.timesteps)
         found = _part("currents", number, CurrentSums, arrays, info.timesteps, square)

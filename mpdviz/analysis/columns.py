@@ -141,7 +141,9 @@ SPREAD: tuple[Column, ...] = (
     Column("paper", "float64", "potential", "what MPD-AGL's Theorems 1 and 2 predict"),
     Column("correlated", "float64", "potential", "what the recorded currents predict, with the reset"),
     Column("past", "float64", "potential", "what all earlier inputs add where the theorems have one"),
-    Column("variance", "float64", "potential", "what each channel's and timestep's own mean and variance add"),
+    Column(
+        "variance", "float64", "potential", "what each channel's and timestep's own mean and variance add"
+    ),
     Column("correlation", "float64", "potential", "what the currents' correlation over time adds"),
     Column("reset", "float64", "potential", "what the reset after a spike adds"),
     Column("rest", "float64", "potential", "what is left: observed less correlated"),

@@ -33,8 +33,7 @@ def table(layers: Layers) -> pd.DataFrame:
     for name in OTHERS:
         five = [column for column in columns.MAIN if column.name in _PREDICTED]
         wanted += [
-            replace(column, name=of_prediction(column.name, name))
-            for column in (*five, *columns.BOUNDS)
+            replace(column, name=of_prediction(column.name, name)) for column in (*five, *columns.BOUNDS)
         ]
     wanted.append(columns.BEST)
     for width in {width: None for layer in layers.values() for width in layer.info.what_if}:

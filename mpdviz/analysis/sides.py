@@ -135,7 +135,9 @@ def _whole_norm(flow: GradientFlow) -> float:
 def _best_prediction(table: pd.DataFrame) -> str:
     columns = {name: table[of_prediction("wasserstein", name)] for name in PREDICTIONS}
     apart = {name: column.mean(skipna=False) for name, column in columns.items() if column.notna().any()}
-    return "" if not apart or any(np.isnan(list(apart.values()))) else min(apart, key=lambda name: apart[name])
+    return (
+        "" if not apart or any(np.isnan(list(apart.values()))) else min(apart, key=lambda name: apart[name])
+    )
 
 
 def _under(label: str, layers: Layers, other: str, others: Layers) -> pd.DataFrame:

@@ -97,7 +97,7 @@ FAMILIES = {
     "ds-atgo": Appearance("DS-ATGO", INDIGO, "P", DASHES[5]),
 }
 """Strategies by name; what is said beside their options."""
-MARKERS = ("X", "<", ">", "*", "d", "p", "8")
+MARKERS = ("X", "<", ">", "*", "d", "p", "8", "1")
 """Of strategies that are not in `FAMILIES`, and of further members of a family."""
 OF_KAPPA = {0.25: "<", 0.5: ">", 2.0: "X", 4.0: "*", 8.0: "d"}
 """Markers of fixed widths beside 1."""

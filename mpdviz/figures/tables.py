@@ -1,7 +1,7 @@
 """The tables that figures are drawn from, together."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Self
 
 import pandas as pd
@@ -21,7 +21,7 @@ class Tables:
     """`metrics.histogram` of its layers, one after the other."""
     curves: pd.DataFrame
     """`whatif.curve` of its layers, one after the other."""
-    spread: pd.DataFrame = field(default_factory=pd.DataFrame)
+    spread: pd.DataFrame
     """`decomposition.spread_error` of its layers."""
 
     @classmethod
@@ -48,4 +48,4 @@ class Tables:
     def layer(self, number: int) -> Self:
         """The same of one layer; empty tables where there is no such layer."""
         tables = (getattr(self, part.name) for part in fields(self))
-        return type(self)(*(frame if frame.empty else frame[frame["layer"] == number] for frame in tables))
+        return type(self)(*(frame[frame["layer"] == number] for frame in tables))

@@ -23,7 +23,8 @@ def lattice(points: int, dimensions: int) -> Tensor:
             primes.append(number)
         number += 1
     roots = torch.tensor([math.sqrt(prime) for prime in primes], dtype=torch.float64)
-    return torch.special.ndtri(torch.outer(torch.arange(1, points + 1, dtype=torch.float64), roots) % 1)
+    u: Tensor = torch.outer(torch.arange(1, points + 1, dtype=torch.float64), roots) % 1
+    return torch.special.ndtri(u)
 
 
 def cholesky(correlation: Tensor) -> Tensor:

@@ -6,7 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
-from mpdviz.analysis.predict import FROM_NORM, PREDICTIONS, Prediction, normal_ratio, predict, repeated_input_std
+from mpdviz.analysis.predict import (
+    FROM_NORM,
+    PREDICTIONS,
+    Prediction,
+    normal_ratio,
+    predict,
+    repeated_input_std,
+)
 from mpdviz.errors import BadInput
 
 V_TH = 0.5

@@ -12,9 +12,9 @@ from scipy.special import ndtri
 from mpdviz.analysis.predict.law import Floats, Prediction
 
 POINTS = 2**16
-"""At which the law is evaluated, shared out among the channels."""
+"""At which the law is evaluated at most, shared out among the channels."""
 FEWEST = 32
-"""Of one channel."""
+"""Of one channel, a power of two as all are, so that equal groups can be made of them."""
 COMPONENTS = 256
 """Of the mixture that is made of them."""
 SINGULAR = 1e-12
@@ -41,11 +41,12 @@ def correlated(decay: float, thresholds: Floats, means: Floats, covariances: Flo
         covariances: `[C, T, T]`.
 
     Returns:
-        A mixture of at most `COMPONENTS` normal laws, or of one a channel at t = 1: the points in the order
-        of their means, neighbours put together, mean and variance kept.
+        A mixture of at most `COMPONENTS` normal laws: the points in the order of their means, neighbours put
+        together, mean and variance kept.
     """
     channels, timesteps = means.shape
-    xi = lattice(max(FEWEST, POINTS // channels) * channels, timesteps).reshape(channels, -1, timesteps)
+    each = max(FEWEST, 2 ** int(np.log2(max(1, POINTS // channels))))
+    xi = lattice(each * channels, timesteps).reshape(channels, each, timesteps)
     factor = cholesky(covariances)
     current = means[:, None] + xi @ factor.transpose(0, 2, 1)
     rest = np.zeros(current.shape[:2])
@@ -98,8 +99,8 @@ def cholesky(covariances: Floats) -> Floats:
 def _joined(means: Floats, stds: Floats) -> tuple[Floats, Floats]:
     """Equally weighted normal laws `[C, N]`, stds `[C, 1]`, as at most `COMPONENTS` of the same moments."""
     order = np.argsort(means, axis=None, kind="stable")
-    size = -(-means.size // COMPONENTS)
-    order = order[: means.size // size * size].reshape(-1, size)
+    components = next(n for n in range(COMPONENTS, 0, -1) if means.size % n == 0)
+    order = order.reshape(components, -1)
     of = means.ravel()[order]
     away = of - of[:, :1]  # exactly 0 where all are the same, so that a point mass stays one
     centre = away.mean(1)
