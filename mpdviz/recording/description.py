@@ -97,7 +97,7 @@ class Description:
         if set(OF_CURRENTS) <= set(info.not_measured):
             return LayerAccumulation(info, sums.statistics(), census, flow)
         currents, why = self._currents()
-        if currents is None:
+        if why:
             info = info.without(OF_CURRENTS, why)
         return LayerAccumulation(info, sums.statistics(), census, flow, currents)
 
@@ -109,4 +109,4 @@ class Description:
             return None, tally.why or "no whole sequence of currents was recorded"
         if found.sums.shape[1] != self.layer.sums.timesteps:
             return None, SUMS_DIFFER
-        return found, ""
+        return found, "" if found.finite else "some currents are NaN or infinite"

@@ -92,6 +92,7 @@ IN_FLOAT64 = [
     {"model": "convsnn"},
     {"model": "convsnn", "neuron": "plif", "strategy": "observed", "frames": True},
     {"model": "convsnn", "strategy": "ds-atgo"},
+    {"model": "convsnn", "strategy": "mpd-agl-correlated", "decay": 0.9, "frames": True},
     {"model": "convsnn", "strategy": "lsg", "accumulate": 2},
     {"model": "resnet19", "planes": "4,6,8", "encode_channels": 4},
 ]
