@@ -132,8 +132,8 @@ def _columns() -> Rows:
     for group, members in groups.items():
         rows += [(column.name, column.unit, group, column.meaning) for column in members]
     others = (
-        "predicted_*, ks*, wasserstein* of a normal per channel; for decay over the actual t; with the reset; "
-        "with the reset and the recorded currents' correlation over time"
+        "predicted_*, ks*, wasserstein* of a normal per channel; for decay over the actual t; with the "
+        "reset; with it and the recorded currents' correlation over time"
     )
     rows.append(("*_mixture, *_time, *_reset, *_correlated", "", "", others))
     return rows

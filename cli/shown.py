@@ -80,7 +80,7 @@ def notes(recording: "Recording", *, predicted: bool) -> None:
             note(
                 "note:",
                 f"layer {number} ({layer.info.name}) gets the same current at every timestep, so its spread "
-                "grows with 1 + decay, not with sqrt(1 + decay^2) as all predictions but the correlated take it",
+                "grows with 1 + decay, not with sqrt(1 + decay^2) as all predictions but correlated take it",
             )
 
 

@@ -1,4 +1,4 @@
-"""Sums over the input currents of a neuron layer, from which their correlation over time follows (no torch)."""
+"""Sums over the input currents of a neuron layer, which tell how they hang together in time (no torch)."""
 
 from dataclasses import dataclass
 

@@ -148,7 +148,7 @@ SPREAD: tuple[Column, ...] = (
     Column("reset", "float64", "potential", "what the reset after a spike adds"),
     Column("rest", "float64", "potential", "what is left: observed less correlated"),
 )
-"""The spread error: from `paper` by the parts `past` to `rest` to `observed`; one row a layer and timestep."""
+"""The spread error: from `paper` by `past` to `rest` to `observed`; one row a layer and timestep."""
 
 WHAT_IF: tuple[Column, ...] = (
     Column("layer", "int64", "", "neuron layer, from 1, in execution order"),

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from mpdviz.accumulations.histogram import bins, cell_edges
-from mpdviz.accumulations.info import LayerInfo
 from mpdviz.accumulations.layer import LayerAccumulation
 from mpdviz.analysis import columns, distances
 from mpdviz.analysis.columns import Column, of_prediction

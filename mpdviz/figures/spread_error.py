@@ -64,10 +64,10 @@ def caption(spread: pd.DataFrame) -> str:
     shown = np.unique([*timesteps[:2], timesteps[-1]])
     few = f"; t = {', '.join(map(str, shown))} of {len(timesteps)} timesteps"
     return (
-        "Standard deviation of the membrane potentials less the one that Theorems 1 and 2 of MPD-AGL predict, by "
-        "layer: observed (dash), and what each thing that the theorems leave out adds to it: all past inputs, "
-        "each channel's and timestep's own mean and variance of the current, its correlation over time, the reset, "
-        f"and the rest{few if len(shown) < len(timesteps) else ''}."
+        "Standard deviation of the membrane potentials less the one that Theorems 1 and 2 of MPD-AGL "
+        "predict, by layer: observed (dash), and what each thing that the theorems leave out adds to it: all past "
+        "inputs, each channel's and timestep's own mean and variance of the current, its correlation over "
+        f"time, the reset, and the rest{few if len(shown) < len(timesteps) else ''}."
     )
 
 

@@ -1,4 +1,4 @@
-"""What went into a neuron layer: which neurons got any, whether it was the same at every timestep, its sums."""
+"""What went into a neuron layer: which neurons got any, whether it repeated over time, its sums."""
 
 import threading
 

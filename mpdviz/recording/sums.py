@@ -116,7 +116,7 @@ class Sums:
         return Pending(runs.zero_())
 
     def end(self, position: Position) -> None:
-        """A sequence is over: which of its potentials a gradient reaches is known, and all of its currents."""
+        """A sequence is over: which of its potentials a gradient reaches is known; so are its currents."""
         self.currents.end(id(position))
         if position.pending is not None:
             self._runs = position.pending.first

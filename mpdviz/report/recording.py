@@ -113,9 +113,9 @@ def _spread(contents: Contents) -> list[Table]:
     if frame[list(PARTS)].isna().all(axis=None):
         return []
     caption = (
-        "Standard deviation of the potentials: observed, as Theorems 1 and 2 of MPD-AGL predict it (paper) and as "
-        "the recorded currents do (correlated). The parts lead from paper to observed: all past inputs, each "
-        "channel's and timestep's own variance, correlation over time, reset, and what is left."
+        "Standard deviation of the potentials: observed, as Theorems 1 and 2 of MPD-AGL predict it (paper) "
+        "and as the recorded currents do (correlated). The parts lead from paper to observed: all past inputs, "
+        "each channel's and timestep's own variance, correlation over time, reset, and what is left."
     )
     return [Table("Why the predicted spread is off", frame, folded=True, caption=caption)]
 

@@ -106,7 +106,7 @@ class Strategy(nn.Module, ABC):
         """
 
     def see(self, current: Tensor) -> None:
-        """What drove the neurons in this forward, after it, in training and only where `sees_currents` is true.
+        """What drove the neurons, after each forward in training and only where `sees_currents` is true.
 
         Args:
             current: `[T, N, C, ...]`, detached.

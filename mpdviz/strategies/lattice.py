@@ -24,7 +24,8 @@ def lattice(points: int, dimensions: int) -> Tensor:
         number += 1
     roots = torch.tensor([math.sqrt(prime) for prime in primes], dtype=torch.float64)
     u: Tensor = torch.outer(torch.arange(1, points + 1, dtype=torch.float64), roots) % 1
-    return torch.special.ndtri(u)
+    xi: Tensor = torch.special.ndtri(u)
+    return xi
 
 
 def cholesky(correlation: Tensor) -> Tensor:

@@ -17,15 +17,15 @@ class MPDAGLCorrelated(Averaging):
     """Width equal to twice the spread predicted with the reset and correlated currents (ours).
 
     In channel c of the batch norm the currents I(t) are jointly normal with mean beta_c, standard deviation
-    |gamma_c| v_th and correlation R `[T, T]`, and v(t) = decay v(t-1) [v(t-1) < v_th] + I(t). The half-width at
-    t is the standard deviation of v(t) over all channels, at least FLOOR v_th, summed over a lattice of POINTS
-    as in `analysis.predict.correlated`. R is a moving average of the correlation within the channels of each
-    training batch, their covariances pooled,
+    |gamma_c| v_th and correlation R `[T, T]`, and v(t) = decay v(t-1) [v(t-1) < v_th] + I(t). The half-width
+    at t is the standard deviation of v(t) over all channels, at least FLOOR v_th, summed over a lattice of
+    POINTS as in `analysis.predict.correlated`. R is a moving average of the correlation within the channels
+    of each training batch, their covariances pooled,
 
         R <- (1 - momentum) R + momentum R_batch;
 
-    the first batch sets it. It is saved with the network, and evaluation uses it as it is. Before there is any,
-    the widths are those of `mpd-agl-reset`, which takes R to be the identity.
+    the first batch sets it. It is saved with the network, and evaluation uses it as it is. Before there is
+    any, the widths are those of `mpd-agl-reset`, which takes R to be the identity.
     """
 
     name: ClassVar[str] = "mpd-agl-correlated"

@@ -73,9 +73,7 @@ def test_far_from_the_threshold_it_is_the_linear_theory(decay):
     exact = without_reset(decay, mean[None], covariance[None])
     for t in range(5):
         weights = [decay ** (t - i) for i in range(t + 1)]
-        variance = sum(
-            a * b * covariance[i, j] for i, a in enumerate(weights) for j, b in enumerate(weights)
-        )
+        variance = sum(a * b * covariance[i, j] for i, a in enumerate(weights) for j, b in enumerate(weights))
         expected = sum(a * m for a, m in zip(weights, mean, strict=False))
         assert exact.std[t] == pytest.approx(np.sqrt(variance), rel=1e-12)
         assert exact.mean[t] == pytest.approx(expected, rel=1e-12)

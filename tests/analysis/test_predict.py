@@ -53,7 +53,7 @@ def at_kappa_one(prediction):
 
 def test_the_registry_runs_from_the_coarsest_to_the_finest():
     assert list(FROM_NORM) == ["paper", "mixture", "time", "reset"]
-    assert PREDICTIONS == (*FROM_NORM, "correlated")
+    assert (*FROM_NORM, "correlated") == PREDICTIONS
     assert all(of(name).name == name for name in FROM_NORM)
 
 

@@ -136,7 +136,7 @@ def test_predictions_are_drawn_as_their_laws_say(page, tmp_path):
         "return mpdviz.views[arguments[0]].data('predicted').map(p => [p.source, p.v, p.density])", id_
     )
     sources = {source for source, _, _ in drawn}
-    assert sources == {"paper", "mixture", "time", "reset"}
+    assert sources == {"paper", "mixture", "time", "reset", "correlated"}
     growth = np.sqrt(1 + decay**2) * v_th
     for source, means, stds in (
         ("paper", [beta.mean() * (1 + decay)], [gamma.mean() * growth]),

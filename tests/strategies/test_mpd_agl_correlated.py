@@ -1,4 +1,4 @@
-"""`mpd-agl-correlated`: its average against NumPy, its widths against the prediction and simulated neurons."""
+"""`mpd-agl-correlated`: its average against NumPy, its widths against the prediction and simulations."""
 
 import numpy as np
 import pytest

@@ -390,7 +390,7 @@ def test_interrupted_at_every_step_is_still_the_same_run(run, config, tmp_path):
     assert_same_run(folder, run)
 
 
-@pytest.mark.parametrize("strategy", ["observed:momentum=0.5", "ds-atgo"])
+@pytest.mark.parametrize("strategy", ["observed:momentum=0.5", "ds-atgo", "mpd-agl-correlated"])
 def test_a_strategy_that_keeps_averages_resumes_with_them(config, tmp_path, strategy):
     settings = config.model_copy(update={"strategy": strategy})
     whole, folder = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "run")

@@ -10,10 +10,11 @@ normal one or an equally weighted mixture of normal ones, one a channel. They di
     reset        each       each        modelled              independent
     correlated   each       each        modelled              correlated as they were recorded
 
-All but the last know the batch norm alone (`predict`), which gives channel c a current that is close to normal,
-with mean beta_c and standard deviation |gamma_c| v_th at every timestep. The last takes means and covariances of
-the recorded currents, and so needs no batch norm. `paper` is Theorems 1 and 2 of Jiang et al., IJCAI 2025 (doi
-10.24963/IJCAI.2025/464); the others are ours. `repeated_input_std` is for currents that are all the same.
+All but the last know the batch norm alone (`predict`), which gives channel c a current that is close to
+normal, with mean beta_c and standard deviation |gamma_c| v_th at every timestep. The last takes means and
+covariances of the recorded currents, and so needs no batch norm. `paper` is Theorems 1 and 2 of Jiang et al.,
+IJCAI 2025 (doi 10.24963/IJCAI.2025/464); the others are ours. `repeated_input_std` is for currents that are
+all the same.
 """
 
 from collections.abc import Callable

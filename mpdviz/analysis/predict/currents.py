@@ -30,9 +30,9 @@ def correlated(decay: float, thresholds: Floats, means: Floats, covariances: Flo
         v(t) | xi ~ N(decay w(t-1) + mean(t) + sum over k < t of L(t, k) xi(k), L(t, t)^2)
 
     Its law is the average of these over the points of a lattice that fills the unit cube evenly,
-    xi(k) = Phi^-1(frac(n sqrt(prime_k))) (Richtmyer 1951): no random numbers, the same result every time. The
-    moments are exact at t = 1, and within 1 in 200 of the truth later; carrying moments alone, as `reset` does,
-    would miss the spread by a tenth and more where decay and correlation are high. Source: ours.
+    xi(k) = Phi^-1(frac(n sqrt(prime_k))) (Richtmyer 1951): no random numbers, the same result every time.
+    The moments are exact at t = 1, and within 1 in 200 of the truth later. Carrying moments alone, as `reset`
+    does, would miss the spread by a tenth and more where decay and correlation are high. Source: ours.
 
     Args:
         decay: share of the potential kept, in [0, 1].

@@ -1,4 +1,4 @@
-"""What a prediction is: the law of a layer's potential at every timestep, a mixture of normal ones (no torch)."""
+"""What a prediction is: the law of a layer's potentials at every timestep (no torch)."""
 
 import math
 from dataclasses import dataclass
@@ -92,7 +92,7 @@ def normal_ratio(mean: ArrayLike, std: ArrayLike, lower: ArrayLike, upper: Array
 
 
 def standardise(x: ArrayLike, mean: ArrayLike, std: ArrayLike, at_point_mass: float) -> Floats:
-    # (x - mean) / std, which is -inf below a point mass, inf above it, and what the caller wants on it.
+    """(x - mean) / std, which is -inf below a point mass, inf above it, and `at_point_mass` on it."""
     x, mean, std = np.asarray(x), np.asarray(mean), np.asarray(std)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         z = (x - mean) / std
@@ -100,7 +100,7 @@ def standardise(x: ArrayLike, mean: ArrayLike, std: ArrayLike, at_point_mass: fl
 
 
 def density(z: Floats) -> Floats:
-    # Beyond 40 the density is 0 in float64, and z * z could overflow.
+    """Of the standard normal law; beyond 40 it is 0 in float64, and z * z could overflow."""
     return np.exp(-(np.clip(z, -40, 40) ** 2) / 2) / math.sqrt(2 * math.pi)
 
 
