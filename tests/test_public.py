@@ -53,8 +53,7 @@ def test_python_m_mpdviz_is_the_command_line():
 def test_every_package_is_installed():
     """What pyproject.toml does not list is missing from a wheel, though not from an editable install."""
     root = Path(mpdviz.__file__).parents[1]
-    listed = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"][
-        "packages"
-    ]
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    listed = project["tool"]["setuptools"]["packages"]
     found = {".".join(path.parent.relative_to(root).parts) for path in (root / "mpdviz").rglob("*.py")}
     assert found - set(listed) == set()

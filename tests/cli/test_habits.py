@@ -182,6 +182,8 @@ def test_the_demo_leaves_tables_figures_and_a_report(tmp_path):
     for name in ("fixed/inspect/table.csv", "mpd-agl/inspect/ratio_map.png", "compare/compared.png"):
         assert (demo / name).stat().st_size
     assert "<html" in (demo / "report.html").read_text()[:500]
+    again = commands.mpdviz("demo", "--out", demo, "--epochs", 1)
+    assert again.stdout == done.stdout
 
 
 def test_the_demo_writes_over_nothing_of_others(place, mpdviz):

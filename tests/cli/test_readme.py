@@ -182,3 +182,9 @@ def test_plain_install(tmp_path):
     )
     for name in ("fixed", "mpd_agl"):
         assert f"{target}/mpdviz/sample_checkpoints/{name}.pt" in listed.stdout
+    command = ["-m", "mpdviz", "inspect", "sample:fixed", "--limit", "4", "--out", "seen"]
+    done = subprocess.run(
+        [sys.executable, *command], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "seen" / "ratio_map.png").stat().st_size

@@ -20,8 +20,6 @@ def shown(cell):
             yield sorted(data), data["text/plain"]
 
 
-# The kernel's channels stay on this machine, and it says that they could be tapped there.
-@pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::DeprecationWarning")
 def test_the_notebook_shows_what_it_showed(tmp_path):
     kept = nbformat.read(NOTEBOOK, as_version=4)
     assert all(cell["execution_count"] for cell in kept.cells if cell["cell_type"] == "code")

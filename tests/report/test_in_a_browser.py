@@ -231,6 +231,28 @@ def test_it_fits_its_screen_and_can_be_read(page, file, width, dark):
         assert contrast(*colours) >= 4.5, (selector, colours)
 
 
+def test_paper_holds_every_table_or_is_said_not_to(page, file):
+    page.open(file, width=700)  # about what a sheet is wide
+    page.run("document.querySelectorAll('details').forEach(part => { part.open = true; })")
+    page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        shown = {True: 0, False: 0}
+        for part in page.all("details"):
+            columns = len(part.find_elements("css selector", "thead th"))
+            table, note = (part.find_element("css selector", name) for name in (".scroll", ".on-paper"))
+            assert table.is_displayed() != note.is_displayed()
+            assert note.is_displayed() == (columns > 16)
+            shown[table.is_displayed()] += 1
+            if table.is_displayed():
+                assert page.run("return arguments[0].scrollWidth <= arguments[0].clientWidth", table)
+            else:
+                assert f"{columns} columns" in note.text
+        assert min(shown.values()) > 0
+        assert not any(control.is_displayed() for control in page.all("button[data-svg], .controls"))
+    finally:
+        page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
 def contrast(*colours):
     """The ratio of WCAG 2.1, of two colours as `rgb(r, g, b)`."""
 
