@@ -132,7 +132,7 @@ def test_neurons_are_read_as_their_user_says(told, soft):
     table = mpd.table()
     assert table["v_th"].unique() == pytest.approx([0.6])
     assert table["decay"].unique() == pytest.approx([0.75])
-    # Of the potentials as they ran, in float32: those of the simulation have means near zero.
+    # Of the potentials as they ran: where a mean is near zero, float32 rounding shows beside the simulation.
     np.testing.assert_allclose(table["mean"], read.reshape(5, -1).mean(1), rtol=1e-6)
     gain = 1 / (1 + (np.pi * (truth - 0.6)) ** 2)
     np.testing.assert_allclose(table["mean_gain"], gain.reshape(5, -1).mean(1), rtol=1e-5)
