@@ -61,7 +61,8 @@ def _curves(law: Prediction) -> list[dict[str, Any]]:
     for t, (mean, std) in enumerate(zip(law.mean, law.std, strict=True)):
         half = 4 * std if std > 0 else 1.0
         edges = np.linspace(mean - half, mean + half, POINTS + 1)
-        density = np.diff(law.cdf(edges)[t]) / np.diff(edges)
+        own = Prediction(law.name, law.means[t : t + 1], law.stds[t : t + 1])
+        density = np.diff(own.cdf(edges)[0]) / np.diff(edges)
         ends = {"low": float(edges[0]), "high": float(edges[-1])}
         curves.append(ends | {"density": [float(f"{value:.3g}") for value in density]})
     return curves
