@@ -5,6 +5,7 @@ import pytest
 from browser import needs_browser
 from handmade import counted, flow, info
 from scipy import stats
+from studies import SEVEN, TWO, made_study
 
 from mpdviz import report
 from mpdviz.accumulations.contents import Contents
@@ -229,6 +230,17 @@ def test_it_fits_its_screen_and_can_be_read(page, file, width, dark):
             selector,
         )
         assert contrast(*colours) >= 4.5, (selector, colours)
+
+
+@pytest.mark.parametrize("names", [TWO, SEVEN, TWO[:1]])
+@pytest.mark.parametrize("seeds", [(0,), (0, 1, 2)])
+@pytest.mark.parametrize("epochs", [1, 4])
+def test_no_study_makes_it_complain(page, tmp_path, names, seeds, epochs):
+    study = made_study(names, 3, 2, seeds=seeds, epochs=epochs)
+    report.write(tmp_path / "study.html", "A study", [report.of_study("A study", study), report.of_making()])
+    page.open(tmp_path / "study.html")
+    assert page.complaints() == []
+    assert len(page.all(".chart svg")) >= len(page.all(".chart")) > 0
 
 
 def test_paper_holds_every_table_or_is_said_not_to(page, file):

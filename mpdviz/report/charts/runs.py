@@ -99,10 +99,11 @@ def forest(rows: pd.DataFrame, title: str, *, zero: bool) -> Spec:
     tooltip = ["variant:N", alt.Tooltip("mean:Q", format=".3f"), "low:Q", "high:Q", "n:Q"]
     x = alt.X("mean:Q", scale=alt.Scale(zero=zero), axis=alt.Axis(title=title, gridOpacity=0.4))
     parts: list[Any] = [
-        base.mark_rule(strokeWidth=2).encode(x="low:Q", x2="high:Q", color=colour),
         base.mark_point(filled=True, size=80, opacity=1).encode(x=x, color=colour, tooltip=tooltip),
         base.mark_text(dy=-11, fontSize=10).encode(x=x, text="said:N"),
     ]
+    if rows["low"].notna().any():  # of no interval the axis would have no extent
+        parts.insert(0, base.mark_rule(strokeWidth=2).encode(x="low:Q", x2="high:Q", color=colour))
     if zero:
         line = alt.Chart(pd.DataFrame({"zero": [0.0]})).mark_rule(strokeDash=[2, 3]).encode(x="zero:Q")
         parts.insert(0, line)
