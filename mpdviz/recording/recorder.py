@@ -1,7 +1,7 @@
 """A network observed: every spike site's potentials, streamed into accumulations.
 
 Reads top-down: `attach` begins to look, `_spiked` is told of every call of a function and `_read` of every
-call of our own neurons, `counting` finds out which layer and timestep that is and counts it, `detach` looks
+call of our own neurons, `found` says whose spikes they are and `counting` counts them, `detach` looks
 away. Nothing is put on the network and nothing is changed on the way: outputs, random numbers and gradients
 stay bit for bit what they were. Nothing is ever raised inside the network's forward or backward; what
 cannot be read is left out and listed.
@@ -15,7 +15,7 @@ from types import FrameType
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from mpdviz.accumulations.layer import LayerAccumulation, LayerInfo
 from mpdviz.errors import BadInput
@@ -24,16 +24,15 @@ from mpdviz.recording.adapters import Adapter, Native
 from mpdviz.recording.complaints import NOT_WANTED
 from mpdviz.recording.counting import Counting
 from mpdviz.recording.description import Description
+from mpdviz.recording.found import Finder
 from mpdviz.recording.identity import identity, strategies
 from mpdviz.recording.layers import Layer
 from mpdviz.recording.measure.reading import Reading
 from mpdviz.recording.norms import NORMS
 from mpdviz.recording.sites import functions
-from mpdviz.recording.sites.spikes import Spiked, Spikes
 from mpdviz.recording.sites.straight import Search
 from mpdviz.recording.trail import AWAY, Call, Trail
 from mpdviz.surrogates import EPSILON
-from mpdviz.surrogates.probed import Probe
 
 
 class Recorder:
@@ -73,11 +72,10 @@ class Recorder:
             epsilon=epsilon,
         )
         self._layers, self._complaints = self._counting.layers, self._counting.complaints
-        self._spikes = Spikes(epsilon)
-        self._search = Search(partial(self._safely, self._straight))
+        self._finder = Finder(self._trail, self._counting, self._known, epsilon)
+        self._search = Search(partial(self._safely, self._finder.straight))
         self._strategies = strategies(model)
         self._ran: set[int] = set()  # modules that were called, by identity
-        self._firing: dict[int, bool] = {}  # by place
         self._detachers: list[Callable[[], None]] = []
         self._trail.on_begin.append(self._begin)
         self._trail.on_enter.append(self._enter)
@@ -266,86 +264,7 @@ class Recorder:
     def _spiked(self, cls: type, args: tuple[Any, ...], result: Any, frame: FrameType | None) -> None:
         """Some function was called, by whoever."""
         if self._trail.stack:
-            self._safely(self._look, cls, args, result, frame)
-
-    def _look(self, cls: type, args: tuple[Any, ...], result: Any, frame: FrameType | None) -> None:
-        call = self._owner(frame)
-        adapter = self._known.get(id(call.module))
-        if adapter is not None and (adapter.own or isinstance(result, tuple)):
-            return  # what is known of it does without
-        place = self._trail.here(frame)
-        if place is None or (adapter is not None and not self._fires(adapter, place)):
-            return
-        found = self._spikes.read(cls, args, result, self._counting.forward)
-        if found is None:
-            return
-        u = (
-            None
-            if isinstance(found, str)
-            else [arg for arg in args if isinstance(arg, Tensor)][found.argument]
-        )
-        self._take_found(call, adapter, place, found, u, result)
-
-    def _owner(self, frame: FrameType | None) -> Call:
-        """The call of the neuron that fires in `frame`, or of the innermost module."""
-        stack = self._trail.stack
-        # A neuron's spike function may be a module in it.
-        call = next((outer for outer in reversed(stack) if id(outer.module) in self._known), None)
-        if call is not None or not self._known:
-            return call or stack[-1]
-        # Its code may be run without calling it, as memory-saving containers do.
-        while frame is not None and frame is not stack[-1].frame:
-            module = frame.f_locals.get("self") if frame.f_code.co_varnames[:1] == ("self",) else None
-            if isinstance(module, nn.Module) and id(module) in self._known:
-                return self._trail.uncalled(module, stack[-1])
-            frame = frame.f_back
-        return stack[-1]
-
-    def _fires(self, adapter: Adapter, place: int) -> bool:
-        """Whether a spike function that is called there is what fires; a place stays what it is."""
-        known = self._firing.get(place)
-        if known is None:
-            codes = [code for code, _ in self._trail.source(place)]
-            known = self._firing[place] = adapter.fires(codes)
-        return known
-
-    def _straight(self, u: Tensor, result: Tensor, spike: Probe, frame: FrameType | None) -> None:
-        """Spikes were written straight through."""
-        stack = self._trail.stack
-        place = self._trail.here(frame) if stack else None
-        if place is None:
-            return
-        call = self._owner(frame)
-        adapter = self._known.get(id(call.module))
-        if adapter is not None and adapter.own:
-            return
-        if adapter is not None and not self._fires(adapter, place):
-            return
-        found = self._spikes.read_alone(place, spike, u, result, self._counting.forward)
-        if found is not None:
-            self._take_found(call, adapter, place, found, u, result, straight=True)
-
-    def _take_found(
-        self,
-        call: Call,
-        adapter: Adapter | None,
-        place: int,
-        found: Spiked | str,
-        u: Tensor | None,
-        result: Tensor,
-        *,
-        straight: bool = False,
-    ) -> None:
-        with self._counting.lock:
-            layer = self._layers.at(place, call, adapter)
-            if layer is None:
-                return
-            if isinstance(found, str):
-                self._counting.refute(layer, found)
-                return
-            if u is None or self._layers.is_copy(layer, place, found.u, live=result.requires_grad):
-                return
-            self._counting.site(layer, call, found, u, result, straight=straight)
+            self._safely(self._finder.called, cls, args, result, frame)
 
     def _read(self, reading: Reading) -> None:
         """Neurons of ours ran."""

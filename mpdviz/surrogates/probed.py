@@ -5,7 +5,6 @@ to neighbouring floating-point numbers, and where the derivative has one of the 
 is noted, since it can be summed faster than autograd can be asked.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,26 +12,12 @@ import torch
 from torch import Tensor
 
 from mpdviz.surrogates.base import Surrogate
-from mpdviz.surrogates.bisection import (
-    NEAREST,
-    Interval,
-    bisected,
-    grid_about_zero,
-    intervals_of,
-    jumps,
-    side,
-)
+from mpdviz.surrogates.bisection import Interval, grid_about_zero, intervals_of, jumps, side
 from mpdviz.surrogates.closed import FORMS, Form, fitted
+from mpdviz.surrogates.steps import NotAStep, Probe, coarse_step, step
 
-Probe = Callable[[Tensor], Tensor]
 WIDE = (torch.float32, torch.float64)
 """Types that functions are probed in; of others only their steps are."""
-MANY = 64
-"""Levels that are not counted out."""
-
-
-class NotAStep(Exception):
-    """The function does not turn a potential into spikes; says why, empty where it is of another kind."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,11 +90,10 @@ def probe(spike: Probe, name: str, *, like: Tensor, epsilon: float) -> SpikeFunc
     """
     dtype = like.dtype if like.dtype in WIDE else torch.float32
     grid = grid_about_zero(dtype, like.device)
-    threshold, strict, height = _step(spike, grid)
-    if (
-        like.dtype not in WIDE
-    ):  # where it steps is its own affair: a constant is rounded to what it is compared with
-        threshold, height = _coarse_step(spike, grid.to(like.dtype), strict)
+    threshold, strict, height = step(spike, grid)
+    # Where it steps is its own affair: a constant is rounded to what it is compared with.
+    if like.dtype not in WIDE:
+        threshold, height = coarse_step(spike, grid.to(like.dtype), strict)
 
     def derivative(u: Tensor) -> Tensor:
         return derivative_of(spike, u)
@@ -165,61 +149,6 @@ def _points(intervals: tuple[Interval, ...], threshold: float, grid: Tensor) -> 
     about = torch.stack([torch.nextafter(at, at - np.inf), torch.nextafter(at, at + np.inf)])
     shares = (0, 0.3, 0.7, 0.98, 1.02, 1.5)
     return torch.cat([about, grid.new_tensor([threshold + end * share for end in reach for share in shares])])
-
-
-def _step(spike: Probe, grid: Tensor) -> tuple[float, bool, float]:
-    """Threshold, whether it is silent there, and the value above."""
-    with torch.no_grad():
-        values = spike(grid)
-    if values.shape != grid.shape:
-        raise NotAStep("")
-    levels = values.unique()
-    if len(levels) != 2:
-        graded = len(levels) > 2 and are_multiples(levels)
-        many = f"{len(levels)}" if len(levels) <= MANY else "many"
-        raise NotAStep(f"its spikes have {many} levels" if graded else "")
-    low, high = levels.tolist()
-    up = values == high
-    if low != 0:
-        raise NotAStep("")
-    if bool((up[:-1] & ~up[1:]).any()):
-        raise NotAStep("it does not spike from a threshold on")
-
-    def fires(u: Tensor) -> Tensor:
-        with torch.no_grad():
-            fired: Tensor = spike(u) == high
-        return fired
-
-    first = int(up.int().argmax())
-    below, above = bisected(fires, grid[first - 1 : first], grid[first : first + 1])
-    silent, firing = float(below), float(above)
-    if max(abs(silent), abs(firing)) <= NEAREST:
-        return 0.0, not bool(fires(grid.new_zeros(1))), high
-    # Of two neighbours the threshold is the one that somebody wrote down.
-    strict = len(_short(silent, grid.dtype)) <= len(_short(firing, grid.dtype))
-    return (silent if strict else firing), strict, high
-
-
-def _coarse_step(spike: Probe, grid: Tensor, strict: bool) -> tuple[float, float]:
-    """Threshold and height in few bits."""
-    with torch.no_grad():
-        values = spike(grid)
-        first = int((values != 0).int().argmax())
-        below, above = bisected(lambda u: spike(u) != 0, grid[first - 1 : first], grid[first : first + 1])
-    silent, firing = float(below), float(above)
-    if max(abs(silent), abs(firing)) <= NEAREST:
-        return 0.0, float(values[-1])
-    return (silent if strict else firing), float(values[-1])
-
-
-def are_multiples(levels: Tensor) -> bool:
-    """Whether these, sorted, are whole multiples of the smallest step between them."""
-    steps = levels / levels.diff().min()
-    return bool(((steps - steps.round()).abs() < 1e-3).all())
-
-
-def _short(value: float, dtype: torch.dtype) -> str:
-    return str(np.float32(value)) if dtype == torch.float32 else repr(value)
 
 
 def derivative_of(spike: Probe, u: Tensor) -> Tensor:

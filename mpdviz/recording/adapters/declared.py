@@ -12,7 +12,8 @@ from mpdviz.errors import BadInput, unknown_name
 from mpdviz.recording.adapters.base import NAN, Adapter, Carries, Potentials, number
 from mpdviz.recording.trail import Call, Start
 from mpdviz.surrogates import Surrogate
-from mpdviz.surrogates.probed import NotAStep, Probe, SpikeFunction, of_derivative, probe, shifted
+from mpdviz.surrogates.probed import SpikeFunction, of_derivative, probe, shifted
+from mpdviz.surrogates.steps import NotAStep, Probe
 
 Value = TypeVar("Value")
 Constant = float | Tensor

@@ -14,7 +14,8 @@ from typing_extensions import override
 
 from mpdviz.recording.adapters.base import NAN, Adapter, Carries, Potentials, number
 from mpdviz.recording.trail import Call, Start
-from mpdviz.surrogates.probed import NotAStep, probe, shifted
+from mpdviz.surrogates.probed import probe, shifted
+from mpdviz.surrogates.steps import NotAStep
 
 PLAIN = (
     "IFNode",

@@ -17,15 +17,8 @@ from mpdviz.recording.sites.arguments import by_identity, fingerprint, is_plain,
 from mpdviz.recording.sites.code import Code, Owner
 from mpdviz.recording.trail import unseen
 from mpdviz.surrogates.bisection import FARTHEST, NEAREST, bisected
-from mpdviz.surrogates.probed import (
-    NotAStep,
-    Probe,
-    SpikeFunction,
-    are_multiples,
-    derivative_of,
-    probe,
-    shifted,
-)
+from mpdviz.surrogates.probed import SpikeFunction, derivative_of, probe, shifted
+from mpdviz.surrogates.steps import NotAStep, Probe, are_multiples
 
 KEPT = 512
 """Sets of arguments that are remembered."""

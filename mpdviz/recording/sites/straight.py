@@ -22,7 +22,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from mpdviz.recording.trail import looking_away
-from mpdviz.surrogates.probed import Probe
+from mpdviz.surrogates.steps import Probe
 
 Found = Callable[[Tensor, Tensor, Probe, FrameType | None], None]
 """Called with potentials and spikes of one call, the function of potentials alone, and the code there."""
