@@ -6,8 +6,8 @@ bit as if it had not been (on one machine, with one number of threads).
 """
 
 import math
-import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,17 +19,18 @@ from torch import Tensor
 from mpdviz import checkpoint, data
 from mpdviz.config import RunConfig
 from mpdviz.data.augment import with_augmentation
-from mpdviz.errors import BadInput, Diverged, Interrupted, TeamLost
+from mpdviz.errors import BadInput, Diverged, Interrupted, MpdvizWarning, TeamLost
 from mpdviz.kernels.backends import resolve, using
 from mpdviz.runs.folder import RunFolder
 from mpdviz.runs.state import Position, Result, StepInfo
+from mpdviz.system.files import exists
 from mpdviz.system.memory import keep_large_buffers, require_memory
-from mpdviz.system.signals import stop_signals
+from mpdviz.system.signals import Stop, stop_signals
 from mpdviz.system.team import lost_team
 from mpdviz.training.diagnose import first_nonfinite, nonfinite_state
-from mpdviz.training.engine import Engine
+from mpdviz.training.engine import Engine, Gradients
 from mpdviz.training.evaluate import evaluate
-from mpdviz.training.fresh import architecture, count_potentials, fresh_network
+from mpdviz.training.fresh import architecture, cautions, count_potentials, fresh_network
 from mpdviz.training.monitor import Monitor
 from mpdviz.training.resumed import check_position, optimizer_state
 from mpdviz.training.saving import Saver
@@ -74,7 +75,11 @@ class Run:
         )
         self.dataset, self.folder = dataset.to(device), RunFolder(out)
         made_by = architecture(config, dataset)
-        self.network = fresh_network(made_by, config.seed, device)
+        goes_on = resume and exists(self.folder.last)
+        self.network = fresh_network(made_by, config.seed, device, placed=not goes_on)
+        self.engine.objective.check(self.network)
+        for caution in cautions(self.network) if self.team.leads else ():
+            warnings.warn(caution, MpdvizWarning, stacklevel=2)
         optimizer = torch.optim.SGD(
             self.network.parameters(), config.lr, momentum=config.momentum, weight_decay=config.weight_decay
         )
@@ -141,7 +146,7 @@ class Run:
             self.folder.release()
 
     @contextmanager
-    def _team(self, stopped: threading.Event) -> Iterator[None]:
+    def _team(self, stopped: Stop) -> Iterator[None]:
         """A team that loses a member because it was asked to stop as a whole was interrupted, no more."""
         try:
             with lost_team():
@@ -154,18 +159,19 @@ class Run:
                 "continue with `resume`",
             ) from None
 
-    def _train_epoch(self, on_step: Watcher | None, stopped: threading.Event) -> None:
+    def _train_epoch(self, on_step: Watcher | None, stopped: Stop) -> None:
         config, position = self.config, self.position
         steps = steps_per_epoch(config, self.dataset)
         self.engine.set_lr(learning_rate(config, position.epoch))
         self.network.train()
         for x, y in remaining_batches(config, self.dataset, position.epoch, position.step):
             started = time.perf_counter()
-            loss, correct = self._step(x, y)
+            found = self._step(x, y)
             position.step += 1
             self._tell_stage()
-            position.loss += loss * len(y)
-            position.correct += correct
+            position.loss += found.loss * len(y)
+            position.penalty += found.penalty * len(y)
+            position.correct += found.correct
             position.samples += len(y)
             position.seconds += time.perf_counter() - started
             if on_step is not None:
@@ -199,17 +205,18 @@ class Run:
         """Training steps since the start of the run."""
         return self.position.epoch * steps_per_epoch(self.config, self.dataset) + self.position.step
 
-    def _step(self, x: Tensor, y: Tensor) -> tuple[float, int]:
-        loss, correct, norm = self.engine.gradients(x, y)
+    def _step(self, x: Tensor, y: Tensor) -> Gradients:
+        found = self.engine.gradients(x, y)
         # Spikes hide a NaN potential as silence, so the loss alone would not tell.
-        if not (math.isfinite(loss) and math.isfinite(norm)):
+        if not (math.isfinite(found.loss) and math.isfinite(found.norm)):
             own, _ = self.engine.part(x, y)
+            penalty = "" if self.config.regularize is None else f" of it a penalty of {found.penalty:g},"
             raise self._diverged(
-                f"{first_nonfinite(self.network, own)} (step {self.position.step + 1}, loss {loss:g}, "
-                f"gradient norm {norm:g})"
+                f"{first_nonfinite(self.network, own)} (step {self.position.step + 1}, loss {found.loss:g},"
+                f"{penalty} gradient norm {found.norm:g})"
             )
         self.engine.step()
-        return loss, correct
+        return found
 
     def _close_epoch(self) -> dict[str, Any]:
         """Evaluate, note the epoch in the tables and save."""
@@ -224,6 +231,8 @@ class Run:
             "lr": learning_rate(config, position.epoch),
             "seconds": position.seconds,
         }
+        if config.regularize is not None:
+            row["train_penalty"] = position.penalty / position.samples
         widths = [{"epoch": position.epoch + 1, **layer} for layer in self.network.widths()]
         self._check_finite()
         score = (val_accuracy, -val_loss)

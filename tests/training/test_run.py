@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import tomllib
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from mpdviz import checkpoint, data, networks
 from mpdviz.config import validate
 from mpdviz.errors import BadInput, Diverged, Interrupted, MpdvizError
 from mpdviz.runs.folder import RunFolder
+from mpdviz.system.signals import BURST
 from mpdviz.training.diagnose import first_nonfinite
 from mpdviz.training.run import Run, fit
 from mpdviz.training.schedule import epoch_generator, learning_rate
@@ -118,7 +120,8 @@ def test_the_result_names_what_was_reached_and_where_it_started(run, config, tmp
     other = RunFolder(tmp_path / "other")
     Run(config.model_copy(update={"strategy": "fixed"}), other.path)
     begun = json.loads(other.result.read_text())
-    assert begun == {"initial_weights": result["initial_weights"], "finished": False}
+    hashes = {name: result[name] for name in ("initial_weights", "drawn_weights")}
+    assert begun == {**hashes, "finished": False}
     Run(config.model_copy(update={"seed": 1}), tmp_path / "seed")
     assert (
         json.loads((tmp_path / "seed" / "result.json").read_text())["initial_weights"]
@@ -335,13 +338,14 @@ def test_learning_rate_is_the_cosine():
 # Stopping and going on
 
 
-def stop_at(epoch, step, number=signal.SIGINT, times=1):
-    """Watcher that sends this very process a signal after a step."""
+def stop_at(epoch, step, number=signal.SIGINT, times=1, pause=0.0):
+    """Watcher that sends this very process a signal after a step, and waits."""
 
     def watch(progress):
         if (progress.epoch, progress.step) == (epoch, step):
             for _ in range(times):
                 signal.raise_signal(number)  # unlike os.kill, handled before it returns
+                time.sleep(pause)
 
     return watch
 
@@ -390,8 +394,10 @@ def test_interrupted_at_every_step_is_still_the_same_run(run, config, tmp_path):
     assert_same_run(folder, run)
 
 
-@pytest.mark.parametrize("strategy", ["observed:momentum=0.5", "ds-atgo"])
-def test_a_strategy_that_keeps_averages_resumes_with_them(config, tmp_path, strategy):
+@pytest.mark.parametrize(
+    "strategy", ["observed:momentum=0.5", "ds-atgo", "deeptage", "asgl", "mpd-agl-correlated"]
+)
+def test_a_strategy_that_keeps_averages_or_draws_resumes_with_them(config, tmp_path, strategy):
     settings = config.model_copy(update={"strategy": strategy})
     whole, folder = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "run")
     fit(settings, whole.path)
@@ -406,7 +412,7 @@ def test_a_strategy_that_keeps_averages_resumes_with_them(config, tmp_path, stra
 def test_a_second_signal_acts_at_once(config, tmp_path):
     signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where a script started us behind an &
     with pytest.raises(KeyboardInterrupt):
-        Run(config, tmp_path / "run").fit(on_step=stop_at(1, 2, times=2))
+        Run(config, tmp_path / "run").fit(on_step=stop_at(1, 2, times=2, pause=2 * BURST))
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert not RunFolder(tmp_path / "run").last.exists()
 
