@@ -5,17 +5,23 @@ point of their package, in the registry's group:
 
     [project.entry-points."mpdviz.strategies"]
     mine = "their_package:Mine"
+
+Things with options are written as one string, options after colons: `fixed:kappa=2.5`; `made` makes them.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from inspect import signature
+from keyword import iskeyword
 from typing import Any, Generic, TypeVar
 
 from mpdviz.errors import BadInput, unknown_name
 
 Entry = TypeVar("Entry")
+Thing = TypeVar("Thing")
+Part = TypeVar("Part")
 
 
 class Registry(Mapping[str, Entry], Generic[Entry]):
@@ -90,3 +96,68 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
             raise BadInput(f"{self.kind} {name!r} of {point.value} is no {wanted.__name__}", remedy)
         theirs: Entry = found
         return theirs
+
+
+def made(
+    registry: Registry[type[Thing]],
+    text: str,
+    *,
+    example: str,
+    parts: Mapping[str, Registry[type[Part]]] = {},
+) -> tuple[Thing, dict[str, Part]]:
+    """A new object from its string, e.g. `fixed:kappa=2.5`, its options numbers.
+
+    An option called like a keyword of Python, `lambda`, is the argument `lambda_`. A class may name options
+    that are text in `texts`; what stands without a name is the first of these (`prescribed:FILE`).
+
+    Args:
+        registry: of classes.
+        text: a name, then options.
+        example: for errors, of a name with an option.
+        parts: options that are not the class's own and name an entry of another registry. What follows one
+            and is an argument of that entry is given to it: `fixed:shape=fast-sigmoid:k=10`.
+
+    Returns:
+        The object, and the `parts` that were given, by option.
+
+    Raises:
+        BadInput: unknown name or option, or a value that is no number or out of range.
+    """
+    name, *pairs = text.split(":")
+    kind = registry.find(name)
+    texts: Sequence[str] = getattr(kind, "texts", ())
+    options: dict[str, float | str] = {}
+    named: dict[str, str] = {}  # the parts, each as a string of its own
+    latest, inner = "", frozenset[str]()
+    for pair in pairs:
+        option, given, value = pair.partition("=")
+        if option in parts:
+            latest, named[option] = option, value
+            inner = frozenset(signature(parts[option].find(value)).parameters)
+            continue
+        if given and option in inner:
+            named[latest] += f":{pair}"
+            continue
+        if texts and not given:
+            option, value = texts[0], pair
+        if option in texts:
+            options[option] = value
+            continue
+        try:
+            options[option] = float(value)
+        except ValueError:
+            raise BadInput(
+                f"{registry.kind} {text!r}: {pair!r} is no option",
+                f"write NAME:option=number, e.g. {example}",
+            ) from None
+    arguments = {f"{option}_" if iskeyword(option) else option: value for option, value in options.items()}
+    make: Any = kind
+    others = {option: made(parts[option], part, example=example)[0] for option, part in named.items()}
+    try:
+        return make(**arguments), others
+    except TypeError:
+        unknown = [option.rstrip("_") for option in arguments if option not in signature(kind).parameters]
+        raise BadInput(
+            f"{registry.kind} {name!r} has no option {' or '.join(map(repr, unknown))}",
+            f"see `mpdviz list {registry.group.removeprefix('mpdviz.')}`",
+        ) from None

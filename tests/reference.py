@@ -35,12 +35,28 @@ def _fast_sigmoid(x, kappa):
     return 1 / kappa / (1 + 25 * np.abs(x) / kappa) ** 2
 
 
+def _dspike(x, kappa):
+    h = 2 / (2 * np.tanh(1.0)) / kappa * (1 - np.tanh(2 * x / kappa) ** 2)  # sech^2 = 1 - tanh^2
+    return np.where(np.abs(x) < kappa / 2, h, 0.0).astype(x.dtype)
+
+
+def _lorentz(x, kappa):
+    return kappa**2 / (kappa**2 + (np.pi * x) ** 2)
+
+
+def _superspike(x, kappa):
+    return kappa**2 / (kappa + np.abs(x)) ** 2
+
+
 DERIVATIVES: dict[str, H] = {
     "rectangular": _rectangular,
     "triangular": _triangular,
     "sigmoid": _sigmoid,
     "atan": _atan,
     "fast-sigmoid": _fast_sigmoid,
+    "dspike": _dspike,
+    "lorentz": _lorentz,
+    "superspike": _superspike,
 }
 
 PRIMITIVES: dict[str, H] = {
@@ -51,6 +67,9 @@ PRIMITIVES: dict[str, H] = {
     "sigmoid": lambda x, kappa: np.tanh(2 * x / kappa) / 2,
     "atan": lambda x, kappa: np.arctan(np.pi * x / kappa) / np.pi,
     "fast-sigmoid": lambda x, kappa: (x / kappa) / (1 + 25 * np.abs(x) / kappa),
+    "dspike": lambda x, kappa: np.tanh(2 * np.clip(x / kappa, -0.5, 0.5)) / (2 * np.tanh(1.0)),
+    "lorentz": lambda x, kappa: kappa * np.arctan(np.pi * x / kappa) / np.pi,
+    "superspike": lambda x, kappa: x / (1 + np.abs(x) / kappa),
 }
 
 

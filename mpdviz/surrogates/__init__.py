@@ -5,12 +5,14 @@ given at width kappa = 1 and widened in one way, keeping its area:
 
     h(x; kappa) = h(x / kappa; 1) / kappa
 
-so a strategy that sets kappa works with every shape. A spike gets a gradient only where h is not
-negligible: where a shape has compact support that is its support; elsewhere it is where
+so a strategy that sets kappa works with every shape; only `lorentz` and `superspike`, which belong to methods
+that set a width alone, keep their height, h(x; kappa) = h(x / kappa; 1). A spike gets a gradient only where h
+is not negligible: where a shape has compact support that is its support; elsewhere it is where
 h >= epsilon * max h, and whoever reports such an interval reports epsilon with it.
 
 Shapes and defaults: Wu et al. 2018 (rectangular), Esser et al. 2016 (triangular),
-SpikingJelly (sigmoid, atan), Zenke & Ganguli 2018 (fast sigmoid). A new one is a file here and a line below.
+SpikingJelly (sigmoid, atan), Zenke & Ganguli 2018 (fast sigmoid, superspike), Li et al. 2021 (dspike),
+Liu et al. 2025 (lorentz). A new one is a file here and a line below.
 """
 
 from dataclasses import fields
@@ -45,6 +47,9 @@ SHAPES: Registry[type[Surrogate]] = Registry(
         "sigmoid": "mpdviz.surrogates.sigmoid:Sigmoid",
         "atan": "mpdviz.surrogates.atan:ATan",
         "fast-sigmoid": "mpdviz.surrogates.fast_sigmoid:FastSigmoid",
+        "dspike": "mpdviz.surrogates.dspike:DSpike",
+        "lorentz": "mpdviz.surrogates.lorentz:Lorentz",
+        "superspike": "mpdviz.surrogates.superspike:SuperSpike",
     },
     Surrogate,
 )

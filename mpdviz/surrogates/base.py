@@ -20,6 +20,8 @@ class Surrogate(ABC):
     name: ClassVar[str]
     compact: ClassVar[bool]
     """Whether h is exactly zero outside the interval, which then does not depend on epsilon."""
+    keeps_height: ClassVar[bool] = False
+    """Whether h is as high at every width; of the others the area stays the same, so that gains compare."""
 
     def __post_init__(self) -> None:
         """Refuse parameters that give no shape.
@@ -40,6 +42,14 @@ class Surrogate(ABC):
 
         Returns a tensor like `x`, in units of 1 / potential.
         """
+
+    def integral(self, x: Tensor, kappa: Tensor | float = 1.0) -> Tensor:
+        """The integral of h from minus infinity to `x`, a share from 0 to 1: the spike made smooth.
+
+        Raises:
+            BadInput: it is not written out for this shape.
+        """
+        raise BadInput(f"surrogate {self.name!r} gives no analog output", "take `surrogate` sigmoid")
 
     @abstractmethod
     def half_width(self, epsilon: float = EPSILON) -> float:

@@ -24,6 +24,10 @@ class Sigmoid(Surrogate):
         s = torch.sigmoid(slope * x)
         return slope * s * (1 - s)
 
+    def integral(self, x: Tensor, kappa: Tensor | float = 1.0) -> Tensor:
+        """s(ax/kappa)."""
+        return torch.sigmoid(self.a / kappa * x)
+
     def half_width(self, epsilon: float = EPSILON) -> float:
         """(2/a) arcosh(epsilon^-1/2), from s(1-s) = 1 / (4 cosh^2(ax/2))."""
         return 2 / self.a * math.acosh(epsilon**-0.5)

@@ -12,11 +12,16 @@ from mpdviz.errors import BadInput
 from mpdviz.kernels import multistep_lif
 
 NAMES = sorted(PRIMITIVES)
-INFINITE = ["atan", "fast-sigmoid", "sigmoid"]
-COMPACT = ["rectangular", "triangular"]
+COMPACT = ["dspike", "rectangular", "triangular"]
+INFINITE = [name for name in NAMES if name not in COMPACT]
+PARAMETER = {"fast-sigmoid": "k", "atan": "a", "sigmoid": "a"}
+UNLOWERED = ["lorentz", "superspike"]
+"""Shapes that keep their height when they are widened, not their area."""
+LOWERED = [name for name in NAMES if name not in UNLOWERED]
 KAPPAS = [0.25, 1.0, 2.5]
-AREAS = {"rectangular": 1, "triangular": 1, "sigmoid": 1, "atan": 1, "fast-sigmoid": 2 / 25}
-KINKS = {"rectangular": [-0.5, 0.5], "triangular": [-1, 0, 1], "fast-sigmoid": [0]}
+AREAS = dict.fromkeys(LOWERED, 1.0) | {"fast-sigmoid": 2 / 25}
+KINKS = {"rectangular": [-0.5, 0.5], "dspike": [-0.5, 0.5], "triangular": [-1, 0, 1]}
+KINKS |= {"fast-sigmoid": [0], "superspike": [0]}
 
 # At widths 1; an irregular grid whose points lie clear of every kink.
 UNIT = np.linspace(-3, 3, 4001) + 1e-4 * math.pi
@@ -59,11 +64,15 @@ def test_parameters_shape_the_primitive_too(name):
         "sigmoid": ({"a": 7.0}, lambda x: 1 / (1 + np.exp(-7 * x))),
         "atan": ({"a": 5.0}, lambda x: np.arctan(math.pi / 2 * 5 * x) / math.pi),
         "fast-sigmoid": ({"k": 3.0}, lambda x: x / (1 + 3 * np.abs(x))),
+        "dspike": (
+            {"alpha": 3.0},
+            lambda x: np.tanh(3 * np.clip(x, -0.5, 0.5)) / (2 * math.tanh(1.5)),
+        ),
     }
     if name not in changed:
         return
     parameters, primitive = changed[name]
-    x = x[np.abs(np.abs(x) - 0.4) > 1e-3]
+    x = x[(np.abs(np.abs(x) - 0.4) > 1e-3) & (np.abs(np.abs(x) - 0.5) > 1e-3)]
     slope = (primitive(x + step) - primitive(x - step)) / (2 * step)
     h = surrogates.get(name, **parameters).h(torch.from_numpy(x)).numpy()
     np.testing.assert_allclose(h, slope, rtol=1e-5, atol=1e-7)
@@ -73,13 +82,14 @@ def test_parameters_shape_the_primitive_too(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_width_stretches_and_lowers(name, kappa):
     shape, x = surrogates.get(name), torch.from_numpy(UNIT)
-    torch.testing.assert_close(shape.h(x, kappa), shape.h(x / kappa) / kappa, rtol=1e-12, atol=1e-14)
+    lowered = 1 if name in UNLOWERED else kappa
+    torch.testing.assert_close(shape.h(x, kappa), shape.h(x / kappa) / lowered, rtol=1e-12, atol=1e-14)
     torch.testing.assert_close(shape.h(x, torch.tensor(kappa, dtype=x.dtype)), shape.h(x, kappa))
     torch.testing.assert_close(shape.h(-x, kappa), shape.h(x, kappa), rtol=1e-9, atol=1e-14)
 
 
 @pytest.mark.parametrize("kappa", KAPPAS)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", LOWERED)
 def test_area_does_not_depend_on_the_width(name, kappa):
     # A grid fixed in units of potential, so the width is not scaled away: midpoints of [-R, R] plus the
     # primitive's tails beyond.
@@ -102,11 +112,42 @@ def test_maximum_lies_at_the_threshold(name):
 @pytest.mark.parametrize("parameter", [0.5, None, 10.0])
 @pytest.mark.parametrize("name", INFINITE)
 def test_half_width_of_infinite_support_is_where_h_falls_to_epsilon(name, parameter, epsilon):
-    key = "k" if name == "fast-sigmoid" else "a"
-    shape = surrogates.get(name, **({key: parameter} if parameter else {}))
+    key = PARAMETER.get(name)
+    shape = surrogates.get(name, **({key: parameter} if parameter and key else {}))
     ends = torch.tensor([0.0, shape.half_width(epsilon)], dtype=torch.float64)
     top, edge = shape.h(ends).tolist()
     assert edge == pytest.approx(epsilon * top, rel=1e-9)
+
+
+@pytest.mark.parametrize("kappa", KAPPAS)
+def test_dspike_by_hand(kappa):
+    """METHOD section F at alpha = 2: 1 / tanh(1) at the threshold, times sech(1)^2 = .4199743 at the edge."""
+    shape = surrogates.get("dspike")
+    inside = torch.tensor([0.0, 0.25, 0.5 - 1e-9], dtype=torch.float64)
+    expected = [1.3130352855, 1.3130352855 / math.cosh(0.5) ** 2, 1.3130352855 * 0.4199743416]
+    assert (shape.h(inside * kappa, kappa) * kappa).tolist() == pytest.approx(expected, rel=1e-7)
+    assert shape.h(torch.tensor([0.51, -0.51, 60.0, math.inf, math.nan]) * kappa, kappa).tolist() == [0] * 5
+    almost = surrogates.get("dspike", alpha=1e-4).h(inside, 1.0)
+    assert almost.tolist() == pytest.approx([1, 1, 1], rel=1e-8)
+
+
+@pytest.mark.parametrize("kappa", KAPPAS)
+def test_shapes_of_constant_height_are_the_others_times_their_width(kappa):
+    x = torch.from_numpy(UNIT)
+    atan, fast = surrogates.get("atan"), surrogates.get("fast-sigmoid", k=1 / kappa)
+    torch.testing.assert_close(
+        surrogates.get("lorentz").h(x, kappa), kappa * atan.h(x, kappa), rtol=1e-12, atol=0
+    )
+    torch.testing.assert_close(surrogates.get("superspike").h(x, kappa), fast.h(x), rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("kappa", KAPPAS)
+def test_the_integral_of_the_sigmoid_is_its_primitive(kappa):
+    x = torch.from_numpy(UNIT)
+    expected = 0.5 + PRIMITIVES["sigmoid"](UNIT, kappa)
+    np.testing.assert_allclose(surrogates.get("sigmoid").integral(x, kappa), expected, rtol=1e-12, atol=1e-15)
+    with pytest.raises(BadInput, match="'atan' gives no analog output"):
+        surrogates.get("atan").integral(x, kappa)
 
 
 def test_default_epsilon_is_a_tenth():
