@@ -26,6 +26,9 @@ HALF = {
     "sigmoid": lambda epsilon: np.arccosh(epsilon**-0.5) / 2,
     "atan": lambda epsilon: np.sqrt(1 / epsilon - 1) / np.pi,
     "fast-sigmoid": lambda epsilon: (epsilon**-0.5 - 1) / 25,
+    "dspike": lambda epsilon: 0.5,
+    "lorentz": lambda epsilon: np.sqrt(1 / epsilon - 1) / np.pi,
+    "superspike": lambda epsilon: epsilon**-0.5 - 1,
 }
 
 
@@ -102,7 +105,7 @@ def count(calls, decay, v_th, surrogate="rectangular", epsilon=0.1, what_if=()):
             sums["below"][t] += (finite & ~inside[t] & (v[t] < v.dtype.type(v_th))).sum()
             sums["above"][t] += (finite & ~inside[t] & (v[t] >= v.dtype.type(v_th))).sum()
             sums["spikes"][t] += fired[t].sum()
-            sums["reach"][t] += reach(inside, fired)[t].sum()
+            sums["reach"][t] += reach(inside, fired, decay)[t].sum()
             values = v[t][finite].astype(np.float64)
             place = np.searchsorted(EDGES * v_th, values, "left") + np.searchsorted(
                 EDGES * v_th, values, "right"
@@ -136,14 +139,17 @@ def masks(v, kappa, v_th, surrogate, epsilon):
     return np.abs(x) < half.reshape(-1, *[1] * (v.ndim - 1)), v >= v.dtype.type(v_th)
 
 
-def reach(inside, fired):
-    """METHOD section D: available now, or at a later timestep reached without a spike in between."""
+def reach(inside, fired, decay):
+    """METHOD section D: available now, or at a later timestep reached without a spike in between.
+
+    What comes back is multiplied by the decay: nothing does where that is 0.
+    """
     reached = np.zeros_like(inside)
     for t in range(len(inside)):
         alive = np.ones_like(inside[0])
         for later in range(t, len(inside)):
             reached[t] |= alive & inside[later]
-            alive &= ~fired[later]
+            alive &= ~fired[later] & (decay > 0)
     return reached
 
 

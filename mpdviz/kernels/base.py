@@ -23,6 +23,33 @@ class Reset:
     detached: bool = False
     """Whether the backward pass takes the reset's spike as a constant."""
 
+    @property
+    def name(self) -> str:
+        """Its key in `RESETS`."""
+        return ("soft" if self.soft else "hard") + ("-detached" if self.detached else "")
+
+
+RESETS = {
+    reset.name: reset
+    for reset in (Reset(soft, detached) for detached in (False, True) for soft in (False, True))
+}
+"""hard, soft, hard-detached, soft-detached."""
+
+Carried = tuple[Tensor, ...]
+"""What neurons carry on from one timestep to the next."""
+
+
+class Step(ABC):
+    """One timestep of neurons with equations of their own; autograd finds the way back through them."""
+
+    @abstractmethod
+    def charge(self, current: Tensor, carried: Carried | None) -> Tensor:
+        """The potential v(t) that is compared with the threshold; nothing is carried into the first."""
+
+    @abstractmethod
+    def settle(self, v: Tensor, spikes: Tensor, v_th: Tensor, carried: Carried | None) -> Carried:
+        """What is carried on after v(t) and its spikes; `carried` is what came into the timestep."""
+
 
 @dataclass(frozen=True, eq=False)
 class Job:
@@ -39,6 +66,10 @@ class Job:
     """Of the surrogate: one, or one for each timestep."""
     reset: Reset
     keep_potentials: bool
+    step: Step | None = None
+    """Equations of the neurons' own, in the place of decay and reset."""
+    spiking: Tensor | None = None
+    """Which outputs are spikes, `[T, ...]` of truth values, the others analog; None: all are spikes."""
 
     @cached_property
     def needs_grad(self) -> bool:
@@ -56,6 +87,8 @@ class Job:
             "thresholds by neuron": self.v_th.dim() > 1,
             "learned widths": self.kappa.requires_grad,
             "shapes by timestep": len(self.shapes) > 1,
+            "equations of their own": self.step is not None,
+            "analog outputs": self.spiking is not None,
         }
         return frozenset(name for name, needed in wanted.items() if needed)
 

@@ -14,8 +14,9 @@ Backward, with h the surrogate derivative at v(t) - v_th(t) and c = dL/dv(t+1) *
 
 where a detached reset leaves the term in c out of the bracket, and dL/dcurrent(t) = dL/dv(t). A learned width
 gets dL/dkappa(t) = -sum of bracket * h * (v - v_th) / kappa: the spike is taken as a smooth function of
-(v - v_th) / kappa whose derivative is h. One pass each way over all timesteps: the cost is linear in T, where
-a loop over autograd's own operations that writes each step into one output grows as T^2.
+(v - v_th) / kappa whose derivative is h. Where an output is analog, that function, the surrogate's integral,
+stands for s(t) in all of the above. One pass each way over all timesteps: the cost is linear in T, where a
+loop over autograd's own operations that writes each step into one output grows as T^2.
 """
 
 from collections.abc import Callable
@@ -24,17 +25,27 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from mpdviz.kernels import stepped
 from mpdviz.kernels.base import Job, Kernel, Reset, Rule, Scalar, potential_dtype
 from mpdviz.surrogates import Surrogate
 
+Mix = Callable[[int, Tensor, Tensor], None]
+"""Given a timestep, v - v_th and the spikes: puts analog values in the place of some of them."""
+
 
 def charge(
-    current: Tensor, decay: Scalar, v_th: Tensor | Rule, reset: Reset, *, keep_potentials: bool
+    current: Tensor,
+    decay: Scalar,
+    v_th: Tensor | Rule,
+    reset: Reset,
+    *,
+    keep_potentials: bool,
+    mix: Mix | None = None,
 ) -> tuple[Tensor, Tensor | None]:
     """Run the neuron over `current` [T, ...], its thresholds given for every timestep [T, ...] or by a rule.
 
     Returns:
-        The spikes [T, ...] (0 or 1, in the current's dtype) and, if kept, the pre-reset potentials.
+        The spikes [T, ...] (0 or 1 unless mixed, in the current's dtype) and, if kept, the potentials.
     """
     dtype = potential_dtype(current)
     kept = torch.empty_like(current, dtype=dtype) if keep_potentials else None
@@ -49,6 +60,8 @@ def charge(
             torch.add(carried, step, out=v)
         threshold = v_th[t] if isinstance(v_th, Tensor) else v_th(v)
         fired = torch.ge(v, threshold, out=spikes[t])
+        if mix is not None:
+            mix(t, v - threshold, fired)
         if t + 1 == len(current):
             break
         if reset.soft:
@@ -59,6 +72,18 @@ def charge(
             carried = torch.mul(v, decay, out=carried)
             carried.mul_(1 - fired)
     return spikes, kept
+
+
+def mixing(spiking: Tensor | None, shapes: tuple[Surrogate, ...], kappa: Tensor) -> Mix | None:
+    """Where `spiking` `[T, ...]` is false, the surrogate's integral; None where all are spikes."""
+    if spiking is None:
+        return None
+
+    def mix(t: int, x: Tensor, fired: Tensor) -> None:
+        analog = shapes[t % len(shapes)].integral(x, kappa[t])
+        fired.copy_(torch.where(spiking[t], fired, analog.to(fired.dtype)))
+
+    return mix
 
 
 class MultiStepLIF(torch.autograd.Function):
@@ -73,12 +98,15 @@ class MultiStepLIF(torch.autograd.Function):
         kappa: Tensor,
         shapes: tuple[Surrogate, ...],
         reset: Reset,
+        spiking: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
         """Spikes and pre-reset potentials, both [T, ...]."""
-        spikes, v = charge(current, decay, v_th, reset, keep_potentials=True)
+        mix = mixing(spiking, shapes, kappa)
+        spikes, v = charge(current, decay, v_th, reset, keep_potentials=True, mix=mix)
         assert v is not None
         learned = isinstance(decay, Tensor)
-        ctx.save_for_backward(v, v_th, kappa, *([decay] if learned else []))
+        mixed = None if mix is None else spikes
+        ctx.save_for_backward(v, v_th, kappa, mixed, *([decay] if learned else []))
         ctx.decay, ctx.dtype = None if learned else decay, current.dtype
         ctx.shapes, ctx.reset = shapes if len(shapes) > 1 else shapes * len(current), reset
         ctx.mark_non_differentiable(v)
@@ -90,8 +118,8 @@ class MultiStepLIF(torch.autograd.Function):
         """Gradients with respect to the current and, where they learn, the decay and the widths."""
         grad_spikes = grads[0]
         if grad_spikes is None:
-            return (None,) * 6
-        v, v_th, kappa, *saved = ctx.saved_tensors
+            return (None,) * 7
+        v, v_th, kappa, mixed, *saved = ctx.saved_tensors
         decay, reset = saved[0] if saved else ctx.decay, ctx.reset
         wants_decay, wants_kappa = ctx.needs_input_grad[1], ctx.needs_input_grad[3]
         grad_current, grad_kappa = torch.empty_like(v), torch.zeros_like(kappa)
@@ -104,7 +132,8 @@ class MultiStepLIF(torch.autograd.Function):
             if later is None:
                 torch.mul(h, grad_spikes[t], out=grad_v)
             else:
-                paused = (v[t] < v_th[t]).to(v.dtype)  # 1 - s(t)
+                # What the reset leaves, 1 - s(t).
+                paused = (v[t] < v_th[t]).to(v.dtype) if mixed is None else 1 - mixed[t].to(v.dtype)
                 if wants_decay:
                     kept = v[t] - v_th[t] * (1 - paused) if reset.soft else v[t] * paused
                     grad_decay += (later * kept).sum()
@@ -126,6 +155,7 @@ class MultiStepLIF(torch.autograd.Function):
             grad_kappa if wants_kappa else None,
             None,
             None,
+            None,
         )
 
 
@@ -134,15 +164,26 @@ class Eager(Kernel):
 
     meaning = "the definition, plain tensor operations"
     can = frozenset(
-        {"soft reset", "detached reset", "thresholds by neuron", "learned widths", "shapes by timestep"}
+        {
+            "soft reset",
+            "detached reset",
+            "thresholds by neuron",
+            "learned widths",
+            "shapes by timestep",
+            "equations of their own",
+            "analog outputs",
+        }
     )
 
     def run(self, job: Job) -> tuple[Tensor, Tensor | None]:
-        """`charge`, through autograd where a backward pass may follow."""
+        """`charge`, through autograd where a backward pass may follow; or the neurons' own equations."""
+        if job.step is not None:
+            return stepped.run(job, job.step)
         if not job.needs_grad:
-            return charge(job.current, job.decay, job.v_th, job.reset, keep_potentials=job.keep_potentials)
+            mix, keep = mixing(job.spiking, job.shapes, job.kappa), job.keep_potentials
+            return charge(job.current, job.decay, job.v_th, job.reset, keep_potentials=keep, mix=mix)
         run = cast(Callable[..., tuple[Tensor, Tensor]], MultiStepLIF.apply)
-        return run(job.current, job.decay, job.v_th, job.kappa, job.shapes, job.reset)
+        return run(job.current, job.decay, job.v_th, job.kappa, job.shapes, job.reset, job.spiking)
 
 
 EAGER = Eager()

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
-from mpdviz import surrogates
+from mpdviz import neurons, surrogates
 from mpdviz.errors import BadInput, unknown_name
 from mpdviz.networks.base import SpikingNetwork
 from mpdviz.networks.blocks import NeuronSpec
@@ -43,11 +43,15 @@ class NetworkConfig:
     decay: float = 0.2
     """The neurons' decay (where a learned one starts)."""
     v_th: float = 0.5
-    """The neurons' and the tdBN's threshold."""
+    """The neurons' and the norm's threshold."""
     gamma: float = 1.0
-    """Initial weight of every tdBN, v_th excluded."""
+    """Initial weight of every norm, v_th excluded."""
     surrogate: str = "rectangular"
     """Shape of the surrogate derivative."""
+    norm: str = "tdbn"
+    """One of `norm.NORMS`."""
+    reset: str = neurons.RESET
+    """What a spike does to the potential, one of `kernels.RESETS`."""
     sizes: Mapping[str, Any] = field(default_factory=dict)
     """The network's own options: `in_channels`, `image_size`, `encode_channels`, `planes`, `hidden`."""
 
@@ -68,8 +72,12 @@ class NetworkConfig:
         sizes = {name: list(size) if isinstance(size, tuple) else size for name, size in self.sizes.items()}
         return flat | sizes
 
-    def build(self) -> SpikingNetwork:
+    def build(self, *, placed: bool = True) -> SpikingNetwork:
         """The network with fresh weights, drawn from torch's global random numbers.
+
+        Args:
+            placed: whether strategies are told their layers, and may read a file; what a checkpoint will fill
+                needs none.
 
         Raises:
             BadInput: an unknown name or size, or a value out of range.
@@ -89,12 +97,22 @@ class NetworkConfig:
         if not 0 < self.gamma < math.inf:
             raise BadInput(f"initial weight `gamma` {self.gamma}", "give a positive number")
         shape = surrogates.get(self.surrogate)
-        spec = NeuronSpec(self.strategy, self.neuron, self.decay, self.v_th, self.gamma, shape)
+        spec = NeuronSpec(
+            self.strategy,
+            self.neuron,
+            self.decay,
+            self.v_th,
+            self.gamma,
+            shape,
+            norm=self.norm,
+            reset=self.reset,
+            timesteps=self.timesteps,
+        )
         make: Any = network
         built: SpikingNetwork = make(
             spec, timesteps=self.timesteps, num_classes=self.num_classes, **self.sizes
         )
-        return built
+        return built.place() if placed else built
 
 
 def build(name: str, *, timesteps: int, num_classes: int, **options: Any) -> SpikingNetwork:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from mpdviz.errors import BadInput
 from mpdviz.networks.blocks import SpikingLayer
+from mpdviz.strategies import Fixed, Place
 
 
 class SpikingNetwork(nn.Module):
@@ -58,6 +59,17 @@ class SpikingNetwork(nn.Module):
             if isinstance(module, SpikingLayer):
                 yield name, module
 
+    def place(self) -> Self:
+        """This network, every strategy told which layer it is for.
+
+        Raises:
+            BadInput: a strategy that has nothing for its layer.
+        """
+        layers = dict(self.spiking_layers())
+        for number, layer in enumerate(layers.values(), start=1):
+            layer.strategy.place(Place(number, tuple(layers), self.timesteps))
+        return self
+
     def channels_last(self) -> Self:
         """This network, its convolution weights laid out with a pixel's channels side by side.
 
@@ -80,6 +92,18 @@ class SpikingNetwork(nn.Module):
                 digest.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()
 
+    def drawn_hash(self) -> str:
+        """SHA-256 of the weights that the seed draws, those of convolutions and linear layers.
+
+        Networks that differ in the constants of their batch norms or neurons alone have equal ones.
+        """
+        digest = hashlib.sha256()
+        for name, module in self.named_modules():
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                for part, value in module.state_dict().items():
+                    digest.update(f"{name}.{part}".encode() + value.cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
     @torch.no_grad()
     def count_potentials(self, x: Tensor) -> int:
         """Membrane potentials computed for the input `x` at one timestep: samples x neurons.
@@ -88,23 +112,29 @@ class SpikingNetwork(nn.Module):
             x: static images `[N, C, H, W]` or frames `[T, N, C, H, W]`.
         """
         counted: list[int] = []
-        neurons = [layer.neuron for _, layer in self.spiking_layers()]
+        layers = [layer for _, layer in self.spiking_layers()]
+        neurons, strategies = [layer.neuron for layer in layers], [layer.strategy for layer in layers]
+        # The other timesteps are as many, and there may be more than there is memory.
+        fewest = next((neuron.timesteps for neuron in neurons if neuron.timesteps), 1)
 
         def count(_: Tensor, v: Tensor, *__: Any) -> None:
-            counted.append(v.numel())
+            counted.append(v.numel() // len(v))
 
         training, timesteps = self.training, self.timesteps
         for neuron in neurons:
             neuron.observers.append(count)
         try:
-            self.timesteps = 1  # the others are as many, and there may be more than there is memory
+            self.timesteps = fewest
+            for layer in layers:  # one that holds something of T timesteps has nothing for fewer
+                layer.strategy = Fixed()
             with torch.no_grad():
-                self.eval()(x[:1] if x.dim() == 5 else x)
+                self.eval()(x[:fewest] if x.dim() == 5 else x)
         finally:
             self.timesteps = timesteps
             self.train(training)
-            for neuron in neurons:
-                neuron.observers.remove(count)
+            for layer, strategy in zip(layers, strategies, strict=True):
+                layer.strategy = strategy
+                layer.neuron.observers.remove(count)
         return sum(counted)
 
     @property

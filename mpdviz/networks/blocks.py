@@ -1,5 +1,6 @@
 """The pieces every network is built from, on time-major tensors `[T, N, ...]`."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,37 +9,75 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mpdviz import neurons, strategies
-from mpdviz.norm import TDBatchNorm1d, TDBatchNorm2d
+from mpdviz.errors import BadInput
+from mpdviz.norm import NORMS, Norm
 from mpdviz.strategies import Situation
 from mpdviz.surrogates import Rectangular, Surrogate
 
 
 @dataclass(frozen=True)
 class NeuronSpec:
-    """How to make each neuron layer of a network and the tdBN before it."""
+    """How to make each neuron layer of a network and the norm before it."""
 
     strategy: str = "mpd-agl"
     kind: str = "lif"
     decay: float = 0.2
     v_th: float = 0.5
     gamma: float = 1.0
-    """Where the weights of the tdBN start."""
+    """Where the weights of the norm start."""
     surrogate: Surrogate = field(default_factory=Rectangular)
+    norm: str = "tdbn"
+    reset: str = neurons.RESET
+    timesteps: int | None = None
+    """T, which some norms and kinds of neurons are made for."""
 
 
 class SpikingLayer(nn.Module):
-    """Synapses, tdBN and neurons; the strategy is asked once a forward, for all timesteps."""
+    """Synapses, norm and neurons; the strategy is asked once a forward, for all timesteps."""
 
-    def __init__(self, norm: TDBatchNorm1d | TDBatchNorm2d, spec: NeuronSpec) -> None:
-        """Join `norm` with a neuron layer and a strategy made from `spec`."""
+    def __init__(self, norm: type[Norm], channels: int, spec: NeuronSpec) -> None:
+        """Join a norm of so many channels with a neuron layer and a strategy, all made from `spec`.
+
+        Raises:
+            BadInput: an unknown name, a constant out of range, or a strategy that would take the norm to be
+                the same at every timestep where it is not.
+        """
         super().__init__()
-        self.norm = norm
-        nn.init.constant_(norm.weight, spec.gamma)
+        self.norm = norm.make(channels, timesteps=spec.timesteps or 1, v_th=spec.v_th)
+        nn.init.constant_(self.norm.weight, spec.gamma)
         self.strategy = strategies.get(spec.strategy)
+        if self.norm.factors(1) is not None and not self.strategy.knows_factors:
+            problem = f"strategy {self.strategy.name!r} does not know the factors of norm {spec.norm!r}"
+            raise BadInput(problem, "choose another `strategy`, or `norm` tdbn")
         shape = self.strategy.shape or spec.surrogate
-        self.neuron = neurons.get(spec.kind, decay=spec.decay, v_th=spec.v_th, surrogate=shape)
+        self.neuron = neurons.get(
+            spec.kind,
+            decay=spec.decay,
+            v_th=spec.v_th,
+            surrogate=shape,
+            reset=spec.reset,
+            timesteps=spec.timesteps,
+        )
+        self._check(spec)
         self.epoch, self.progress = 0, 0.0
         """Where the training stands, kept up to date for strategies that follow it."""
+
+    def _check(self, spec: NeuronSpec) -> None:
+        """Refuse what does not go together.
+
+        Raises:
+            BadInput: a surrogate beside a strategy that has its own, widths made from what the neurons do not
+                have, or neurons that cannot do what it asks.
+        """
+        own, name = self.strategy.own_shape, self.strategy.name
+        if own is not None and spec.surrogate != Rectangular():
+            raise BadInput(
+                f"`surrogate` {spec.surrogate.name} with `strategy` {name}, whose surrogate is {own}",
+                "leave `surrogate` out",
+            )
+        check_needs(self.strategy, self.neuron)
+        if self.strategy.mixes:
+            self.neuron.check_mixes()
 
     def situation(self, timesteps: int, *, learns: bool = False) -> Situation:
         """What the strategy is told before a forward of so many timesteps."""
@@ -51,6 +90,7 @@ class SpikingLayer(nn.Module):
             learns=learns,
             epoch=self.epoch,
             progress=self.progress,
+            factors=self.norm.factors(timesteps),
         )
 
     def widths(self, timesteps: int) -> Tensor:
@@ -64,30 +104,49 @@ class SpikingLayer(nn.Module):
         learns = self.training and not self.norm.frozen
         response = self.strategy.respond(
             self.situation(len(current), learns=learns),
-            lambda rule: self.neuron.dynamics.follow(current.detach(), rule),
+            lambda rule: self.neuron.follow(current.detach(), rule),
         )
         watches = learns and self.strategy.observes
         if watches:
             self.neuron.observers.append(self._show)
         try:
-            spikes: Tensor = self.neuron(current, response.kappa, response.thresholds, response.shape)
+            # Most neurons never hear of analog outputs.
+            mixing = {} if response.spiking is None else {"spiking": response.spiking(current)}
+            spikes: Tensor = self.neuron(
+                current, response.kappa, response.thresholds, response.shape, **mixing
+            )
         finally:
             if watches:
                 self.neuron.observers.remove(self._show)
+        if learns and self.strategy.sees_currents:
+            self.strategy.see(current.detach())
         return spikes
 
     def _show(self, current: Tensor, v: Tensor, *_: Any) -> None:
         self.strategy.observe(v, self.neuron.v_th)
 
 
+def check_needs(strategy: strategies.Strategy, neuron: neurons.Neuron) -> None:
+    """Raise BadInput where the strategy's widths are made from what the neurons do not have."""
+    decay, reset = neuron.decay, neuron.dynamics.reset
+    others = "take another strategy, e.g. fixed or observed"
+    lacks = f"strategy {strategy.name!r} needs"
+    if "decay" in strategy.needs and isinstance(decay, float) and math.isnan(decay):
+        raise BadInput(f"{lacks} a decay, neuron {neuron.kind!r} has none", others)
+    if "hard reset" in strategy.needs and not reset.startswith("hard"):
+        raise BadInput(
+            f"{lacks} a hard reset, that of neuron {neuron.kind!r} is {reset or 'not known'}", others
+        )
+
+
 class ConvSpike(SpikingLayer):
-    """Convolution without bias, tdBN, neurons: `[T, N, C, H, W]` to spikes."""
+    """Convolution without bias, norm, neurons: `[T, N, C, H, W]` to spikes."""
 
     def __init__(
         self, in_channels: int, channels: int, spec: NeuronSpec, *, kernel: int = 3, stride: int = 1
     ) -> None:
         """Same padding; weights Kaiming-normal (fan out)."""
-        super().__init__(TDBatchNorm2d(channels, v_th=spec.v_th), spec)
+        super().__init__(NORMS.find(spec.norm).maps, channels, spec)
         self.conv = nn.Conv2d(in_channels, channels, kernel, stride, padding=kernel // 2, bias=False)
         nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")
 
@@ -97,11 +156,11 @@ class ConvSpike(SpikingLayer):
 
 
 class LinearSpike(SpikingLayer):
-    """Linear map without bias, tdBN, neurons: `[T, N, in]` to spikes `[T, N, out]`."""
+    """Linear map without bias, norm, neurons: `[T, N, in]` to spikes `[T, N, out]`."""
 
     def __init__(self, in_features: int, features: int, spec: NeuronSpec) -> None:
         """Framework's default initial weights, as in the reference."""
-        super().__init__(TDBatchNorm1d(features, v_th=spec.v_th), spec)
+        super().__init__(NORMS.find(spec.norm).features, features, spec)
         self.linear = nn.Linear(in_features, features, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -20,6 +20,31 @@ class Dynamics(ABC):
 
     strict: ClassVar[bool] = False
     """Whether it fires at `v > v_th`, not at `v >= v_th`."""
+    floor: ClassVar[float] = -math.inf
+    """Potentials at or below it let no gradient through, wherever the surrogate's interval ends."""
+
+    @property
+    def unknown(self) -> Mapping[str, str]:
+        """Why columns of a recording hold nothing, by column: `decay`, `predicted_ratio`."""
+        return {}
+
+    @property
+    def predictable(self) -> bool:
+        """Whether potentials follow v(t) = decay * v(t-1) * (1 - s(t-1)) + input, as predictions assume."""
+        return self.carries == (True, False) and "predicted_ratio" not in self.unknown
+
+    @property
+    def factor(self) -> float:
+        """What the current enters the potential times, so that dL/dv = dL/dcurrent / factor."""
+        return 1.0
+
+    @property
+    def reset(self) -> str:
+        """What a spike does, in a word: one of `kernels.RESETS`, `own` or `none`; empty where not told."""
+        return ""
+
+    mixes: ClassVar[bool] = False
+    """Whether some of its outputs may be analog, see `mixing`."""
 
     @property
     @abstractmethod
@@ -41,18 +66,41 @@ class Dynamics(ABC):
         The arguments are those of `kernels.multistep_lif`.
         """
 
+    def mixing(self, spiking: Tensor) -> "Dynamics":
+        """The same, but that where `spiking` `[T, ...]` is false the surrogate's integral is put out."""
+        raise NotImplementedError
+
     @abstractmethod
     def follow(self, current: Tensor, rule: Callable[[Tensor], Tensor]) -> None:
         """Run over `current` `[T, ...]` with the threshold that `rule` makes of a timestep's potentials."""
+
+    def spike_path(self, v: Tensor, spikes: Tensor, total: Tensor) -> Tensor | None:
+        """The share of the gradient at the potentials that came through their own spikes, dL/ds(t) h(t).
+
+        Args:
+            v: pre-reset potentials `[T, ...]`.
+            spikes: like `v`.
+            total: dL/dv, like `v`.
+
+        Returns:
+            Like `v`; None where it cannot be told.
+        """
+        del v, spikes, total
+        return None
 
 
 class Neuron(nn.Module):
     """What every spiking neuron of ours shares: a threshold, a decay, a surrogate, and who is watching.
 
-    A kind of neuron is a subclass with `kind`, `decay` and `dynamics`, made from (decay, v_th, surrogate).
+    A kind of neuron is a subclass with `kind`, `decay` and `dynamics`, made from (decay, v_th, surrogate)
+    and, by name, from what else it `takes`.
     """
 
     kind: ClassVar[str]
+    takes: ClassVar[frozenset[str]] = frozenset({"decay"})
+    """Which of `decay` (its first argument), `reset` and `timesteps` (by name) it is made from."""
+    timesteps: int | None = None
+    """The T that it is made for; None: any."""
 
     def __init__(self, v_th: float, surrogate: Surrogate | None) -> None:
         """Set the threshold (> 0) and the surrogate (None: rectangular).
@@ -66,6 +114,8 @@ class Neuron(nn.Module):
         self.v_th = float(v_th)
         self.surrogate = surrogate if surrogate is not None else Rectangular()
         self.observers: list[Observer] = []
+        self.mixed = False
+        """Whether outputs of the last forward were analog."""
 
     def __getstate__(self) -> dict[str, Any]:
         """Who is watching stays behind: nobody watches a copy."""
@@ -73,7 +123,7 @@ class Neuron(nn.Module):
 
     @property
     def decay(self) -> Tensor | float:
-        """Share of the potential kept from one timestep to the next, in [0, 1]."""
+        """Share of the potential kept from one timestep to the next, in [0, 1]; NaN where none is."""
         raise NotImplementedError
 
     @property
@@ -92,6 +142,7 @@ class Neuron(nn.Module):
         kappa: Tensor | float | None = None,
         v_th: Tensor | None = None,
         shape: Surrogate | Sequence[Surrogate] | None = None,
+        spiking: Tensor | None = None,
     ) -> Tensor:
         """Spikes of the neurons driven by `current`.
 
@@ -100,12 +151,15 @@ class Neuron(nn.Module):
             kappa: full width of the surrogate, a number or one per timestep `[T]`; None means 1.
             v_th: thresholds of this forward, one per timestep `[T]`; None means the neurons' own.
             shape: of the surrogate in this forward, one or one per timestep; None means the neurons' own.
+            spiking: like `current`, truth values: where false the surrogate's integral, a number between 0
+                and 1, is put out in place of the spike. None means spikes alone.
 
         Returns:
             Spikes (0 or 1) of the shape and dtype of `current`.
 
         Raises:
-            BadInput: `kappa`, `v_th` or `shape` holds another number of values than there are timesteps.
+            BadInput: `kappa`, `v_th` or `shape` holds another number of values than there are timesteps, or
+                `spiking` is given to neurons, or with a shape, that have no analog outputs.
         """
         width = 1.0 if kappa is None else kappa
         threshold = self.v_th if v_th is None else v_th
@@ -116,7 +170,11 @@ class Neuron(nn.Module):
                     "give one number, or one for each timestep",
                 )
         shapes = self._each_timestep(shape, len(current))
-        spikes, potentials = self.dynamics.run(
+        dynamics, self.mixed = self.dynamics, spiking is not None
+        if spiking is not None:
+            self.check_mixes()
+            dynamics = dynamics.mixing(spiking)
+        spikes, potentials = dynamics.run(
             current, threshold, width, shapes, keep_potentials=bool(self.observers)
         )
         if self.observers:
@@ -130,6 +188,25 @@ class Neuron(nn.Module):
             for observer in tuple(self.observers):
                 observer(current, potentials, spikes, widths, thresholds, shapes)
         return spikes
+
+    def follow(self, current: Tensor, rule: Callable[[Tensor], Tensor]) -> None:
+        """Run over `current` `[T, ...]` with the threshold that `rule` makes of a timestep's potentials.
+
+        The thresholds given to `forward` afterwards make the same potentials.
+        """
+        self.dynamics.follow(current, rule)
+
+    def check_mixes(self) -> None:
+        """Refuse where outputs are to be analog and cannot be.
+
+        Raises:
+            BadInput: they cannot.
+        """
+        if not self.dynamics.mixes:
+            raise BadInput(
+                f"neurons {self.kind!r} put out spikes alone, and analog values are asked for",
+                "choose `neuron` lif or plif, or another `strategy`",
+            )
 
     def _each_timestep(
         self, shape: Surrogate | Sequence[Surrogate] | None, timesteps: int

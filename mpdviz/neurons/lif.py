@@ -17,6 +17,7 @@ class LIF(Neuron):
     """
 
     kind: ClassVar[str] = "lif"
+    takes: ClassVar[frozenset[str]] = frozenset({"decay", "reset"})
 
     def __init__(
         self,

@@ -17,6 +17,7 @@ class PLIF(Neuron):
     """LIF whose decay is learned: decay = sigmoid(w), one scalar w for the layer (Fang et al. 2021)."""
 
     kind: ClassVar[str] = "plif"
+    takes: ClassVar[frozenset[str]] = frozenset({"decay", "reset"})
 
     def __init__(
         self,

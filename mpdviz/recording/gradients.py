@@ -64,7 +64,7 @@ class FlowMeter:
         *,
         factor: float = 1.0,
         stepped: bool = False,
-        path: Callable[[Tensor], Tensor] | None = None,
+        path: Callable[[Tensor], Tensor | None] | None = None,
     ) -> None:
         """Add the gradient of this forward's `current` `[T, ...]`, from timestep `first` on.
 
@@ -74,7 +74,7 @@ class FlowMeter:
             first: timestep of its first row, from 0.
             factor: see `current`.
             stepped: whether the current is that of one timestep `[...]`.
-            path: gives the spike path's share of dL/dv; None: not known.
+            path: gives the spike path's share of dL/dv, or None; None: not known.
         """
         if not current.requires_grad:
             return
@@ -243,23 +243,3 @@ def _subtraction(u: Tensor) -> tuple[Any, int] | None:
     if tuple(maker._input_metadata[output].shape) != tuple(u.shape):
         return None
     return maker, output
-
-
-def spike_path(decay: float, spikes: Tensor, carries: tuple[bool, bool], total: Tensor) -> Tensor:
-    """The share of dL/dv(t) `[T, ...]` that came through the spikes: the rest came back from v(t + 1).
-
-        dL/dS(t) h(t) = dL/dv(t) - decay c(t) dL/dv(t + 1),  c(t) = 1 - S(t) with a reset to a constant
-
-    and 1 with one that subtracts. METHOD, section G.
-
-    Args:
-        decay: share of the potential kept from one timestep to the next.
-        spikes: `[T, ...]`.
-        carries: whether a gradient comes back without a spike, and with one.
-        total: dL/dv `[T, ...]`.
-    """
-    paused, spiked = carries
-    kept = torch.where(spikes != 0, float(spiked), float(paused)).to(total.dtype)
-    path = total.clone()
-    path[:-1] -= decay * kept[:-1] * total[1:]
-    return path

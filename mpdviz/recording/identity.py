@@ -44,7 +44,7 @@ def identity(model: nn.Module, layers: Iterable[Description]) -> dict[str, str]:
                 f"{info.surrogate}, {info.lower[0]:.6g} to {info.upper[0]:.6g}"
             )
         if adapter is not None and adapter.carries is not None:
-            known[f"reset of layer {name}"] = RESETS[adapter.carries]
+            known[f"reset of layer {name}"] = adapter.reset or RESETS[adapter.carries]
     for owner, strategy in strategies(model).items():
         known[f"strategy of layer {owner}"] = _options(strategy)
     written = {

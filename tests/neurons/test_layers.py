@@ -10,6 +10,8 @@ from reference import DERIVATIVES, lif_backward, lif_forward
 from mpdviz import neurons, strategies, surrogates
 from mpdviz.errors import BadInput
 
+NAN, INF = float("nan"), float("inf")
+LEAKY = ["lif", "plif"]
 CASES = [f"lif{i}" for i in range(7)] + [f"plif{i}" for i in range(3)]
 
 
@@ -86,7 +88,7 @@ def test_plif_weight_gradient_matches_the_twin_in_float64():
     assert neuron.w.grad.item() == pytest.approx(grad_decay * decay * (1 - decay), rel=1e-10)
 
 
-@pytest.mark.parametrize("kind", neurons.NEURONS)
+@pytest.mark.parametrize("kind", LEAKY)
 @pytest.mark.parametrize("kappa", [None, 0.7, torch.tensor([0.5, 1.0, 2.0, 0.25, 3.0])])
 def test_observers_see_everything_and_change_nothing(kind, kappa):
     def run(*observers):
@@ -122,7 +124,7 @@ def test_observers_see_everything_and_change_nothing(kind, kappa):
 
 @pytest.mark.parametrize("kind", neurons.NEURONS)
 def test_observers_see_the_same_without_gradient(kind):
-    neuron, calls = neurons.get(kind, decay=0.35), []
+    neuron, calls = neurons.get(kind, timesteps=5), []
     neuron.observers.append(lambda *seen: calls.append(seen))
     x = torch.randn(5, 2, 40)
     neuron(x.requires_grad_())
@@ -154,20 +156,19 @@ def test_constants_are_readable():
 
 @pytest.mark.parametrize("kind", neurons.NEURONS)
 def test_printing_shows_the_constants_and_warns_of_nothing(kind):
-    shown = repr(neurons.get(kind, decay=0.25, v_th=0.75))
-    assert all(word in shown for word in ("0.25", "0.75", "rectangular")), shown
+    decay = {} if kind == "psn" else {"decay": 0.25}
+    shown = repr(neurons.get(kind, **decay, v_th=0.75, timesteps=7))
+    assert all(word in shown for word in ("0.75", "rectangular", "T=7" if kind == "psn" else "0.25")), shown
 
 
 @pytest.mark.parametrize("kind", neurons.NEURONS)
 def test_get_makes_the_kind_with_its_constants(kind):
-    neuron = neurons.get(kind, decay=0.9, v_th=1.5, surrogate=surrogates.get("atan"))
+    decay = {} if kind == "psn" else {"decay": 0.9}
+    neuron = neurons.get(kind, **decay, v_th=1.5, surrogate=surrogates.get("atan"), timesteps=3)
     assert neuron.kind == kind
-    assert torch.as_tensor(neuron.decay).item() == pytest.approx(0.9)
+    assert neuron.decay_value == pytest.approx(decay.get("decay", NAN), nan_ok=True)
     assert neuron.v_th == 1.5
     assert neuron.surrogate.name == "atan"
-
-
-NAN, INF = float("nan"), float("inf")
 
 
 @pytest.mark.parametrize(
@@ -181,6 +182,19 @@ NAN, INF = float("nan"), float("inf")
         *[(lambda v=v: neurons.LIF(v_th=v), ["v_th", str(v), "positive"]) for v in (0.0, -1.0, NAN, INF)],
         *[(lambda v=v: neurons.PLIF(v_th=v), ["v_th", str(v), "positive"]) for v in (0.0, NAN)],
         (lambda: neurons.get("pliff"), ["neuron", "'pliff'", "did you mean 'plif'"]),
+        *[
+            (lambda k=k: neurons.get(k, reset="soft", timesteps=2), [f"'{k}'", "`reset` soft", "leave"])
+            for k in ("clif", "psn")
+        ],
+        (lambda: neurons.get("lif", reset="sof"), ["reset", "'sof'", "did you mean 'soft'"]),
+        (lambda: neurons.get("psn", decay=0.5, timesteps=2), ["'psn'", "no decay", "`decay` 0.5", "leave"]),
+        (lambda: neurons.get("psn"), ["'psn'", "`timesteps`"]),
+        *[
+            (lambda k=k, d=d: neurons.get(k, decay=d), ["decay", str(d), "0", "1"])
+            for k in ("klif", "clif")
+            for d in (-0.1, 1.1, NAN)
+        ],
+        (lambda: neurons.get("psn", timesteps=3)(torch.zeros(2, 4)), ["psn", "T=3", "T=2"]),
         (
             lambda: neurons.LIF()(torch.zeros(3, 2), torch.ones(2)),
             ["kappa", "[2]", "[3, 2]", "each timestep"],

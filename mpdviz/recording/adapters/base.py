@@ -2,7 +2,7 @@
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import CodeType
 from typing import Any, ClassVar, Self
@@ -87,9 +87,24 @@ class Adapter(ABC):
         return None
 
     @property
+    def reset(self) -> str:
+        """What a spike does, in a word; empty where `carries` says all that is known."""
+        return ""
+
+    @property
+    def unknown(self) -> Mapping[str, str]:
+        """Why columns hold nothing, by column, where the neurons are known to have no such thing."""
+        return {}
+
+    @property
     def predictable(self) -> bool:
         """Whether potentials follow v(t) = decay * v(t-1) * (1 - s(t-1)) + input, as predictions assume."""
         return False
+
+    @property
+    def follows(self) -> bool:
+        """Whether potentials follow v(t) = decay * v(t-1) * (1 - s(t-1)) + factor * input."""
+        return self.predictable
 
     @property
     def factor(self) -> float:

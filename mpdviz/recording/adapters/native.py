@@ -1,6 +1,6 @@
 """Our own neurons, which show all potentials of a forward to their observers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import ClassVar, Self
 
@@ -10,6 +10,7 @@ from typing_extensions import override
 from mpdviz.neurons import Neuron
 from mpdviz.recording.adapters.base import Adapter, Carries
 from mpdviz.recording.measure.reading import Reading
+from mpdviz.recording.trail import Call
 from mpdviz.surrogates import Surrogate
 
 
@@ -36,13 +37,35 @@ class Native(Adapter):
 
     @property
     @override
-    def carries(self) -> Carries:
-        return self.module.dynamics.carries
+    def carries(self) -> Carries | None:
+        # A reset by an analog value does neither.
+        return None if self.module.mixed else self.module.dynamics.carries
+
+    @property
+    @override
+    def reset(self) -> str:
+        return self.module.dynamics.reset
+
+    @property
+    @override
+    def unknown(self) -> Mapping[str, str]:
+        return self.module.dynamics.unknown
+
+    @property
+    @override
+    def factor(self) -> float:
+        return self.module.dynamics.factor
 
     @property
     @override
     def predictable(self) -> bool:
-        return self.carries == (True, False)
+        return not self.module.mixed and self.module.dynamics.predictable
+
+    @override
+    def current(self, call: Call) -> Tensor | None:
+        # Neurons that weigh timesteps by a matrix of their own are driven by what they weigh.
+        first = call.inputs[0] if call.inputs else None
+        return first if isinstance(first, Tensor) else None
 
     def watch(self, observer: Callable[[Reading], None]) -> Callable[[], None]:
         """Call `observer` after every call of the layer until the returned function is called."""
@@ -60,7 +83,7 @@ class Native(Adapter):
         v_th: Tensor,
         shapes: Sequence[Surrogate],
     ) -> None:
-        module = self.module
+        module, dynamics = self.module, self.module.dynamics
         observer(
             Reading(
                 current,
@@ -70,7 +93,9 @@ class Native(Adapter):
                 v_th,
                 tuple(shapes),
                 unit=module.v_th,
-                strict=module.dynamics.strict,
-                carries=module.dynamics.carries,
+                strict=dynamics.strict,
+                carries=dynamics.carries,
+                floor=dynamics.floor,
+                spike_path=partial(dynamics.spike_path, v, spikes.detach()),
             )
         )

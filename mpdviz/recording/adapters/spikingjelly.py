@@ -100,6 +100,11 @@ class SpikingJelly(Adapter):
 
     @property
     @override
+    def follows(self) -> bool:
+        return bool(self._kind in PLAIN and self._node.v_reset == 0)
+
+    @property
+    @override
     def factor(self) -> float:
         return 1 - self.decay if getattr(self._node, "decay_input", False) and self._kind in PLAIN else 1.0
 

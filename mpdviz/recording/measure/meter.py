@@ -90,7 +90,7 @@ class Meter:
         halves = {shape: shape.half_width(self.epsilon) for shape in dict.fromkeys(shapes)}
         half = flat.new_tensor([halves[shape] for shape in shapes])
         others = torch.outer(half, flat.new_tensor(self.what_if))
-        spec = Spec(reading.unit, v_th, kappa * half, others, reading.carries, reading.strict)
+        spec = Spec(reading.unit, v_th, kappa * half, others, reading.carries, reading.strict, reading.floor)
         self._measured += flat.numel()
         if flat.device.type == "cpu" and self._measured > COMPILE_AFTER:
             statistics = self._scan(flat, spec, seen)
@@ -101,7 +101,8 @@ class Meter:
                 statistics.gain[t] = statistics.available[t] / float(kappa[t])
             else:
                 h = shape.h(flat[t] - v_th[t], kappa[t])
-                statistics.gain[t] = torch.where(flat[t].isfinite(), h, 0).sum(dtype=torch.float64)
+                passes = flat[t].isfinite() & (flat[t] > reading.floor)
+                statistics.gain[t] = torch.where(passes, h, 0).sum(dtype=torch.float64)
         return statistics
 
     def _scan(self, flat: Tensor, spec: Spec, seen: Tensor) -> LayerStatistics:

@@ -62,6 +62,7 @@ def in_one_pass(
             census,
             *spec.carries,
             spec.strict,
+            spec.floor,
         )
         mine.below += mine.finite - mine.available - mine.above
         return mine, census
@@ -77,11 +78,12 @@ def in_one_pass(
 @numba.njit(nogil=True, cache=True)
 def _scan(
     v, start, stop, v_th, shifts, halves, others, scale, available, above, reach, spikes, what_if, cells,
-    nonfinite, mean, m2, low, high, census, paused_carries, spiked_carries, strict,
+    nonfinite, mean, m2, low, high, census, paused_carries, spiked_carries, strict, floor,
 ):  # fmt: skip
     finite = np.zeros(len(v), np.int64)  # potentials in `mean` so far
     # One byte an event and neuron, so that the loops below run as vector instructions.
     place = np.empty(BLOCK, np.int32)
+    through = np.empty(BLOCK, np.uint8)
     inside = np.empty(BLOCK, np.uint8)
     fired = np.empty(BLOCK, np.uint8)
     reached = np.empty(BLOCK, np.uint8)
@@ -98,11 +100,12 @@ def _scan(
             half, threshold, shift = halves[t], v_th[t], shifts[t]
             for j in range(size):
                 x = row[j] - threshold
-                inside[j] = abs(x) < half
+                through[j] = row[j] > floor
+                inside[j] = (abs(x) < half) & through[j]
                 fired[j] = x > 0 or (x == 0 and not strict)
             for j in range(size):
                 carried = (fired[j] & spiked_carries) | (~fired[j] & paused_carries)
-                reached[j] = inside[j] | (reached[j] & carried)
+                reached[j] = inside[j] | (reached[j] & carried & through[j])
                 ever_inside[j] |= inside[j]
                 ever_fired[j] |= fired[j]
                 always_fired[j] &= fired[j]
@@ -113,7 +116,7 @@ def _scan(
                 reach[t] += reached[j]
             for w in range(others.shape[1]):
                 for j in range(size):
-                    what_if[t, w] += abs(row[j] - threshold) < others[t, w]
+                    what_if[t, w] += (abs(row[j] - threshold) < others[t, w]) & through[j]
             whole = _add_moments(row, t, finite, nonfinite, above, mean, m2, low, high, lower, upper)
             for j in range(size):
                 # Clamped half a bin beyond the outer edges, so that every position has a cell.

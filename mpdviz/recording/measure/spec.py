@@ -1,5 +1,6 @@
 """What the potentials of a layer are measured against."""
 
+import math
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -21,6 +22,8 @@ class Spec:
     """Whether the next potential's gradient comes back without a spike, and with one."""
     strict: bool = False
     """Whether neurons spike at v > v_th, not at v >= v_th."""
+    floor: float = -math.inf
+    """Potentials at or below it let no gradient through."""
 
     @property
     def shifts(self) -> Tensor:

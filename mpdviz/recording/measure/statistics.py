@@ -24,7 +24,8 @@ def by_tensors(v: Tensor, spec: Spec, seen: Tensor) -> LayerStatistics:
 
         reach(t) = available(t) or (reach(t+1) and not s(t)),  reach(T) = available(T),
 
-    where a spike resets the potential to a constant; `spec.carries` tells of other resets.
+    where a spike resets the potential to a constant; `spec.carries` tells of other resets, and at or below
+    `spec.floor` nothing is reached.
 
     Args:
         v: pre-reset potentials of whole samples `[T, M]`, M = samples x neurons.
@@ -49,9 +50,10 @@ def _part(v: Tensor, spec: Spec, seen: Tensor) -> LayerStatistics:
     later: Tensor | None = None  # reach(t+1)
     for t in range(len(v) - 1, -1, -1):
         x = v[t] - spec.v_th[t]
-        available = x.abs() < spec.halves[t]
+        through = v[t] > spec.floor
+        available = (x.abs() < spec.halves[t]) & through
         fired = x > 0 if spec.strict else x >= 0
-        carried = (fired & spec.carries[1]) | (~fired & spec.carries[0])
+        carried = ((fired & spec.carries[1]) | (~fired & spec.carries[0])) & through
         later = available if later is None else available | (later & carried)
         finite = v[t].isfinite()
         outside = finite & ~available
@@ -72,7 +74,7 @@ def _part(v: Tensor, spec: Spec, seen: Tensor) -> LayerStatistics:
             statistics.min[t], statistics.max[t] = potentials.aminmax()
         statistics.cells[t] = _cells(potentials, shifts[t], spec.unit)
         statistics.what_if[t] = np.array(
-            [int((x.abs() < other).sum()) for other in spec.what_if[t]], np.int64
+            [int(((x.abs() < other) & through).sum()) for other in spec.what_if[t]], np.int64
         )
     return statistics
 

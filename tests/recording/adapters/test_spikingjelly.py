@@ -111,7 +111,10 @@ def test_every_second_sequence_of_a_stepped_network():
     with mpdviz.record(again) as truth:
         for batch in (0, 2):
             run(again, x + batch)
-    pd.testing.assert_frame_equal(mpd.table(), truth.table(), rtol=1e-6)
+    # What is predicted from the currents takes the roundings of a step and of a sequence further.
+    plain = {"regex": "(?<!_correlated)$"}
+    pd.testing.assert_frame_equal(mpd.table().filter(**plain), truth.table().filter(**plain), rtol=1e-6)
+    pd.testing.assert_frame_equal(mpd.table(), truth.table(), rtol=1e-5)
 
 
 def test_the_same_weights_in_spikingjelly_s_neurons_give_the_same_table():
