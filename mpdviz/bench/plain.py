@@ -67,6 +67,9 @@ class PlainNorm(nn.Module):
         self.scale, self.eps, self.momentum = norm.alpha * norm.v_th, norm.eps, norm.momentum
         self.running_mean, self.running_var = norm.running_mean.clone(), norm.running_var.clone()
 
+    def factors(self, timesteps: int) -> None:
+        """It is the same at every timestep."""
+
     def forward(self, x: Tensor) -> Tensor:
         """Normalise `[T, N, C, ...]` over all but the channels."""
         axes = [axis for axis in range(x.dim()) if axis != 2]
@@ -86,5 +89,6 @@ def plain_build(network: SpikingNetwork) -> SpikingNetwork:
     plain = copy.deepcopy(network)
     for _, layer in plain.spiking_layers():
         layer.neuron = PlainLIF(layer.neuron.decay_value, layer.neuron.v_th)  # type: ignore[assignment]
+        assert isinstance(layer.norm, TDBatchNorm1d | TDBatchNorm2d)
         layer.norm = PlainNorm(layer.norm)  # type: ignore[assignment]
     return plain

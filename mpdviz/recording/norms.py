@@ -6,12 +6,11 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from mpdviz.norm import TDBatchNorm1d, TDBatchNorm2d
+from mpdviz.norm import Norm as Ours
 from mpdviz.recording.trail import Call
 
-Norm = TDBatchNorm1d | TDBatchNorm2d | _BatchNorm
-OURS = (TDBatchNorm1d, TDBatchNorm2d)
-NORMS = (*OURS, _BatchNorm)
+Norm = Ours | _BatchNorm
+NORMS = (Ours, _BatchNorm)
 
 
 class LatestNorm:
@@ -42,7 +41,7 @@ class LatestNorm:
         if not isinstance(norm, NORMS) or not isinstance(output, Tensor):
             return
         driven = None
-        if isinstance(norm, OURS):
+        if isinstance(norm, Ours):
             x = call.inputs[0].detach()
             known = id(norm) in self._fully_driven or not self._looks()
             driven = x.new_ones(()) if known else (x != 0).flatten(0, 1).any(0)

@@ -46,7 +46,9 @@ class Position:
     step: Counted = 0
     """Steps done in the epoch under way."""
     loss: float = 0.0
-    """Sum of the losses of the epoch's samples so far."""
+    """Sum of the losses of the epoch's samples so far, penalties included."""
+    penalty: float = 0.0
+    """Sum of the regulariser's penalties in it."""
     correct: Counted = 0
     samples: Counted = 0
     seconds: Annotated[float, Field(ge=0)] = 0.0

@@ -11,19 +11,21 @@ import os
 import threading
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 import torch.distributed as dist
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mpdviz.config import RunConfig
 from mpdviz.errors import BadInput
+from mpdviz.networks import SpikingNetwork
 from mpdviz.system.caches import keep_compiled
 from mpdviz.system.devices import pick_device
 from mpdviz.system.rank import local_world_size, rank, world_size
 from mpdviz.system.team import Team, Watch, lost_team, synchronise
+from mpdviz.training.objective import Objective
 
 PATIENCE = 20
 """Seconds after which this process has not noticed by itself that another has died."""
@@ -33,6 +35,9 @@ class Gradients(NamedTuple):
     """What a batch gave, over all ranks and pieces."""
 
     loss: float
+    """What is minimised, the penalty included."""
+    penalty: float
+    """The regulariser's part of it; 0 where there is no regulariser."""
     correct: int
     norm: float
     """Length of the gradient; 0 where float16 scales it and skips the steps that overflow."""
@@ -46,8 +51,9 @@ class Engine:
 
         Raises:
             BadInput: no such device, fewer devices than asked for, a batch that does not divide among ranks
-                and pieces, or a precision that the device does not have.
+                and pieces, a precision that the device does not have, or no such loss or regulariser.
         """
+        self.objective = Objective(config)
         device = pick_device(config.device)
         size = _size(config, device)
         if config.batch_size % (size * config.accumulate):
@@ -79,7 +85,7 @@ class Engine:
         self._pieces, self._compile = config.accumulate, config.compile
         self._scales = config.precision == "16-mixed"
 
-    def setup(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    def setup(self, network: SpikingNetwork, optimizer: torch.optim.Optimizer) -> None:
         """Take over `network` and `optimizer`, and start the other processes where they are not there yet.
 
         Raises:
@@ -88,6 +94,7 @@ class Engine:
         self._network, self._own_optimizer = network, optimizer
         if self.team.size > 1:
             synchronise(network)
+            self.objective.synchronise()
             watch = Watch(self._children, patience=0)
             with lost_team():
                 self._fabric.launch()
@@ -130,18 +137,20 @@ class Engine:
 
     def gradients(self, x: Tensor, y: Tensor) -> Gradients:
         """Leave the gradient of the mean loss of the whole batch `x`, `y` (see `part`) in the parameters."""
-        losses, correct = [], 0
+        losses, penalties, correct = [], [], 0
         self._optimizer.zero_grad()
         for piece in range(self._pieces):
             own_x, own_y = self.part(x, y, piece)
             with self._fabric.no_backward_sync(self._module, enabled=piece < self._pieces - 1):
-                logits = self._module(own_x).mean(0)
-                loss = F.cross_entropy(logits, own_y)
-                self._fabric.backward(loss / self._pieces)
-            losses.append(loss.item())
-            correct += int((logits.argmax(1) == own_y).sum())
-        total, correct_of_all = self.team.total(sum(losses) / len(losses), correct, device=self.device)
-        return Gradients(total / self.team.size, int(correct_of_all), self._norm())
+                found = self.objective.of(self._network, partial(self._module, own_x), own_y)
+                self._fabric.backward(found.total / self._pieces)
+            losses.append(found.total.item())
+            penalties.append(0.0 if found.penalty is None else found.penalty.item())
+            correct += int((found.logits.detach().mean(0).argmax(1) == own_y).sum())
+        mean = [sum(values) / self._pieces for values in (losses, penalties)]
+        loss, penalty, correct_of_all = self.team.total(*mean, correct, device=self.device)
+        size = self.team.size
+        return Gradients(loss / size, penalty / size, int(correct_of_all), self._norm())
 
     def step(self) -> None:
         """Move the weights along the gradients."""

@@ -13,7 +13,10 @@ from mpdviz.runs.state import Result, StepInfo
 def first_line(config: RunConfig, out: Path) -> str:
     """What is trained, and where it will lie."""
     what = f"{config.model}, {config.strategy}, T={config.timesteps}, {config.data}, seed {config.seed}"
-    return f"{what} -> {out}"
+    shown = [config.norm] if config.norm != RunConfig().norm else []
+    if config.loss != RunConfig().loss or config.regularize is not None:
+        shown.append(f"minimising {config.loss}" + (f" + {config.regularize}" if config.regularize else ""))
+    return f"{', '.join([what, *shown])} -> {out}"
 
 
 def step_note(now: StepInfo) -> str:

@@ -92,8 +92,13 @@ IN_FLOAT64 = [
     {"model": "convsnn"},
     {"model": "convsnn", "neuron": "plif", "strategy": "observed", "frames": True},
     {"model": "convsnn", "strategy": "ds-atgo"},
+    {"model": "convsnn", "strategy": "deeptage"},
+    {"model": "convsnn", "strategy": "asgl", "accumulate": 2},
+    {"model": "convsnn", "strategy": "mpd-agl-correlated", "decay": 0.9, "frames": True},
     {"model": "convsnn", "strategy": "lsg", "accumulate": 2},
     {"model": "resnet19", "planes": "4,6,8", "encode_channels": 4},
+    {"model": "convsnn", "loss": "tet", "norm": "tebn", "regularize": "im-loss:weight=1"},
+    {"model": "convsnn", "regularize": "mpd-sgr", "neuron": "plif", "accumulate": 2},
 ]
 CASES = [
     *({**case, "dtype": "float64", "steps": 20} for case in IN_FLOAT64),

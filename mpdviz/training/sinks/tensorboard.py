@@ -2,7 +2,7 @@
 
 Tags, so that TensorBoard groups what belongs together:
 
-loss/train, loss/val, accuracy/train, accuracy/val, lr, seconds    after every epoch
+loss/train, loss/train penalty, loss/val, accuracy/train, accuracy/val, lr, seconds    after every epoch
 available_ratio/1 encode.0, kappa/1 encode.0                       mean over the timesteps of a layer
 available_ratio by timestep/1 encode.0/t=1, kappa by timestep/...  each timestep
 potentials/1 encode.0                                              histogram; the threshold lies at 1
@@ -28,6 +28,7 @@ WRITER = "_AsyncWriterThread"
 """TensorBoard's, which writes in the background."""
 EPOCH = {
     "train_loss": "loss/train",
+    "train_penalty": "loss/train penalty",
     "val_loss": "loss/val",
     "train_accuracy": "accuracy/train",
     "val_accuracy": "accuracy/val",
@@ -79,7 +80,8 @@ class TensorBoard(Sink):
             return
         with self._room():
             for column, tag in EPOCH.items():
-                self._add(tag, row[column], step)
+                if column in row:  # a penalty has only a run that is regularised
+                    self._add(tag, row[column], step)
 
     @override
     def recorded(self, recorded: Recorded, step: int) -> None:
