@@ -138,12 +138,12 @@ def build_network(
         try:
             architecture = NetworkConfig.of(settings)
             with torch.device("meta"):
-                sketch = architecture.build()
+                sketch = architecture.build(placed=False)
         except Exception as error:  # any type of value may stand in a file
             reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
             raise BadInput(f"{path} describes no network: {reason}", "make it again") from None
         check_state(sketch, state, path)
-        return architecture, architecture.build()
+        return architecture, architecture.build(placed=False)
 
 
 def _stage(stage: Any, path: Path) -> tuple[int, float]:

@@ -10,7 +10,7 @@ from mpdviz.strategies.base import Strategy
 
 
 class Averaging(Strategy):
-    """A strategy with moving averages `[T]`, empty until the first batch says what T is."""
+    """A strategy with moving averages `[T, ...]`, empty until the first batch says what T is."""
 
     averages: ClassVar[tuple[str, ...]]
     """Names of the buffers that hold them."""
@@ -45,7 +45,7 @@ class Averaging(Strategy):
         return held > 0
 
     def take_in(self, name: str, values: Tensor, start: Tensor) -> None:
-        """Move the average `name` towards `values` `[T]`, from `start` `[T]` at first; NaNs move nothing."""
+        """Move the average `name` towards `values` `[T, ...]`, from `start` at first; NaNs move nothing."""
         before = getattr(self, name)
         before = before if len(before) else start
         setattr(self, name, torch.lerp(before, torch.where(values.isnan(), before, values), self.momentum))

@@ -28,6 +28,7 @@ class DSATGO(Averaging):
     name: ClassVar[str] = "ds-atgo"
     scope: ClassVar[str] = "layer x timestep"
     source: ClassVar[str] = "Jiang et al., AAAI 2026"
+    knows_factors: ClassVar[bool] = True
     changes_forward: ClassVar[bool] = True
     averages: ClassVar[tuple[str, ...]] = ("thresholds", "spreads")
 

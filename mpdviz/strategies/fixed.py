@@ -14,6 +14,7 @@ class Fixed(Strategy):
     name: ClassVar[str] = "fixed"
     scope: ClassVar[str] = "network"
     source: ClassVar[str] = "Wu et al., Frontiers in Neuroscience 2018 (STBP)"
+    knows_factors: ClassVar[bool] = True
 
     def __init__(self, kappa: float = 1.0) -> None:
         """Set the width.
@@ -23,7 +24,7 @@ class Fixed(Strategy):
         """
         super().__init__()
         if not 0 < kappa < 3e38:
-            raise BadInput(f"strategy 'fixed': kappa={kappa}", "give a positive width")
+            raise BadInput(f"strategy {self.name!r}: kappa={kappa}", "give a positive width")
         self.width = float(kappa)
 
     def widths(self, situation: Situation) -> Tensor:

@@ -18,14 +18,22 @@ class MPDAGL(Strategy):
         kappa(1)     = 2 gamma_mean v_th
         kappa(t > 1) = 2 sqrt(1 + decay^2) gamma_mean v_th
 
-    so the half-width is the standard deviation that Theorems 1 and 2 predict. The released code gives a
+    so the half-width is the standard deviation that Theorems 1 and 2 predict. Behind a norm with factors p_t
+    the current of timestep t has the standard deviation |p_t| gamma_mean v_th, so the same theorems give
+
+        kappa(1)     = 2 |p_1| gamma_mean v_th
+        kappa(t > 1) = 2 sqrt(p_t^2 + decay^2 p_(t-1)^2) gamma_mean v_th
+
+    with factors of gamma_mean v_th of at least 2 FLOOR (ours). The released code gives a
     surrogate that is zero everywhere (gamma_mean < 0) or NaN (gamma_mean = 0); a spread is a magnitude,
     so here gamma_mean <= 0 counts as max(|gamma_mean|, FLOOR), with a warning.
     """
 
     name: ClassVar[str] = "mpd-agl"
     scope: ClassVar[str] = "layer, t = 1 against t > 1"
+    needs: ClassVar[frozenset[str]] = frozenset({"decay"})
     source: ClassVar[str] = "Jiang et al., IJCAI 2025, arXiv 2505.11863"
+    knows_factors: ClassVar[bool] = True
 
     FLOOR: ClassVar[float] = 0.01
 
@@ -37,6 +45,11 @@ class MPDAGL(Strategy):
         _warn_if_not_positive(gamma_mean, self.FLOOR)
         spread = torch.where(gamma_mean > 0, gamma_mean, gamma_mean.abs().clamp_min(self.FLOOR))
         first = 2 * spread * situation.v_th
+        if situation.factors is not None:
+            p = situation.factors.detach().double()
+            before = torch.cat([p.new_zeros(1), p[:-1]])
+            growth = torch.sqrt(p * p + (decay * before).square()).clamp_min(self.FLOOR)
+            return (first * growth).to(gamma.dtype)
         later = first * torch.sqrt(1 + decay * decay)
         return torch.cat([first.reshape(1), later.expand(situation.timesteps - 1)]).to(gamma.dtype)
 

@@ -27,6 +27,7 @@ class Observed(Averaging):
     name: ClassVar[str] = "observed"
     scope: ClassVar[str] = "layer x timestep"
     source: ClassVar[str] = "ours"
+    knows_factors: ClassVar[bool] = True
     observes: ClassVar[bool] = True
     averages: ClassVar[tuple[str, ...]] = ("half_widths",)
 

@@ -21,8 +21,10 @@ def architecture(config: RunConfig, dataset: Dataset) -> NetworkConfig:
     return NetworkConfig.of({"name": config.model} | sizes | config.network_options())
 
 
-def fresh_network(made_by: NetworkConfig, seed: int, device: torch.device) -> SpikingNetwork:
-    """The network of this architecture, its weights drawn from `seed` alone.
+def fresh_network(
+    made_by: NetworkConfig, seed: int, device: torch.device, *, placed: bool = True
+) -> SpikingNetwork:
+    """The network of this architecture, its weights drawn from `seed` alone; `placed` as of its `build`.
 
     Raises:
         BadInput: settings that do not go together, or a network too large for the memory.
@@ -30,10 +32,18 @@ def fresh_network(made_by: NetworkConfig, seed: int, device: torch.device) -> Sp
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:
-            return made_by.build().to(device).channels_last()
+            return made_by.build(placed=placed).to(device).channels_last()
         except RuntimeError as error:
             problem = f"cannot build the network: {error}"
             raise BadInput(problem, "lower `encode_channels` or `planes`") from None
+
+
+def cautions(network: SpikingNetwork) -> list[str]:
+    """What the strategies have to say before this network is trained, each once."""
+    said = (
+        layer.strategy.caution(layer.situation(network.timesteps)) for _, layer in network.spiking_layers()
+    )
+    return list(dict.fromkeys(caution for caution in said if caution is not None))
 
 
 def count_potentials(network: SpikingNetwork, dataset: Dataset, epochs: int) -> int:

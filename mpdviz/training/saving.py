@@ -36,7 +36,8 @@ class Saver:
         """
         self._folder, self._config, self._network = folder, config, network
         self._architecture = architecture
-        self._leads, self._initial_weights = leads, network.weights_hash()
+        self._leads = leads
+        self._initial = {"initial_weights": network.weights_hash(), "drawn_weights": network.drawn_hash()}
 
     def begin(self) -> None:
         """Note the settings."""
@@ -47,7 +48,7 @@ class Saver:
         """Note what the run reached, None while it is under way."""
         reached = {} if result is None else asdict(result)
         reached.pop("folder", None)
-        values = {"initial_weights": self._initial_weights, "finished": result is not None} | reached
+        values = {**self._initial, "finished": result is not None} | reached
         if self._leads:
             write_text(self._folder.result, json.dumps(values, indent=1) + "\n")
 
@@ -82,6 +83,7 @@ class Saver:
             )
         training = training_of(saved.training, self._folder.last)
         self._network.load_state_dict(saved.network.state_dict())
+        self._network.place()
         return training
 
     def _save(self, metrics: dict[str, float], training: dict[str, Any] | None, *, best: bool) -> None:

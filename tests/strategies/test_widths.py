@@ -11,13 +11,16 @@ from networks import small
 from reference import DERIVATIVES, lif_backward
 
 import mpdviz
-from mpdviz import networks, strategies
+from mpdviz import networks, strategies, surrogates
 from mpdviz.analysis.predict import predict
 from mpdviz.errors import BadInput, MpdvizWarning
 from mpdviz.norm import frozen_statistics
 from mpdviz.strategies import MPDAGL
+from mpdviz.training.fresh import cautions
 
 F64 = torch.float64
+NAMES = sorted(set(strategies.STRATEGIES) - {"prescribed"})
+"""Those that need no file; see test_prescribed.py."""
 
 
 def paper(timesteps, decay, v_th, gamma_mean):
@@ -113,21 +116,30 @@ def test_a_nan_gamma_stays_visible():
     assert kappa.isnan().all()
 
 
-@pytest.mark.parametrize("name", sorted(strategies.STRATEGIES))
+@pytest.mark.parametrize("name", NAMES)
 def test_every_strategy_says_what_it_is(name):
     strategy = strategies.get(name)
     assert strategy.name == name
     assert strategy.scope
     assert strategy.source
-    assert strategy.changes_forward is (name == "ds-atgo")
+    assert strategy.changes_forward is (name in ("ds-atgo", "asgl"))
+    assert (strategy.shape is None) == (strategy.own_shape is None)
+    assert strategy.own_shape in (None, getattr(strategy.shape, "name", None))
     assert strategies.get(name) is not strategy
 
 
+def own_or_all(own_shape):
+    return sorted(DERIVATIVES) if own_shape is None else [own_shape]
+
+
+WITH_SHAPES = [(name, shape) for name in NAMES for shape in own_or_all(strategies.STRATEGIES[name].own_shape)]
+
+
 @pytest.mark.parametrize("neuron", ["lif", "plif"])
-@pytest.mark.parametrize("shape", sorted(DERIVATIVES))
-@pytest.mark.parametrize("name", sorted(strategies.STRATEGIES))
+@pytest.mark.parametrize(("name", "shape"), WITH_SHAPES)
 def test_every_strategy_s_gradient_is_that_of_its_widths(name, shape, neuron):
-    options = {"strategy": name, "neuron": neuron, "surrogate": shape, "decay": 0.4}
+    own = strategies.STRATEGIES[name].own_shape is not None
+    options = {"strategy": name, "neuron": neuron, "decay": 0.4} | ({} if own else {"surrogate": shape})
     network = small(seed=8, **options)
     layer = network.double().train().encode
     seen = []
@@ -142,7 +154,8 @@ def test_every_strategy_s_gradient_is_that_of_its_widths(name, shape, neuron):
         v, s, kappa, v_th = (part.detach().numpy() for part in observed)
         decay = layer.neuron.decay_value  # plif's starts in float32
         thresholds = v_th.reshape(3, 1, 1, 1, 1)
-        np.testing.assert_array_equal(s, v >= thresholds)
+        if not layer.strategy.mixes:
+            np.testing.assert_array_equal(s, v >= thresholds)
         expected, grad_decay = lif_backward(grad.numpy(), v, s, decay, v_th, kappa, DERIVATIVES[shape])
         np.testing.assert_allclose(current.grad, expected, rtol=1e-9, atol=1e-12)
         assert bool((kappa > 0).all())
@@ -179,6 +192,24 @@ def test_every_strategy_s_gradient_is_that_of_its_widths(name, shape, neuron):
         ("observed:ratio=nan", ["ratio=nan"]),
         ("observed:momentum=0", ["momentum=0.0"]),
         ("lsg:kappa=1", ["'lsg'", "no option"]),
+        ("fixed:shape=", ["unknown surrogate ''"]),
+        ("fixed:shape=atan:k=2", ["'fixed'", "no option", "'k'"]),
+        ("fixed:k=2:shape=fast-sigmoid", ["'fixed'", "no option", "'k'"]),
+        ("fixed:shape=fast-sigmoid:k=0", ["'fast-sigmoid'", "k is 0.0", "positive"]),
+        ("fixed:shape=fast-sigmoid:k=x", ["'k=x'"]),
+        ("dspike:shape=atan", ["'dspike'", "shape of its own, dspike", "leave shape= out"]),
+        ("asgl:shape=sigmoid", ["'asgl'", "shape of its own, sigmoid"]),
+        ("deeptage:shape=atan", ["'deeptage'", "shape of its own, lorentz"]),
+        ("slope-schedule:shape=atan", ["'slope-schedule'", "shape of its own, superspike"]),
+        ("dspike:kappa=0", ["'dspike'", "kappa=0", "positive"]),
+        ("dspike:alpha=-1", ["'dspike'", "alpha is -1.0", "positive"]),
+        ("asgl:alpha=0", ["'asgl'", "alpha=0.0", "at least 0.01"]),
+        ("asgl:alpha=nan", ["alpha=nan"]),
+        ("asgl:p=1.5", ["'asgl'", "p=1.5", "from 0 to 1"]),
+        ("deeptage:w=1", ["'deeptage'", "w=1.0"]),
+        ("deeptage:momentum=2", ["'deeptage'", "momentum=2.0"]),
+        ("slope-schedule:end=0", ["'slope-schedule'", "end=0.0", "positive slope"]),
+        ("slope-schedule:start=inf", ["'slope-schedule'", "start=inf"]),
     ],
 )
 def test_bad_strings_get_one_line(text, words):
@@ -187,6 +218,31 @@ def test_bad_strings_get_one_line(text, words):
     message = str(caught.value)
     assert "\n" not in message
     assert all(word in message for word in words), message
+
+
+@pytest.mark.parametrize(
+    ("text", "shape", "width"),
+    [
+        ("fixed:shape=fast-sigmoid:k=10", surrogates.FastSigmoid(10.0), 1.0),
+        ("fixed:kappa=2:shape=triangular:half_base=0.4", surrogates.Triangular(0.4), 2.0),
+        ("fixed:shape=dspike:alpha=3:kappa=2", surrogates.get("dspike", alpha=3.0), 2.0),
+        ("dspike:alpha=3:kappa=2", surrogates.get("dspike", alpha=3.0), 2.0),
+        ("dspike", surrogates.get("dspike"), 1.0),
+        ("mpd-agl:shape=sigmoid:a=7", surrogates.Sigmoid(7.0), 1.0),
+    ],
+)
+def test_a_shape_takes_its_own_parameters(text, shape, width):
+    strategy = strategies.get(text)
+    assert strategy.shape == shape
+    assert strategy.kappa(1, 0.2, 0.5, torch.ones(3)).tolist() == [width]
+    layer = small(strategy=text).encode
+    assert layer.neuron.surrogate == shape
+
+
+@pytest.mark.parametrize("name", ["dspike", "asgl", "deeptage", "slope-schedule"])
+def test_a_surrogate_beside_a_strategy_that_has_its_own_is_refused(name):
+    with pytest.raises(BadInput, match=f"`surrogate` atan with `strategy` {name}, whose surrogate is"):
+        small(strategy=name, surrogate="atan")
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.2, 0.9])
@@ -206,6 +262,30 @@ def test_lsg_follows_a_learned_decay():
     decay = 1 / (1 + math.exp(-0.3))
     for row in network.widths():
         assert row["kappa"] == pytest.approx(2 * 0.5 * math.sqrt(1 + decay**2), rel=1e-6)
+
+
+def test_lsg_says_that_it_is_a_fixed_width_unless_the_decay_is_learned():
+    for neuron, strategy, said in (
+        ("lif", "lsg", ["strategy lsg with neurons of constant decay is one fixed width, kappa = 1.02"]),
+        ("plif", "lsg", []),
+        ("lif", "mpd-agl", []),
+    ):
+        heard = cautions(small(strategy=strategy, neuron=neuron))
+        assert [line.partition(";")[0] for line in heard] == said
+
+
+@pytest.mark.parametrize(("progress", "slope"), [(0.0, 1.0), (0.5, 50.5), (0.25, 25.75), (1.0, 100.0)])
+def test_slope_schedule_is_linear_in_progress(progress, slope):
+    network = small(strategy="slope-schedule").double()
+    network.stage = (1, progress)
+    layer = network.encode
+    assert layer.widths(3).tolist() == pytest.approx([1 / slope] * 3, rel=1e-14)
+    x = torch.linspace(-2, 2, 41, dtype=F64)
+    h = layer.neuron.surrogate.h(x, layer.widths(3)[0])
+    torch.testing.assert_close(h, 1 / (1 + slope * x.abs()) ** 2, rtol=1e-12, atol=0)
+    other = strategies.get("slope-schedule:start=8:end=4")
+    situation = strategies.Situation(1, 0.2, 0.5, torch.ones(2), torch.zeros(2), progress=progress)
+    assert other.widths(situation).tolist() == pytest.approx([1 / (8 - 4 * progress)])
 
 
 @pytest.mark.parametrize("decay", [0.2, 0.9])

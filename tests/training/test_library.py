@@ -54,14 +54,14 @@ def test_train_takes_settings_by_name_and_returns_what_was_reached(trained):
 
 def test_settings_override_a_recipe_and_a_resumed_run_knows_its_own(trained, tmp_path):
     recipe = tmp_path / "recipe.toml"
-    recipe.write_text("epochs = 9\nstrategy = 'lsg'\n")
+    recipe.write_text("epochs = 9\nstrategy = 'observed'\n")
     with pytest.raises(BadInput, match="epochs was 2, now 9") as caught:
         prepare({"strategy": "fixed", **TINY, "epochs": 9}, out=trained[0], resume=True)
     assert "choose another `out`" in str(caught.value)
     again = train(out=trained[0], resume=True)
     assert again == trained[1]
     run = prepare(TINY, out=tmp_path / "run", recipe=recipe)
-    assert (run.config.strategy, run.config.epochs) == ("lsg", 2)
+    assert (run.config.strategy, run.config.epochs) == ("observed", 2)
 
 
 def test_a_run_has_a_name_of_its_own_unless_told(tmp_path, monkeypatch):
