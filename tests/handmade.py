@@ -3,6 +3,7 @@
 import numpy as np
 
 from mpdviz.accumulations.census import Census
+from mpdviz.accumulations.currents import CurrentSums
 from mpdviz.accumulations.gradients import GradientFlow
 from mpdviz.accumulations.layer import LayerAccumulation, LayerInfo, LayerStatistics
 
@@ -18,7 +19,13 @@ def info(timesteps=2, **known):
     return LayerInfo(**{"name": "neuron", "decay": 0.2, "surrogate": "rectangular", "epsilon": None} | known)
 
 
-def counted(v, described=None, flow=None):
+def summed(current):
+    """Sums over currents `[T, N, C, ...]`."""
+    series = np.moveaxis(np.asarray(current, np.float64), 2, 0).reshape(current.shape[2], len(current), -1)
+    return CurrentSums(series.shape[2], series.sum(2), np.einsum("cti,csi->cts", series, series))
+
+
+def counted(v, described=None, flow=None, currents=None):
     """Potentials `[T, N, C]` under the intervals and thresholds of `described`; reach is not counted."""
     described = described or info(len(v))
     sums = LayerStatistics.empty(len(v), len(described.what_if))
@@ -43,7 +50,7 @@ def counted(v, described=None, flow=None):
             sums.what_if[t, w] = (np.abs(x) < width / 2).sum()
         for bit, event in ((1, ~fired), (2, fired), (4, inside)):
             seen |= (event.any(0) * bit).astype(np.uint8)
-    return LayerAccumulation(described, sums, Census(seen | 8), flow)
+    return LayerAccumulation(described, sums, Census(seen | 8), flow, currents)
 
 
 def flow(*gradients, spike=None):

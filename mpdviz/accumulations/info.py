@@ -51,6 +51,10 @@ class LayerInfo:
     """Whether the neurons spike at v > v_th, not at v >= v_th; None where that is not known."""
     nan_below: float | None = None
     """The x = v - v_th below which the surrogate's derivative is NaN; None where there is no such."""
+    reset: str = ""
+    """What a spike does, in a word: hard, soft, hard-detached, soft-detached, own, none; empty: not told."""
+    floor: float | None = None
+    """Potentials at or below it let no gradient through; None: there is no such bound."""
     not_measured: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Why columns of the tables hold nothing, by column."""
 
@@ -108,6 +112,7 @@ class LayerInfo:
             thresholds=in_force if self.thresholds or other.thresholds else (),
             reach_known=self.reach_known and other.reach_known,
             strict=self.strict if other.strict is None else other.strict,
+            reset=other.reset or self.reset,
             nan_below=self.nan_below if other.nan_below is None else other.nan_below,
             not_measured={**self.not_measured, **other.not_measured},
         )

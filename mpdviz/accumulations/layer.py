@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from mpdviz.accumulations.census import OF_NEURONS, Census
+from mpdviz.accumulations.currents import OF_CURRENTS, CurrentSums
 from mpdviz.accumulations.gradients import GradientFlow
 from mpdviz.accumulations.histogram import Counts
 from mpdviz.accumulations.info import LayerInfo
@@ -21,6 +22,7 @@ from mpdviz.errors import BadInput
 __all__ = ["LayerAccumulation", "LayerInfo", "LayerStatistics", "merge"]
 
 OTHER_SHAPES = "maps of several sizes were recorded, so that there are no single neurons to follow"
+SUMS_DIFFER = "sequences of several lengths, or other channels, were recorded, so that currents do not add up"
 
 
 @dataclass
@@ -33,6 +35,8 @@ class LayerAccumulation:
     """None where single neurons could not be followed."""
     flow: GradientFlow | None = None
     """Sums over the gradients, where they were asked for and a backward pass ran."""
+    currents: CurrentSums | None = None
+    """Sums over the input currents, where they are known; the layer's description says why they are not."""
 
     def widened(self, first: int, timesteps: int, around: LayerInfo | None = None) -> "LayerAccumulation":
         """The same recording as timesteps `first` .. of a sequence of `timesteps`, counted from 0.
@@ -51,7 +55,10 @@ class LayerAccumulation:
             base[first : first + len(covered)] = covered
             spans[name] = tuple(base)
         return replace(
-            self, info=replace(self.info, **spans), statistics=self.statistics.at(first, timesteps)
+            self,
+            info=replace(self.info, **spans).without(OF_CURRENTS, SUMS_DIFFER),
+            statistics=self.statistics.at(first, timesteps),
+            currents=None,
         )
 
     def __add__(self, other: "LayerAccumulation") -> "LayerAccumulation":
@@ -73,7 +80,12 @@ class LayerAccumulation:
         flow = (
             self.flow if other.flow is None else other.flow if self.flow is None else self.flow + other.flow
         )
-        return LayerAccumulation(info, statistics, census, flow and flow.at(0, timesteps))
+        currents = None
+        # Of a part of the data alone they would be held against the potentials of all.
+        if self.currents is not None and other.currents is not None:
+            currents = self.currents + other.currents
+            info = info if currents is not None else info.without(OF_CURRENTS, SUMS_DIFFER)
+        return LayerAccumulation(info, statistics, census, flow and flow.at(0, timesteps), currents)
 
     @property
     def placed(self) -> Counts:

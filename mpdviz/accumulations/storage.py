@@ -40,8 +40,9 @@ def save(path: Path, contents: Contents) -> None:
             "info": asdict(recorded.info),
             "census": recorded.census is not None,
             "flow": recorded.flow is not None,
+            "currents": recorded.currents is not None,
         }
-        parts = {"statistics": recorded.statistics, "census": recorded.census, "flow": recorded.flow}
+        parts = {part: getattr(recorded, part) for part in ("statistics", "census", "flow", "currents")}
         for part, sums in parts.items():
             if sums is not None:
                 for name, array in vars(sums).items():

@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from mpdviz.accumulations.census import Census
+from mpdviz.accumulations.currents import OF_CURRENTS, CurrentSums
 from mpdviz.accumulations.gradients import GradientFlow
 from mpdviz.accumulations.histogram import CELLS, PER_UNIT, REACH
 from mpdviz.accumulations.info import LayerInfo
@@ -26,6 +27,7 @@ ADDED_LATER = {
 """Arrays that older files do not have; all zeros say that nothing was counted."""
 MOST = 2**53
 """Potentials beyond which none can have been counted."""
+OLDER = "the recording was made by an older mpdviz, which did not sum currents"
 EVENTS = 16
 """Above every byte of a census."""
 
@@ -36,6 +38,8 @@ class Described(BaseModel):
     info: LayerInfo
     census: bool = True
     flow: bool
+    currents: bool | None = None
+    """None in files of versions that did not sum them."""
 
     @field_validator("info")
     @classmethod
@@ -49,6 +53,8 @@ class Described(BaseModel):
             raise ValueError("the unit is not positive")
         if info.epsilon is not None and not 0 < info.epsilon < 1:
             raise ValueError("epsilon is not between 0 and 1")
+        if info.floor is not None and not np.isfinite(info.floor):
+            raise ValueError("the floor is not finite")
         if not all(0 < width < np.inf for width in info.what_if):
             raise ValueError("a what-if width is not positive")
         return info
@@ -99,7 +105,18 @@ def layer(number: int, described: Described, arrays: Mapping[str, np.ndarray]) -
         values = _part("flow", number, GradientFlow, arrays, info.timesteps, scalars)
         plain: dict[str, Any] = {name: v if v.ndim else v.item() for name, v in values.items()}
         flow = GradientFlow(**plain)
-    return LayerAccumulation(info, statistics, census, flow)
+    currents = None
+    if described.currents:
+        channels = (*_array(f"{number}.currents.sums", arrays).shape, 0)[0]
+        square = {"count": (), "sums": (channels, info.timesteps)}
+        square["products"] = (*square["sums"], info.timesteps)
+        found = _part("currents", number, CurrentSums, arrays, info.timesteps, square)
+        if found["count"] < 1 or not channels:
+            raise ValueError(f"{number}.currents.count")
+        currents = CurrentSums(int(found["count"]), found["sums"], found["products"])
+    elif described.currents is None and OF_CURRENTS[0] not in info.not_measured:
+        info = info.without(OF_CURRENTS, OLDER)
+    return LayerAccumulation(info, statistics, census, flow, currents)
 
 
 def _part(

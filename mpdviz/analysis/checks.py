@@ -96,7 +96,12 @@ def _prediction_off(of: Subject, limit: float) -> Measured:
         elif info.v_th <= 0:
             cause = "nothing can be predicted without a positive threshold"
         return _not_measured(of.why("predicted_ratio", "gamma_mean", "decay", "lower", otherwise=cause))
-    return value, value <= limit, f"the predicted available ratio is off by {value:.3f} at t={t}"
+    sentence = f"the predicted available ratio is off by {value:.3f} at t={t}"
+    row = of.rows[of.rows["timestep"] == t].iloc[0]
+    better = abs(row["predicted_ratio_correlated"] - row["available_ratio"])
+    if not math.isnan(better):
+        sentence += f" ({better:.3f} with the recorded correlation of its currents)"
+    return value, value <= limit, sentence
 
 
 def _nonfinite(of: Subject, limit: float) -> Measured:
@@ -193,7 +198,8 @@ REMEDIES = {
     "negative_gamma": "a width that follows their mean (mpd-agl) underrates the spread, which follows their "
     "squares: mpd-agl-reset takes each channel by itself",
     "too_wide": "a narrower surrogate would pass gradients where spikes are decided",
-    "prediction_off": "take the width from another prediction (mpd-agl-reset) or the potentials (observed)",
+    "prediction_off": "take the width from another prediction (mpd-agl-correlated, mpd-agl-reset) or the "
+    "potentials (observed)",
     "nonfinite": "look for an overflow upstream, or a learning rate that is too high",
     "nonfinite_gain": "take a surrogate that is finite there, or keep the potentials out of it",
     "nonfinite_gradient": "look at the checks nonfinite_gain and nonfinite, here and in the layers behind it",

@@ -70,7 +70,8 @@ BOUNDS: tuple[Column, ...] = (
     ),
 )
 """Follow the main table, then its predicted columns and these again for each other prediction, suffixed
-`_mixture` (a normal per channel), `_time` (decay over the actual t) and `_reset` (the reset included)."""
+`_mixture` (a normal per channel), `_time` (decay over the actual t), `_reset` (the reset included) and
+`_correlated` (the reset included, and the correlation over time of the currents that were recorded)."""
 
 
 def of_prediction(name: str, prediction: str) -> str:
@@ -131,6 +132,23 @@ LAYER: tuple[Column, ...] = (
     ),
 )
 """The table of layers: one row a neuron layer."""
+
+SPREAD: tuple[Column, ...] = (
+    Column("layer", "int64", "", "neuron layer, from 1, in execution order"),
+    Column("name", "str", "", "module path of the layer"),
+    Column("timestep", "int64", "", "timestep, from 1"),
+    Column("observed", "float64", "potential", "standard deviation of the potentials"),
+    Column("paper", "float64", "potential", "what MPD-AGL's Theorems 1 and 2 predict"),
+    Column("correlated", "float64", "potential", "what the recorded currents predict, with the reset"),
+    Column("past", "float64", "potential", "what all earlier inputs add where the theorems have one"),
+    Column(
+        "variance", "float64", "potential", "what each channel's and timestep's own mean and variance add"
+    ),
+    Column("correlation", "float64", "potential", "what the currents' correlation over time adds"),
+    Column("reset", "float64", "potential", "what the reset after a spike adds"),
+    Column("rest", "float64", "potential", "what is left: observed less correlated"),
+)
+"""The spread error: from `paper` by `past` to `rest` to `observed`; one row a layer and timestep."""
 
 WHAT_IF: tuple[Column, ...] = (
     Column("layer", "int64", "", "neuron layer, from 1, in execution order"),

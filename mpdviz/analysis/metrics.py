@@ -8,12 +8,11 @@ import numpy as np
 import pandas as pd
 
 from mpdviz.accumulations.histogram import bins, cell_edges
-from mpdviz.accumulations.info import LayerInfo
 from mpdviz.accumulations.layer import LayerAccumulation
 from mpdviz.analysis import columns, distances
-from mpdviz.analysis.columns import Column
+from mpdviz.analysis.columns import Column, of_prediction
 from mpdviz.analysis.frames import counts, frame, measured, share
-from mpdviz.analysis.predict import PREDICTIONS, Prediction, predict
+from mpdviz.analysis.predict import FROM_NORM, PREDICTIONS, Prediction, correlated, predict
 
 Layers = Mapping[int, LayerAccumulation]
 PAPER, *OTHERS = PREDICTIONS
@@ -33,8 +32,7 @@ def table(layers: Layers) -> pd.DataFrame:
     for name in OTHERS:
         five = [column for column in columns.MAIN if column.name in _PREDICTED]
         wanted += [
-            replace(column, name=columns.of_prediction(column.name, name))
-            for column in (*five, *columns.BOUNDS)
+            replace(column, name=of_prediction(column.name, name)) for column in (*five, *columns.BOUNDS)
         ]
     wanted.append(columns.BEST)
     for width in {width: None for layer in layers.values() for width in layer.info.what_if}:
@@ -45,7 +43,7 @@ def table(layers: Layers) -> pd.DataFrame:
         )
     if any(layer.flow is not None for layer in layers.values()):
         wanted += columns.FLOW
-    return frame(_blocks(layers, tuple(PREDICTIONS)), wanted)
+    return frame(_blocks(layers, PREDICTIONS), wanted)
 
 
 ALIKE = 1e-6
@@ -113,28 +111,35 @@ def _observed(number: int, layer: LayerAccumulation) -> dict[str, Any]:
     return values
 
 
-def predicted_laws(info: LayerInfo, predictions: Sequence[str] = tuple(PREDICTIONS)) -> dict[str, Prediction]:
-    """What is predicted of a layer's potentials, by prediction; nothing where there is nothing to go by."""
-    predictable = "predicted_ratio" not in info.not_measured
-    if not (predictable and info.gamma and 0 <= info.decay <= 1 and info.v_th > 0):
+def predicted_laws(
+    layer: LayerAccumulation, predictions: Sequence[str] = PREDICTIONS
+) -> dict[str, Prediction]:
+    """What is predicted of a layer's potentials, by prediction; without those that have nothing to go by."""
+    info, currents = layer.info, layer.currents
+    if not (0 <= info.decay <= 1 and info.v_th > 0):
         return {}
-    return {
-        name: predict(
-            name,
-            timesteps=info.timesteps,
-            decay=info.decay,
-            v_th=info.v_th,
-            gamma=np.array(info.gamma),
-            beta=np.array(info.beta),
-            thresholds=info.thresholds or None,
-        )
-        for name in predictions
-    }
+    laws = {}
+    from_norm = bool(info.gamma) and "predicted_ratio" not in info.not_measured
+    for name in predictions:
+        if name in FROM_NORM and from_norm:
+            laws[name] = predict(
+                name,
+                timesteps=info.timesteps,
+                decay=info.decay,
+                v_th=info.v_th,
+                gamma=np.array(info.gamma),
+                beta=np.array(info.beta),
+                thresholds=info.thresholds or None,
+            )
+        elif name not in FROM_NORM and currents is not None and currents.finite:
+            in_force = np.array(info.thresholds_in_force)
+            laws[name] = correlated(info.decay, in_force, currents.means, currents.covariances)
+    return laws
 
 
 def _predicted(layer: LayerAccumulation, predictions: Sequence[str]) -> dict[str, Any]:
     info, statistics = layer.info, layer.statistics
-    laws = predicted_laws(info, predictions)
+    laws = predicted_laws(layer, predictions)
     if not laws:
         return {columns.BEST.name: ""}
     std = np.sqrt(share(statistics.m2, statistics.finite))
@@ -155,12 +160,12 @@ def _predicted(layer: LayerAccumulation, predictions: Sequence[str]) -> dict[str
             "predicted_ratio": prediction.ratio(np.array(info.lower), np.array(info.upper)),
             **vars(apart),
         }
-        values |= {columns.of_prediction(column, name): value for column, value in found.items()}
-    distance = np.array([values[columns.of_prediction("wasserstein", name)] for name in predictions])
+        values |= {of_prediction(column, name): value for column, value in found.items()}
+    distance = np.array([values[of_prediction("wasserstein", name)] for name in laws])
     known = np.isfinite(distance).all(0)
     # Of predictions that are one law here, and so apart by a rounding, the first.
     least = np.where(known, distance, 0).min(0)
-    best = np.array(predictions)[(np.where(known, distance, 0) <= least * (1 + ALIKE)).argmax(0)]
+    best = np.array(list(laws))[(np.where(known, distance, 0) <= least * (1 + ALIKE)).argmax(0)]
     return values | {columns.BEST.name: np.where(known, best, "")}
 
 

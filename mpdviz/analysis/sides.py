@@ -133,8 +133,11 @@ def _whole_norm(flow: GradientFlow) -> float:
 
 
 def _best_prediction(table: pd.DataFrame) -> str:
-    apart = {name: table[of_prediction("wasserstein", name)].mean(skipna=False) for name in PREDICTIONS}
-    return "" if any(np.isnan(list(apart.values()))) else min(apart, key=lambda name: apart[name])
+    columns = {name: table[of_prediction("wasserstein", name)] for name in PREDICTIONS}
+    apart = {name: column.mean(skipna=False) for name, column in columns.items() if column.notna().any()}
+    return (
+        "" if not apart or any(np.isnan(list(apart.values()))) else min(apart, key=lambda name: apart[name])
+    )
 
 
 def _under(label: str, layers: Layers, other: str, others: Layers) -> pd.DataFrame:

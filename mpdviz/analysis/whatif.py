@@ -28,7 +28,7 @@ def curve(number: int, layer: LayerAccumulation) -> pd.DataFrame:
     info, cells, finite = layer.info, layer.statistics.cells, layer.statistics.finite
     bins = np.arange(1, WIDEST + 1)
     kappa: Floats = bins * np.float64(2 * info.unit / PER_UNIT)
-    inside = _inside(cells, bins)
+    inside = _inside(cells, bins, _above_floor(layer))
     ends = cells[:, THRESHOLD_CELL - 2 * bins] + cells[:, THRESHOLD_CELL + 2 * bins]
     return _frame(number, layer, kappa, inside / np.maximum(finite, 1)[:, None], ends)
 
@@ -69,15 +69,20 @@ def target(number: int, layer: LayerAccumulation, ratio: float) -> pd.DataFrame:
 
 
 def shape(
-    number: int, layer: LayerAccumulation, half_width: float, h: Callable[[Floats], Floats]
+    number: int,
+    layer: LayerAccumulation,
+    half_width: float,
+    h: Callable[[Floats, Floats], Floats],
+    kappa: Floats | None = None,
 ) -> pd.DataFrame:
     """Bounds of the available ratio and the mean gain under another surrogate.
 
     Args:
         number: the layer's number.
         layer: its recording.
-        half_width: half the width of the surrogate's available interval.
-        h: the surrogate derivative at x = v - v_th, symmetric and falling with |x|.
+        half_width: half the width of the surrogate's available interval at kappa = 1.
+        h: the surrogate derivative at x = v - v_th and a width, symmetric and falling with |x|.
+        kappa: the width at each timestep `[T]`; None: 1.
 
     Returns:
         One row a timestep: `available_ratio_low`, `available_ratio_high` from the edges around the
@@ -85,13 +90,20 @@ def shape(
     """
     info, cells = layer.info, layer.statistics.cells
     finite = np.maximum(layer.statistics.finite, 1)
-    bins = half_width * PER_UNIT / info.unit
-    around = np.clip([np.floor(bins), np.ceil(bins)], 0, WIDEST).astype(int)
-    inside = _inside(cells, around)
-    if bins > WIDEST:
-        inside[:, 1] = finite
-    lower, upper = cell_edges(info.unit)
-    left, right = (np.where(np.isfinite(end), h(end - info.unit), 0.0) for end in (lower, upper))
+    widths = np.ones(info.timesteps) if kappa is None else np.asarray(kappa, np.float64)
+    bins = half_width * widths * PER_UNIT / info.unit
+    around = np.clip(np.stack([np.floor(bins), np.ceil(bins)], 1), 0, WIDEST).astype(int)
+    below = _above_floor(layer)
+    inside = _inside(cells, around, below)
+    if info.floor is None:
+        inside[:, 1] = np.where(bins > WIDEST, finite, inside[:, 1])
+    scale = widths[:, None]
+    left, right = (
+        np.where(np.isfinite(end), h(end - info.unit, scale), 0.0) for end in cell_edges(info.unit)
+    )
+    # Cells at or below the floor let nothing through.
+    through = np.arange(CELLS) > THRESHOLD_CELL - 2 * below[:, None]
+    cells = np.where(through, cells, 0)
     return pd.DataFrame(
         {
             "layer": number,
@@ -99,17 +111,34 @@ def shape(
             "timestep": np.arange(1, info.timesteps + 1),
             "available_ratio_low": inside[:, 0] / finite,
             "available_ratio_high": inside[:, 1] / finite,
-            "mean_gain_low": cells @ np.minimum(left, right) / finite,
-            "mean_gain_high": cells @ np.maximum(left, right) / finite,
+            "mean_gain_low": (cells * np.minimum(left, right)).sum(1) / finite,
+            "mean_gain_high": (cells * np.maximum(left, right)).sum(1) / finite,
         }
     )
 
 
-def _inside(cells: Counts, bins: Sequence[int] | Counts) -> Counts:
-    """Potentials strictly within so many bins on either side of the threshold `[T, ...]`."""
+def _above_floor(layer: LayerAccumulation) -> Counts:
+    """How many bins below the threshold `[T]` the floor lies, at or below which no gradient passes.
+
+    Rounded down, where strategies move the threshold off the edges; more than there are where there is none.
+    """
+    info = layer.info
+    if info.floor is None:
+        return np.full(info.timesteps, CELLS)
+    away = (np.array(info.thresholds_in_force) - info.floor) * PER_UNIT / info.unit
+    return np.clip(np.floor(away), 0, CELLS).astype(np.int64)
+
+
+def _inside(cells: Counts, bins: Sequence[int] | Counts, below: Counts) -> Counts:
+    """Potentials `[T, B]` strictly within so many bins, `[B]` or `[T, B]`, on either side of the threshold.
+
+    Below it no more than `below` `[T]` of them count.
+    """
     up_to = np.concatenate([np.zeros((len(cells), 1), np.int64), cells.cumsum(1)], axis=1)
-    half = 2 * np.asarray(bins)
-    inside: Counts = up_to[:, np.minimum(THRESHOLD_CELL + half, CELLS)] - up_to[:, THRESHOLD_CELL - half + 1]
+    half = 2 * np.broadcast_to(bins, (len(cells), np.shape(bins)[-1]))
+    first = THRESHOLD_CELL - np.minimum(half, 2 * below[:, None]) + 1
+    last = np.minimum(THRESHOLD_CELL + half, CELLS)
+    inside: Counts = np.take_along_axis(up_to, last, 1) - np.take_along_axis(up_to, first, 1)
     return np.maximum(inside, 0)
 
 

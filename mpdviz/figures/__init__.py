@@ -24,7 +24,16 @@ if TYPE_CHECKING:
 
 __all__ = ["FIGURES", "RecordingFigure", "caption", "draw", "numbers", "supported", "write"]
 
-OURS = ("ridge", "ratio_map", "states", "what_if", "predicted", "gradient_norm", "distribution")
+OURS = (
+    "ridge",
+    "ratio_map",
+    "states",
+    "what_if",
+    "predicted",
+    "spread_error",
+    "gradient_norm",
+    "distribution",
+)
 FIGURES: Registry[RecordingFigure] = Registry(
     "figure", "mpdviz.figures", {name: f"mpdviz.figures.{name}:FIGURE" for name in OURS}, RecordingFigure
 )

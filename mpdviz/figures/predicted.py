@@ -70,7 +70,7 @@ def predicted(table: pd.DataFrame) -> Figure:
         axes[2, 0].yaxis.set_major_formatter(PercentFormatter(1))
         layer_ticks(axes[0, 0], values["layer"], 10)
         handles, labels = axes[0, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper center", ncols=5)
+        figure.legend(handles, labels, loc="outside upper center", ncols=3)
         figure.align_ylabels()
     return figure
 

@@ -24,8 +24,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"
-INDIGO, OLIVE = "#332288", "#999933"
-"""Okabe & Ito's palette, with indigo and olive in place of yellow, which vanishes on white."""
+INDIGO, OLIVE, TEAL = "#332288", "#999933", "#117733"
+"""Okabe & Ito's palette, with indigo, olive and teal in place of yellow, which vanishes on white."""
 INSIDE, OUTSIDE, INTERVAL, THRESHOLD = ORANGE, "#D4D4D4", "#FCF0D6", "#222222"
 """Potentials inside and outside the available interval, its shade, the threshold: of no strategy's colour."""
 BELOW, ABOVE = "#5A5A5A", "#DDDDDD"
@@ -40,8 +40,17 @@ PREDICTIONS = {
     "mixture": ("s", 5.6, "#44AA99"),
     "time": ("x", 2.2, "#AA8800"),
     "reset": ("+", 4.6, "#666666"),
+    "correlated": ("D", 7.2, "#AA3377"),
 }
 """Marker, size in points and colour (no strategy's) of each prediction; those upon another stay visible."""
+SPREAD_PARTS = {
+    "past": "#DDCC77",
+    "variance": "#88CCEE",
+    "correlation": "#882255",
+    "reset": "#44AA99",
+    "rest": "#666666",
+}
+"""Parts of the spread error, no strategy's colours."""
 
 Dashes = str | tuple[float, tuple[float, ...]]
 DASHES: tuple[Dashes, ...] = (
@@ -82,12 +91,13 @@ FAMILIES = {
     "mpd-agl": Appearance("MPD-AGL", BLUE, "o", DASHES[0]),
     "fixed": Appearance("fixed", VERMILION, "s", DASHES[1]),
     "mpd-agl-reset": Appearance("MPD-AGL reset", GREEN, "^", DASHES[2]),
+    "mpd-agl-correlated": Appearance("MPD-AGL correlated", TEAL, "h", DASHES[6]),
     "observed": Appearance("observed quantile", PURPLE, "D", DASHES[3]),
     "lsg": Appearance("LSG", SKY, "v", DASHES[4]),
     "ds-atgo": Appearance("DS-ATGO", INDIGO, "P", DASHES[5]),
 }
 """Strategies by name; what is said beside their options."""
-MARKERS = ("X", "<", ">", "*", "d", "p", "h", "8")
+MARKERS = ("X", "<", ">", "*", "d", "p", "8", "1")
 """Of strategies that are not in `FAMILIES`, and of further members of a family."""
 OF_KAPPA = {0.25: "<", 0.5: ">", 2.0: "X", 4.0: "*", 8.0: "d"}
 """Markers of fixed widths beside 1."""

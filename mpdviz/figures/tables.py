@@ -1,13 +1,13 @@
 """The tables that figures are drawn from, together."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Self
 
 import pandas as pd
 
 from mpdviz.accumulations.layer import LayerAccumulation
-from mpdviz.analysis import metrics, whatif
+from mpdviz.analysis import decomposition, metrics, whatif
 from mpdviz.errors import BadInput
 
 
@@ -21,6 +21,8 @@ class Tables:
     """`metrics.histogram` of its layers, one after the other."""
     curves: pd.DataFrame
     """`whatif.curve` of its layers, one after the other."""
+    spread: pd.DataFrame
+    """`decomposition.spread_error` of its layers."""
 
     @classmethod
     def of(cls, layers: Mapping[int, LayerAccumulation], table: pd.DataFrame | None = None) -> Self:
@@ -40,10 +42,10 @@ class Tables:
         histograms = pd.concat([metrics.histogram(*layer) for layer in wanted], ignore_index=True)
         curves = pd.concat([whatif.curve(*layer) for layer in wanted], ignore_index=True)
         rows = table[["layer", "timestep"]]
-        return cls(table, histograms.merge(rows), curves.merge(rows))
+        spread = decomposition.spread_error(dict(wanted))
+        return cls(table, histograms.merge(rows), curves.merge(rows), spread.merge(rows))
 
     def layer(self, number: int) -> Self:
         """The same of one layer; empty tables where there is no such layer."""
-        return type(self)(
-            *(frame[frame["layer"] == number] for frame in (self.table, self.histograms, self.curves))
-        )
+        tables = (getattr(self, part.name) for part in fields(self))
+        return type(self)(*(frame[frame["layer"] == number] for frame in tables))

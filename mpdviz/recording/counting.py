@@ -11,7 +11,7 @@ from torch import Tensor
 from mpdviz.recording.adapters import Adapter
 from mpdviz.recording.adapters.base import number
 from mpdviz.recording.complaints import Complaints
-from mpdviz.recording.gradients import FlowMeter, spike_path
+from mpdviz.recording.gradients import FlowMeter
 from mpdviz.recording.inputs import Inputs
 from mpdviz.recording.layers import Layer, Layers
 from mpdviz.recording.measure.meter import Meter
@@ -153,7 +153,7 @@ class Counting:
             if wrong and bool(u.isfinite().all()):
                 self.refute(layer, "the spikes it emits are not those of its potentials and threshold")
                 return None
-        self.inputs.look(layer, call, recorded=recorded)
+        self.inputs.look(layer, call, recorded=recorded, rows=len(steps), each=steps[0][0].shape)
         call.fired[id(layer)] = call.fired.get(id(layer), 0) + 1
         return first
 
@@ -173,12 +173,14 @@ class Counting:
                     layer.sums.describe(t, row)
                 seen = layer.sums.look(tuple(reading.v.shape[2:]) or (1,), reading.v.device)
                 layer.sums.add_whole(first, self.meter.measure(reading, seen))
-            self.inputs.look(layer, call, recorded=recorded)
+            rows, each = len(reading.v), reading.v.shape[1:]
+            self.inputs.look(layer, call, recorded=recorded, rows=rows, each=each)
             call.fired[id(layer)] = call.fired.get(id(layer), 0) + 1
             self.wiring.mark(id(layer), reading.spikes)
             if recorded and self.flow is not None:
-                path = partial(spike_path, adapter.decay, reading.spikes.detach(), reading.carries)
-                self.flow.watch_current(id(layer), reading.current, first, path=path)
+                self.flow.watch_current(
+                    id(layer), reading.current, first, factor=adapter.factor, path=reading.spike_path
+                )
 
     def _position(self, layer: Layer, start: Start | None, *, whole: bool = False) -> Position:
         positions, thread = layer.sums.positions, threading.get_ident()

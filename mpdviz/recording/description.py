@@ -1,18 +1,23 @@
 """What a recording says about a neuron layer besides counts: constants, widths, intervals, its batch norm."""
 
+import math
 from dataclasses import dataclass
 
 from mpdviz.accumulations.census import Census
+from mpdviz.accumulations.currents import OF_CURRENTS, CurrentSums
 from mpdviz.accumulations.gradients import GradientFlow
-from mpdviz.accumulations.layer import LayerAccumulation, LayerInfo
+from mpdviz.accumulations.layer import SUMS_DIFFER, LayerAccumulation, LayerInfo
+from mpdviz.norm import Norm
 from mpdviz.recording.adapters import Native
 from mpdviz.recording.adapters.base import NAN
-from mpdviz.recording.inputs import Inputs
+from mpdviz.recording.inputs import Input, Inputs
 from mpdviz.recording.layers import Layer
 from mpdviz.recording.measure.meter import Meter
 from mpdviz.recording.norms import weights
 
 UNKNOWN = "the code that spikes does not say"
+MIXED = "in training the strategy has some outputs analog, which reset potentials in part"
+OTHER_RULE = "predictions are for neurons that follow v(t) = decay v(t-1) (1 - s(t-1)) + input"
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,22 +68,43 @@ class Description:
             strict=rows[0].strict,
             reach_known=reach_known,
             nan_below=rows[0].nan_below,
-            not_measured=self._not_measured(reach_known=reach_known, driven=known.driven),
+            reset="" if adapter is None else adapter.reset,
+            floor=self._floor,
+            not_measured=self._not_measured(known, reach_known=reach_known),
         )
 
-    def _not_measured(self, *, reach_known: bool, driven: bool) -> dict[str, str]:
+    def _not_measured(self, known: Input, *, reach_known: bool) -> dict[str, str]:
         missing = {}
         if self.decay != self.decay:
             missing["decay"] = f"{UNKNOWN} which share of a potential is kept"
         if not reach_known:
-            missing["reach_ratio"] = f"{UNKNOWN} how potentials are reset"
+            mixed = isinstance(self.layer.adapter, Native) and self.layer.adapter.module.mixed
+            missing["reach_ratio"] = MIXED if mixed else f"{UNKNOWN} how potentials are reset"
         if self.layer.adapter is None or not self.layer.adapter.predictable:
+            missing["predicted_ratio"] = OTHER_RULE
+        if isinstance(known.norm, Norm) and known.norm.factors(1) is not None:
             missing["predicted_ratio"] = (
-                "predictions are for neurons that follow v(t) = decay v(t-1) (1 - s(t-1)) + input"
+                "predictions are for a batch norm that is the same at every timestep, and this one is not"
             )
-        if not driven:
+        if not known.driven:
             missing["silent_input"] = f"{UNKNOWN} what its input is"
-        return missing
+        for column in OF_CURRENTS:
+            if self.layer.adapter is None or not self.layer.adapter.follows:
+                missing[column] = OTHER_RULE
+            elif not known.driven:
+                missing[column] = missing["silent_input"]
+        if self.layer.adapter is None:
+            return missing
+        unknown = self.layer.adapter.unknown
+        if "predicted_ratio" in unknown:
+            missing |= dict.fromkeys(OF_CURRENTS, unknown["predicted_ratio"])
+        return missing | dict(unknown)
+
+    @property
+    def _floor(self) -> float | None:
+        adapter = self.layer.adapter
+        floor = adapter.module.dynamics.floor if isinstance(adapter, Native) else -math.inf
+        return floor if math.isfinite(floor) else None
 
     def accumulation(self) -> LayerAccumulation:
         """All that was recorded of it."""
@@ -88,4 +114,20 @@ class Description:
             census = Census(sums.census.reshape(sums.shape).cpu().numpy().copy())
         if flow is not None:  # the gradients of its last timesteps may be still to come
             flow = flow.at(0, sums.timesteps)
-        return LayerAccumulation(self.info(), sums.statistics(), census, flow)
+        info = self.info()
+        if set(OF_CURRENTS) <= set(info.not_measured):
+            return LayerAccumulation(info, sums.statistics(), census, flow)
+        currents, why = self._currents()
+        if why:
+            info = info.without(OF_CURRENTS, why)
+        return LayerAccumulation(info, sums.statistics(), census, flow, currents)
+
+    def _currents(self) -> tuple[CurrentSums | None, str]:
+        """Sums over its currents, or why there are none."""
+        tally = self.layer.sums.currents.as_if_over()
+        found = tally.found()
+        if found is None:
+            return None, tally.why or "no whole sequence of currents was recorded"
+        if found.sums.shape[1] != self.layer.sums.timesteps:
+            return None, SUMS_DIFFER
+        return found, "" if found.finite else "some currents are NaN or infinite"

@@ -1,13 +1,15 @@
-"""What went into a neuron layer: which neurons got any input, whether it was the same at every timestep."""
+"""What went into a neuron layer: which neurons got any, whether it repeated over time, its sums."""
 
+import threading
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from mpdviz.accumulations.census import DRIVEN
+from mpdviz.norm import Norm
 from mpdviz.recording.layers import Layer
-from mpdviz.recording.norms import OURS, LatestNorm
+from mpdviz.recording.norms import LatestNorm
 from mpdviz.recording.trail import Call
 
 
@@ -43,8 +45,16 @@ class Inputs:
             known = self._inputs[id(layer)] = Input()
         return known
 
-    def look(self, layer: Layer, call: Call, *, recorded: bool) -> None:
-        """A layer fired in this call; what went into its neurons is what went into the call."""
+    def look(self, layer: Layer, call: Call, *, recorded: bool, rows: int, each: torch.Size) -> None:
+        """A layer fired in this call; what went into its neurons is what went into the call.
+
+        Args:
+            layer: the layer.
+            call: of its module.
+            recorded: whether the sequence is.
+            rows: timesteps that it has just fired at.
+            each: shape of one timestep's potentials `[N, ...]`.
+        """
         if layer.adapter is None:
             return
         known = self.of(layer)
@@ -62,14 +72,31 @@ class Inputs:
         if not (sequence or current.shape[1:] == shape):
             return  # a recurrent cell's, say, with other inputs than neurons
         known.driven = True
+        self._sum(layer, current.detach(), rows, each)
         if not known.all_driven and layer.sums.comparable:
             if driven is None:
                 driven = (current.detach() != 0).reshape(-1, *shape).any(0)
             census |= (driven * DRIVEN).to(torch.uint8).expand(shape).flatten()
             known.all_driven = bool((census & DRIVEN).all())
-            if known.all_driven and isinstance(norm, OURS):
+            if known.all_driven and isinstance(norm, Norm):
                 self._norms.drove_all(norm)
         self._compare(known, current.detach(), sequence=sequence, goes_on=call.start == "goes on")
+
+    def _sum(self, layer: Layer, current: Tensor, rows: int, each: torch.Size) -> None:
+        """Add the current to the layer's sums, in units of the potential."""
+        adapter, tally = layer.adapter, layer.sums.currents
+        position = layer.sums.positions[threading.get_ident()]
+        if adapter is None or not adapter.follows or tally.why:
+            return
+        factor = adapter.factor
+        current = current if factor == 1 else current * factor
+        first = position.timestep + 1 - rows
+        if current.shape == each:
+            tally.step(id(position), first, current if current.dim() > 1 else current.unsqueeze(1))
+        elif current.shape[1:] == each and first == 0:
+            tally.add(current if current.dim() > 2 else current.unsqueeze(2))
+        elif current.shape[1:] == each:
+            tally.give_up("sequences are spread over several calls that hold several timesteps each")
 
     def _compare(self, known: Input, current: Tensor, *, sequence: bool, goes_on: bool) -> None:
         if known.repeated is False:

@@ -7,6 +7,7 @@ import torch
 
 from mpdviz.accumulations.histogram import Counts
 from mpdviz.accumulations.layer import LayerStatistics
+from mpdviz.recording.currents import CurrentTally
 from mpdviz.recording.measure.step import Pending
 from mpdviz.recording.measure.tally import REAL, WHOLE, Tally
 from mpdviz.recording.sequences import Position
@@ -67,6 +68,8 @@ class Sums:
         """Whether all calls had neurons of one shape."""
         self.steady = True
         """Whether thresholds and intervals were the same at every forward."""
+        self.currents = CurrentTally()
+        """Of its input, where that is known."""
         self.unit = 0.0
         """The histogram's; set by the first row."""
         self._runs: torch.Tensor | None = None  # of a sequence that is over, to be used again
@@ -113,7 +116,8 @@ class Sums:
         return Pending(runs.zero_())
 
     def end(self, position: Position) -> None:
-        """A sequence is over: which of its potentials a gradient reaches is known."""
+        """A sequence is over: which of its potentials a gradient reaches is known; so are its currents."""
+        self.currents.end(id(position))
         if position.pending is not None:
             self._runs = position.pending.first
             reached = position.pending.reached(position.timestep + 1)

@@ -39,7 +39,7 @@ def layer_counts(number: int, layer: LayerAccumulation, rows: pd.DataFrame) -> d
         rows: its rows of the main table.
     """
     info = layer.info
-    curves = {name: _curves(law) for name, law in predicted_laws(info).items()}
+    curves = {name: _curves(law) for name, law in predicted_laws(layer).items()}
     steps = [
         _step(cells, row) | {"predicted": {name: curve[t] for name, curve in curves.items()}}
         for t, (cells, row) in enumerate(

@@ -4,6 +4,7 @@ import pandas as pd
 
 from mpdviz.accumulations.contents import Contents
 from mpdviz.analysis import metrics, summary
+from mpdviz.analysis.decomposition import PARTS, spread_error
 from mpdviz.analysis.limits import Limits
 from mpdviz.analysis.verdicts import FAILED, NOT_MEASURED, Verdict, judge
 from mpdviz.report import charts
@@ -37,6 +38,7 @@ def section(title: str, contents: Contents, limits: Limits | None = None) -> Sec
         _explorer(contents, overview, table),
         Table("Layers", overview.drop(columns=list(SPARE))),
         *_pictures(table),
+        *_spread(contents),
         *_left_out(contents),
         *_not_measured(contents, verdicts),
         Table(
@@ -103,6 +105,19 @@ def _pictures(table: pd.DataFrame) -> list[Picture]:
             caption = f"Gradient of the loss {words}, root mean square over backward passes."
             found.append(Picture(f"Gradient by depth, {words}", caption, drawn))
     return found
+
+
+def _spread(contents: Contents) -> list[Table]:
+    """Why the paper's spread is off, where any of it is known."""
+    frame = spread_error(contents.layers)
+    if frame[list(PARTS)].isna().all(axis=None):
+        return []
+    caption = (
+        "Standard deviation of the potentials: observed, as Theorems 1 and 2 of MPD-AGL predict it (paper) "
+        "and as the recorded currents do (correlated). The parts lead from paper to observed: all past "
+        "inputs, each channel's and timestep's own variance, correlation over time, reset, and what is left."
+    )
+    return [Table("Why the predicted spread is off", frame, folded=True, caption=caption)]
 
 
 def _left_out(contents: Contents) -> list[Table]:

@@ -57,7 +57,10 @@ def as_older(path):
 
 
 @pytest.mark.parametrize("training", [False, True])
-@pytest.mark.parametrize("strategy", ["mpd-agl", "fixed:kappa=2", "lsg", "observed", "ds-atgo"])
+@pytest.mark.parametrize(
+    "strategy",
+    ["mpd-agl", "fixed:kappa=2", "lsg", "observed", "ds-atgo", "asgl", "deeptage", "slope-schedule"],
+)
 @pytest.mark.parametrize("batches", [1, 2])
 def test_recordings_of_one_network_merge_also_where_its_widths_follow_the_data(strategy, training, batches):
     made = network(strategy=strategy).train(training)

@@ -128,13 +128,14 @@ def test_no_such_layer(recorded):
             recorded[2].histogram(layer)
 
 
-def test_without_a_batch_norm_nothing_is_predicted():
+def test_without_a_batch_norm_only_the_currents_predict():
     model = nn.Sequential(LIF())
     with mpdviz.record(model) as mpd:
         model(torch.randn(2, 3, 4, generator=rng()))
     table = mpd.table()
     assert table[["gamma_mean", "predicted_mean", "ks", "wasserstein_reset"]].isna().all(axis=None)
-    assert table["best_prediction"].tolist() == ["", ""]
+    assert table["predicted_std_correlated"].notna().all()
+    assert table["best_prediction"].tolist() == ["correlated", "correlated"]
     layer = mpd.layer_table().iloc[0]
     assert layer["channels"] == 0
     assert np.isnan(layer["gamma_mean"])

@@ -46,7 +46,7 @@ def test_any_threshold_has_a_table_a_histogram_and_what_ifs(v_th):
         (share,) = curve[(curve["timestep"] == 1) & (curve["kappa"] == kappa)]["available_ratio"]
         assert share == (np.abs(v[0] - v_th) < kappa / 2).mean()
     assert whatif.counted(1, layer)["available_ratio"].iloc[0] == (np.abs(v[0] - v_th) < 0.25).mean()
-    bounds = whatif.shape(1, layer, 0.3, lambda x: np.exp(-np.abs(x))).iloc[0]
+    bounds = whatif.shape(1, layer, 0.3, lambda x, kappa: np.exp(-np.abs(x / kappa))).iloc[0]
     truth, gain = (np.abs(v[0] - v_th) < 0.3).mean(), np.exp(-np.abs(v[0] - v_th)).mean()
     assert bounds["available_ratio_low"] <= truth <= bounds["available_ratio_high"]
     assert bounds["mean_gain_low"] <= gain <= bounds["mean_gain_high"]

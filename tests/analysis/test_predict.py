@@ -6,7 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
-from mpdviz.analysis.predict import PREDICTIONS, Prediction, normal_ratio, predict, repeated_input_std
+from mpdviz.analysis.predict import (
+    FROM_NORM,
+    PREDICTIONS,
+    Prediction,
+    normal_ratio,
+    predict,
+    repeated_input_std,
+)
 from mpdviz.errors import BadInput
 
 V_TH = 0.5
@@ -45,17 +52,18 @@ def at_kappa_one(prediction):
 
 
 def test_the_registry_runs_from_the_coarsest_to_the_finest():
-    assert list(PREDICTIONS) == ["paper", "mixture", "time", "reset"]
-    assert all(of(name).name == name for name in PREDICTIONS)
+    assert list(FROM_NORM) == ["paper", "mixture", "time", "reset"]
+    assert (*FROM_NORM, "correlated") == PREDICTIONS
+    assert all(of(name).name == name for name in FROM_NORM)
 
 
-@pytest.mark.parametrize("name", PREDICTIONS)
+@pytest.mark.parametrize("name", FROM_NORM)
 def test_every_prediction_is_the_input_law_at_the_first_timestep(name):
     prediction = of(name, timesteps=1, gamma=[0.7], beta=[-0.2])
     np.testing.assert_allclose([prediction.mean, prediction.std], [[-0.2], [0.35]])
 
 
-@pytest.mark.parametrize("name", PREDICTIONS)
+@pytest.mark.parametrize("name", FROM_NORM)
 def test_a_spread_is_a_magnitude(name):
     negative, positive = of(name, 3, 0.5, [-0.7, -1.2]), of(name, 3, 0.5, [0.7, 1.2])
     np.testing.assert_array_equal(negative.stds, positive.stds)
@@ -125,7 +133,7 @@ def test_spread_over_channels_is_what_the_paper_leaves_out():
     gamma, beta = normal_channels()
     observed = simulate(2, 0.2, gamma, beta)[1].std()
     without_reset = simulate(2, 0.2, gamma, beta, reset=False)[1].std()
-    predicted = {name: of(name, 2, 0.2, gamma, beta).std[1] for name in PREDICTIONS}
+    predicted = {name: of(name, 2, 0.2, gamma, beta).std[1] for name in FROM_NORM}
     # One finite draw of channels gave .570 and .580 observed, .506 (paper) and .580 (mixture).
     assert observed == pytest.approx(0.570, abs=0.006)
     assert without_reset == pytest.approx(0.580, abs=0.006)

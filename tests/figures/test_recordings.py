@@ -53,6 +53,7 @@ def restricted(tables, table):
         table=table,
         histograms=tables.histograms.merge(table[["layer", "timestep"]]),
         curves=tables.curves.merge(table[["layer", "timestep"]]),
+        spread=tables.spread.merge(table[["layer", "timestep"]]),
     )
 
 
@@ -70,7 +71,10 @@ def broken(small):
     histograms.loc[histograms["layer"] == 4, "count"] = 0
     histograms.loc[(histograms["layer"] == 4) & histograms["density"].notna(), "density"] = 0.0
     curves.loc[curves["layer"] == 4, ["available_ratio", "mean_gain"]] = 0.0
-    return Tables(table, histograms, curves)
+    spread = small.spread.copy()
+    spread.loc[spread["layer"] == 2, ["paper", "past", "variance"]] = np.nan
+    spread.loc[spread["layer"] == 4, ["observed", "rest"]] = np.nan
+    return Tables(table, histograms, curves, spread)
 
 
 @pytest.fixture(scope="module")
@@ -318,6 +322,20 @@ def test_distribution_shades_the_interval(small):
         assert axis.lines[0].get_xdata() == [row["v_th"]] * 2
 
 
+def test_the_parts_of_the_spread_error_are_stacked(broken):
+    figure, values = both("spread_error", broken)
+    assert [axis.get_title() for axis in figure.axes] == ["$t=1$", "$t=2$", "$t=4$"]
+    rows = values[values["timestep"] == 4]
+    ends = {}
+    for bars in figure.axes[2].containers:
+        for bar, layer, value in zip(bars, rows["layer"], rows[bars.get_label()].fillna(0), strict=True):
+            assert bar.get_height() == value
+            ends.setdefault((layer, value > 0), []).append(value)
+            assert bar.get_y() == pytest.approx(sum(ends[layer, value > 0]) - value, abs=1e-12)
+    drawn = figure.axes[2].lines[0].get_ydata()
+    np.testing.assert_array_equal(drawn, rows["observed"] - rows["paper"])
+
+
 def test_many_timesteps_are_thinned():
     table = pd.DataFrame({"timestep": np.repeat(np.arange(1, 101), 2)})
     shown = shown_timesteps(table)
@@ -333,7 +351,7 @@ def test_many_timesteps_can_be_drawn(large):
         pd.concat(later, ignore_index=True),
         *(
             pd.concat([part.assign(timestep=part["timestep"] + 10 * k) for k in range(4)], ignore_index=True)
-            for part in (large.histograms.query("layer < 4"), large.curves.query("layer < 4"))
+            for part in (frame.query("layer < 4") for frame in (large.histograms, large.curves, large.spread))
         ),
     )
     assert len(figures.draw("ridge", wide).axes) == 10
@@ -419,7 +437,7 @@ from mpdviz.figures import paper
 from mpdviz.figures.tables import Tables
 
 frame = pd.DataFrame({"layer": [1, 2]})
-tables = Tables(frame, frame, frame)
+tables = Tables(frame, frame, frame, frame)
 assert list(figures.FIGURES)[-2:] == ["mine", "wrong"] and list(paper.FIGURES)[-1] == "mine"
 assert type(figures.draw("mine", tables)).__name__ == "Figure"
 assert len(figures.numbers("mine", tables)) == 1

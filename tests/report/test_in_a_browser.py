@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from browser import needs_browser
-from handmade import counted, flow, info
+from handmade import counted, flow, info, summed
 from scipy import stats
 from studies import SEVEN, TWO, made_study
 
@@ -22,9 +22,10 @@ def potentials(seed, mean):
 V = {1: potentials(1, 0.3), 2: potentials(2, -0.9), 3: potentials(3, 0.5)}
 
 
-def contents(**known):
+def contents(currents=None, **known):
+    sums = None if currents is None else summed(currents)
     layers = {
-        number: counted(v, info(T, name=f"block.{number}.lif", **known), flow(*np.full((T, 9), 0.1)))
+        number: counted(v, info(T, name=f"block.{number}.lif", **known), flow(*np.full((T, 9), 0.1)), sums)
         for number, v in V.items()
     }
     return Contents(
@@ -128,7 +129,8 @@ def test_the_keyboard_does_what_the_mouse_does(opened):
 def test_predictions_are_drawn_as_their_laws_say(page, tmp_path):
     """Against the closed forms of the paper's law and its mixture over channels, past the first timestep."""
     gamma, beta, decay, v_th = np.array([0.6, 1.4, 0.9]), np.array([-0.3, 0.1, 0.4]), 0.6, 0.5
-    held = contents(gamma=tuple(gamma), beta=tuple(beta), decay=decay, v_th=v_th)
+    currents = np.random.default_rng(1).normal(beta, 0.5 * gamma, (T, 500, 3))
+    held = contents(currents, gamma=tuple(gamma), beta=tuple(beta), decay=decay, v_th=v_th)
     page.open(write(tmp_path / "report.html", held))
     page.choose("layer", 1)
     page.choose("timestep", 3)
@@ -137,7 +139,7 @@ def test_predictions_are_drawn_as_their_laws_say(page, tmp_path):
         "return mpdviz.views[arguments[0]].data('predicted').map(p => [p.source, p.v, p.density])", id_
     )
     sources = {source for source, _, _ in drawn}
-    assert sources == {"paper", "mixture", "time", "reset"}
+    assert sources == {"paper", "mixture", "time", "reset", "correlated"}
     growth = np.sqrt(1 + decay**2) * v_th
     for source, means, stds in (
         ("paper", [beta.mean() * (1 + decay)], [gamma.mean() * growth]),
@@ -147,6 +149,8 @@ def test_predictions_are_drawn_as_their_laws_say(page, tmp_path):
         truth = stats.norm.pdf(v[:, None], means, stds).mean(1)
         assert len(v) > 20
         assert np.abs(density - truth).max() < 0.01 * truth.max()
+    v, density = np.array([point[1:] for point in drawn if point[0] == "correlated"]).T
+    assert np.trapezoid(density, v) == pytest.approx(1, abs=0.02)
     assert page.complaints() == []
 
 

@@ -167,6 +167,10 @@ def test_what_is_computed_again_for_the_backward_pass_is_counted_once(how):
     plain, again = tables
     assert again["count"].tolist() == [N * 6] * 2 * T
     assert again["name"].nunique() == 2
+    if how == "memopt":  # its containers run the neurons without calling them: nobody shows their currents
+        assert "what its input is" in mpd.not_measured[1]["predicted_ratio_correlated"]
+        plain = plain.drop(columns="best_prediction").filter(regex="(?<!_correlated)$")
+        again = again[plain.columns]
     assert plain.drop(columns="name").equals(again.drop(columns="name"))
     assert not mpd.left_out
 
