@@ -27,9 +27,10 @@ With CKPTs: the same data through each, their layers side by side with differenc
 one's potentials under the others' widths. Of the settings only those of the data and of released files apply;
 what is left out is the checkpoints' own.
 
-With --strategies and --seeds: trains every strategy at every seed, from the same initial weights and in the
-same data order, each in its own run folder under --out; then accuracies and paired differences from the first
-strategy. Finished runs are skipped and interrupted ones continued: give the same command again."""
+With --seeds and arms (--strategies, --vary or --arms): trains every arm at every seed, from the same initial
+weights where shapes allow and in the same data order, each in its own run folder under --out; then accuracies
+and paired differences from the first arm. Finished runs are skipped and interrupted ones continued: give the
+same command again."""
 
 FORMATS = ("table", "csv", "json")
 FIGURE_FORMATS = ("png", "pdf", "svg")
@@ -43,7 +44,22 @@ class Training:
     """Options of a comparison that trains."""
 
     strategies: Annotated[
-        str | None, typer.Option(help="e.g. fixed:kappa=2.5,mpd-agl; the first is compared with")
+        str | None,
+        typer.Option(help="arms, e.g. fixed:kappa=2.5,fixed:shape=atan; the first is compared with"),
+    ] = None
+    vary: Annotated[
+        list[str] | None,
+        typer.Option(help="values of a setting, e.g. decay=0.2,0.9; several cross", metavar="NAME=A,B"),
+    ] = None
+    arms: Annotated[
+        Path | None, typer.Option(help="TOML file of named arms, as of `mpdviz advise --out`", metavar="FILE")
+    ] = None
+    grid: Annotated[
+        list[str] | None,
+        typer.Option(help="each arm takes its best on validation, e.g. lr=0.03,0.1", metavar="NAME=A,B"),
+    ] = None
+    reference: Annotated[
+        str | None, typer.Option(help="the arm to compare with (default: the first)", metavar="ARM")
     ] = None
     seeds: Annotated[str | None, typer.Option(help="e.g. 0-4 or 0,2,5")] = None
     recipe: Annotated[Path | None, typer.Option(help="TOML file or name of a recipe", metavar="FILE")] = None
@@ -96,13 +112,14 @@ def compare(
         return 0
     _refuse(observing, "is for checkpoints", "name checkpoints, or leave it out")
     if training.collect is not None:
-        _refuse(replace(training, collect=None), "with --collect", "leave it out")
+        _refuse(replace(training, collect=None, reference=None), "with --collect", "leave it out")
         if settings or out is not None:
             name = "--out" if out is not None else f"--{next(iter(settings)).replace('_', '-')}"
             raise BadInput(f"{name} with --collect", "leave it out: the folder holds its settings")
         from mpdviz import compare as comparing
 
-        _print_collected(comparing.collect(training.collect), training.collect, format_, verbose=verbose)
+        collected = comparing.collect(training.collect, training.reference)
+        _print_collected(collected, training.collect, format_, verbose=verbose)
         return 0
     return _train(training, settings, out, format_, verbose=verbose)
 
@@ -132,7 +149,8 @@ def _of_checkpoints(
     from mpdviz import compare as comparing
     from mpdviz import config
     from mpdviz.inspection import Options
-    from mpdviz.runs.reading import run_folders
+    from mpdviz.inspection.options import OF_MODULES
+    from mpdviz.runs.studies import run_folders
     from mpdviz.system.outputs import claim
     from mpdviz.system.progress import bar, whole
 
@@ -141,7 +159,8 @@ def _of_checkpoints(
     figure_format = observing.figure_format or "png"
     if figure_format not in FIGURE_FORMATS:
         raise unknown_name("figure format", figure_format, FIGURE_FORMATS)
-    known = [field.name for field in fields(Options)]
+    # A training loss is called like the function that `inspect` takes for a module.
+    known = [field.name for field in fields(Options) if field.name not in OF_MODULES]
     paths = [one for path in paths for one in run_folders(path) or [path]]
     for name in settings:
         if name not in known:
@@ -179,17 +198,31 @@ def _of_checkpoints(
 def _train(
     training: Training, settings: dict[str, Any], out: Path | None, format_: str, *, verbose: bool
 ) -> int:
-    if training.strategies is None:
+    given = [name for name in ("strategies", "vary", "arms") if getattr(training, name) is not None]
+    if not given:
         raise BadInput("nothing to compare", "give checkpoints, or --strategies, --seeds and --out")
+    if len(given) > 1:
+        raise BadInput(f"--{given[0]} with --{given[1]}", "give one of them")
     if training.seeds is None:
-        raise BadInput("--strategies without --seeds", "give --seeds too, e.g. --seeds 0-4 --out DIR")
+        raise BadInput(f"--{given[0]} without --seeds", "give --seeds too, e.g. --seeds 0-4 --out DIR")
     if out is None:
-        raise BadInput("--strategies without --out", "give --out too, e.g. --seeds 0-4 --out DIR")
+        raise BadInput(f"--{given[0]} without --out", "give --out too, e.g. --seeds 0-4 --out DIR")
     from mpdviz import compare as comparing
+    from mpdviz.compare import arms
+
+    if training.arms is not None:
+        sides, shared = arms.read(training.arms)
+        settings = shared | settings
+    elif training.vary is not None:
+        sides = arms.crossed(parse_values(training.vary, "vary"))
+    else:
+        sides = arms.of_strategies([name.strip() for name in str(training.strategies).split(",")])
 
     number, shards = parse_shard(training.shard or "1/1")
-    collected = comparing.strategies(
-        [name.strip() for name in training.strategies.split(",")],
+    collected = comparing.study(
+        sides,
+        grid=parse_values(training.grid or [], "grid"),
+        reference=training.reference,
         seeds=parse_seeds(training.seeds),
         out=out,
         jobs=1 if training.jobs is None else training.jobs,
@@ -216,6 +249,22 @@ def _print_collected(collected: "Collected", folder: Path, format_: str, *, verb
     if collected.missing:
         runs = f"{len(collected.missing)} of {len(collected.runs)} runs"
         say(f"missing, {runs}: {escape(', '.join(collected.missing))}")
+
+
+def parse_values(texts: list[str], option: str) -> dict[str, list[str]]:
+    """Values of settings written as `decay=0.2,0.9`; commas part strategies too.
+
+    Raises:
+        BadInput: anything else, or a setting twice.
+    """
+    found: dict[str, list[str]] = {}
+    for text in texts:
+        name, given, values = text.partition("=")
+        name = name.strip().replace("-", "_")
+        if not given or not values.strip() or name in found:
+            raise BadInput(f"--{option} {text!r}", f"give each setting once, like --{option} decay=0.2,0.9")
+        found[name] = [value.strip() for value in values.split(",")]
+    return found
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:

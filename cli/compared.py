@@ -89,21 +89,28 @@ def print_cross(cross: "pd.DataFrame") -> None:
 
 
 def print_accuracy(collected: "Collected") -> None:
-    """What can be said about the differences, and the accuracy of every strategy."""
+    """What can be said about the differences, and accuracy and available share of every arm."""
     for told in collected.differences["sentence"]:
         show(told, "bold")
-    if len(collected.differences) > 1:
-        show("(intervals of each comparison by itself, not widened for their number)")
-    rows = collected.accuracy
+    rows = collected.summary()
+    columns = [
+        Column("arm", [str(name) for name in rows["arm"]], "name"),
+        Column("n", [str(n) for n in rows["n"]]),
+        Column("test accuracy", [f"{number(100 * value, '.2f')} %" for value in rows["mean"]]),
+        Column("std", [f"± {number(100 * value, '.2f')}" for value in rows["std"]]),
+        Column("Holm p", [number(value, ".2g") for value in rows["p_holm"]], keep=3),
+        Column("available", [number(value, "share") for value in rows["available"]], keep=2),
+        Column("± std", [f"± {number(100 * value, '.1f')}" for value in rows["available_std"]], keep=1),
+        Column("lowest", [number(value, "share") for value in rows["lowest"]], keep=1),
+    ]
+    if rows["chosen"].any():
+        columns.insert(1, Column("chosen", rows["chosen"].tolist(), keep=4))
     print()
-    print_table(
-        [
-            Column("strategy", [str(name) for name in rows["strategy"]], "name"),
-            Column("n", [str(n) for n in rows["n"]]),
-            Column("test accuracy", [f"{number(100 * value, '.2f')} %" for value in rows["mean"]]),
-            Column("std", [f"± {number(100 * value, '.2f')}" for value in rows["std"]]),
-        ]
-    )
+    dropped = print_table(columns)
+    if len(collected.differences) > 1:
+        show("Intervals are each comparison's own; Holm p is adjusted for their number.")
+    show(collected.weights)
+    _say_dropped(dropped)
 
 
 def number(value: float, form: str) -> str:

@@ -16,8 +16,12 @@ COMPLETED: dict[str, str | tuple[str, ...]] = {
     "neuron": "neurons",
     "strategy": "strategies",
     "surrogate": "surrogates",
+    "norm": "norms",
+    "loss": "losses",
+    "regularize": "regularizers",
     "device": "devices",
     "backend": "kernels",
+    "reset": ("hard", "soft", "hard-detached", "soft-detached"),
     "precision": ("32", "bf16-mixed", "16-mixed"),
 }
 """Settings whose values a shell completes."""

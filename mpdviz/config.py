@@ -43,12 +43,18 @@ class RunConfig(BaseModel):
         None, description="channels of the first layer (default: the model's)"
     )
     planes: tuple[Count, ...] | None = Field(None, description="channels of the later stages, e.g. 32,64")
-    neuron: str = Field("lif", description="lif (constant decay) or plif (learned)")
+    neuron: str = Field("lif", description="kind of neurons, e.g. lif (constant decay) or plif (learned)")
     decay: Annotated[float, Field(ge=0, le=1)] = Field(
         0.2, description="share of the potential kept each step"
     )
     v_th: Positive = Field(0.5, description="firing threshold")
+    reset: Literal["hard", "soft", "hard-detached", "soft-detached"] = Field(
+        "hard", description="what a spike does: hard (to 0) or soft (less v_th); -detached: without gradient"
+    )
     gamma: Positive = Field(1.0, description="initial weight of every batch norm, in units of v_th")
+    norm: str = Field(
+        "tdbn", description="batch norm before the neurons: tdbn, or tebn (a factor a timestep)"
+    )
     strategy: str = Field("mpd-agl", description="surrogate width, e.g. mpd-agl or fixed:kappa=2.5")
     surrogate: str = Field("rectangular", description="shape of the surrogate derivative")
     timesteps: Timesteps = Field(4, description="T")
@@ -57,6 +63,13 @@ class RunConfig(BaseModel):
     lr: Positive = Field(0.1, description="initial learning rate; cosine to 0")
     momentum: Annotated[float, Field(ge=0, lt=1)] = Field(0.9, description="SGD momentum")
     weight_decay: NotNegative = Field(5e-4, description="L2 penalty, on every parameter")
+    loss: str = Field(
+        "ce", description="what training minimises: ce, or tet:lambda=0.05; evaluation is ce whatever this is"
+    )
+    regularize: str | None = Field(
+        None,
+        description="penalty on potentials, added to the loss: mpd-sgr:weight=0.1 or im-loss:weight=0.005",
+    )
     augment: bool = Field(True, description="the data set's own augmentation, if it has one")
     auto_augment: bool = Field(False, description="AutoAugment's CIFAR-10 policy, for colour images")
     cutout: Count | None = Field(None, description="side of a hidden square in pixels, for colour images")
@@ -113,8 +126,10 @@ class RunConfig(BaseModel):
             "neuron": self.neuron,
             "decay": self.decay,
             "v_th": self.v_th,
+            "reset": self.reset,
             "gamma": self.gamma,
             "surrogate": self.surrogate,
+            "norm": self.norm,
         }
         sizes = {"encode_channels": self.encode_channels, "planes": self.planes}
         return options | {name: size for name, size in sizes.items() if size is not None}

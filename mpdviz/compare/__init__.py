@@ -1,6 +1,6 @@
 """Many runs or checkpoints side by side: plan, train, collect, paired statistics, cross what-if."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,15 +11,30 @@ from mpdviz.runs.reading import is_finished
 if TYPE_CHECKING:
     from mpdviz.compare.results import Collected
     from mpdviz.compare.side_by_side import Sides
+    from mpdviz.runs.studies import Arm
 
-__all__ = ["checkpoints", "collect", "strategies"]
+__all__ = ["checkpoints", "collect", "strategies", "study"]
 
 
-def strategies(
-    names: Sequence[str],
+def strategies(names: Sequence[str], **options: Any) -> "Collected":
+    """Train every strategy at every seed: `study` with an arm for each strategy.
+
+    Args:
+        names: strategies like `fixed:kappa=2.5` or `mpd-agl:shape=triangular`; the first is the reference.
+        options: of `study`.
+    """
+    from mpdviz.compare import arms
+
+    return study(arms.of_strategies(names), **options)
+
+
+def study(
+    arms: "Sequence[Arm]",
     *,
     seeds: Sequence[int],
     out: str | Path,
+    grid: Mapping[str, Sequence[Any]] | None = None,
+    reference: str | None = None,
     jobs: int = 1,
     shard: tuple[int, int] | None = None,
     executor: str = "local",
@@ -27,28 +42,31 @@ def strategies(
     recipe: str | Path | None = None,
     **settings: Any,
 ) -> "Collected":
-    """Train every strategy at every seed, from the same initial weights and in the same data order.
+    """Train every arm at every seed, from equal initial weights where shapes allow, in the same data order.
 
     Each run has a run folder under `out`. Finished runs are left alone and interrupted ones continued, and
-    strategies and seeds may join a comparison that is there already.
+    arms and seeds may join a study that is there already.
 
     Args:
-        names: strategies like `fixed:kappa=2.5`; the first is the one that the others are compared with.
-        seeds: of every strategy.
-        out: the comparison's folder, created where needed.
+        arms: names and settings, of `arms.of_strategies`, `arms.crossed` or `arms.read`, or made by hand.
+        seeds: of every arm.
+        out: the study's folder, created where needed.
+        grid: values by setting. Every arm is trained at every combination of them, and the one with the
+            highest mean validation accuracy over seeds is the arm's own; its test accuracies are compared.
+        reference: the arm that the others are compared with; None: the first.
         jobs: runs side by side; results depend on it in their last bits.
         shard: only every n-th run, from the m-th on: `(m, n)`, for one machine of n.
         executor: where the runs are trained, a name among `executors.EXECUTORS`.
-        on_event: called with a line whenever a run starts, ends or is skipped.
+        on_event: called with a line before anything starts, and whenever a run starts, ends or is skipped.
         recipe: TOML file of settings, or a name among `config.recipes()`; `settings` override it.
-        settings: of every run, any of `config.RunConfig` but strategy and seed.
+        settings: of every run, any of `config.RunConfig` but the seed.
 
     Returns:
         Runs, accuracies, paired differences, and which runs are missing or failed.
 
     Raises:
         BadInput: an unknown strategy or setting, something that would stop every run, or `out` holds anything
-            but a comparison with these settings.
+            but a study with these settings.
         Interrupted: stopped by a signal; the runs under way have saved their state.
     """
     from mpdviz.compare import plan
@@ -62,27 +80,36 @@ def strategies(
         raise BadInput(f"`shard` {number} of {shards}", "give which of how many, like (2, 8)")
     train = EXECUTORS.find(executor)()
     recipe_settings = {} if recipe is None else read_recipe(Path(recipe))
-    comparison = plan.plan(names, seeds, recipe_settings | settings, Path(out))
+    comparison = plan.plan(arms, seeds, recipe_settings | settings, Path(out), grid=grid, reference=reference)
     plan.check(comparison)
     comparison.write()
     runs = plan.shard(comparison.runs(), number, shards)
     waiting = [run for run in runs if not is_finished(run.folder)]
+    if grid:
+        counts = len(comparison.plan.arms), len(comparison.plan.points()), len(comparison.plan.seeds)
+        on_event(
+            "{} arms x {} points of the grid x {} seeds: {} runs".format(*counts, len(comparison.runs()))
+        )
     if len(waiting) < len(runs):
         on_event(f"{len(runs) - len(waiting)} of {len(runs)} runs are finished already")
     return read_results(comparison, train.run(waiting, jobs, on_event))
 
 
-def collect(folder: str | Path) -> "Collected":
-    """Read the results of every run of a comparison.
+def collect(folder: str | Path, reference: str | None = None) -> "Collected":
+    """Read the results of every run of a study.
+
+    Args:
+        folder: the study's.
+        reference: the arm to compare with; None: the study's own.
 
     Raises:
-        BadInput: `folder` holds no comparison or no finished run, a run was made with other settings than the
-            comparison's (data, T, ...), or runs of one seed did not start from the same weights.
+        BadInput: `folder` holds no study or no finished run, a run was made with other settings than its
+            arm's (data, T, ...), or runs of one seed that should have started from the same weights did not.
     """
     from mpdviz.compare import plan
     from mpdviz.compare.results import read_results
 
-    collected = read_results(plan.read(Path(folder)))
+    collected = read_results(plan.read(Path(folder), reference))
     if not collected.any_finished:
         raise BadInput(f"{folder} holds no finished run", "compare the same `strategies` again to train them")
     return collected

@@ -1,42 +1,41 @@
-"""Which runs a comparison is made of: every strategy at every seed, all else alike.
+"""Which runs a study is made of: every arm at every seed, all else alike; and its folder.
 
-A comparison's folder:
+Beside what `runs.studies` says of it, the folder holds
 
-comparison.toml            its settings, strategies and seeds
-runs/STRATEGY/seed-N/      a run folder for each
-logs/STRATEGY-seed-N.log   what the run said
+logs/ARM-seed-N.log   what the run said
 runs.csv, accuracy.csv, differences.csv    what came out, see `results`
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import tomli_w
 
 from mpdviz import data
-from mpdviz import strategies as registry
+from mpdviz.compare import arms as arms_of
 from mpdviz.config import RunConfig, differences, validate
-from mpdviz.errors import BadInput
-from mpdviz.runs.folder import RunFolder, run_of_comparison, slug
-from mpdviz.runs.reading import read_comparison
+from mpdviz.errors import BadInput, unknown_name
+from mpdviz.runs.folder import RunFolder, slug
+from mpdviz.runs.studies import Arm, StudyPlan, point_name, read_study, run_of_study
 from mpdviz.system.devices import pick_device
 from mpdviz.system.files import exists, make_folder, write_text
 from mpdviz.system.places import COMPARISON
 from mpdviz.training.fresh import architecture
+from mpdviz.training.objective import Objective
 from mpdviz.training.sinks import SINKS
-
-VARIED = ("strategy", "seed")
-"""Settings in which the runs of a comparison differ; those of role `machine` and `log` may too."""
 
 Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
 class Planned:
-    """One run of a comparison."""
+    """One run of a study."""
 
+    arm: str
+    point: Mapping[str, Any]
+    """Of the grid; empty where there is none."""
     config: RunConfig
     folder: RunFolder
     log: Path
@@ -44,88 +43,120 @@ class Planned:
     @property
     def name(self) -> str:
         """What to call it."""
-        return f"{self.config.strategy} seed {self.config.seed}"
+        return f"{', '.join([self.arm, *filter(None, [point_name(self.point)])])} seed {self.config.seed}"
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Strategies to compare, with what they share."""
+    """A study and where it lies."""
 
     folder: Path
-    strategies: tuple[str, ...]
-    """The first is the one that the others are compared with."""
-    seeds: tuple[int, ...]
-    settings: dict[str, Any]
-    """Settings of every run, `VARIED` left out."""
+    plan: StudyPlan
 
     def runs(self) -> list[Planned]:
-        """Every strategy at the first seed, then at the next: cut short, it still holds whole pairs."""
-        return [self._run(strategy, seed) for seed in self.seeds for strategy in self.strategies]
+        """Every arm at the first seed, then at the next: cut short, it still holds whole pairs."""
+        return [
+            self._run(arm, point, seed)
+            for seed in self.plan.seeds
+            for arm in self.plan.arms
+            for point in self.plan.points()
+        ]
 
-    def _run(self, strategy: str, seed: int) -> Planned:
-        config = validate(self.settings | {"strategy": strategy, "seed": seed})
-        folder = RunFolder(run_of_comparison(self.folder, strategy, seed))
-        return Planned(config, folder, self.folder / "logs" / f"{slug(strategy)}-seed-{seed}.log")
+    def _run(self, arm: Arm, point: Mapping[str, Any], seed: int) -> Planned:
+        config = validate({**self.plan.settings, **arm.settings, **point, "seed": seed}, f"arm {arm.name!r}")
+        folder = RunFolder(run_of_study(self.folder, arm.name, point, seed))
+        words = [slug(word) for word in (arm.name, point_name(point)) if word]
+        return Planned(
+            arm.name, point, config, folder, self.folder / "logs" / f"{'-'.join(words)}-seed-{seed}.log"
+        )
 
     def write(self) -> None:
-        """Keep the comparison in its folder."""
+        """Keep the study in its folder."""
         make_folder(self.folder)
-        content = {"strategies": list(self.strategies), "seeds": list(self.seeds)}
-        write_text(self.folder / COMPARISON, tomli_w.dumps({**content, "settings": self.settings}))
+        plan = self.plan
+        content: dict[str, Any] = {"seeds": list(plan.seeds), "reference": plan.reference}
+        content |= {"settings": _toml(plan.settings), "grid": dict(plan.grid)}
+        content["arms"] = [{"name": arm.name, "settings": _toml(arm.settings)} for arm in plan.arms]
+        write_text(self.folder / COMPARISON, tomli_w.dumps(content))
 
 
 def plan(
-    strategies: Sequence[str], seeds: Sequence[int], settings: Mapping[str, Any], out: Path
+    arms: Sequence[Arm],
+    seeds: Sequence[int],
+    settings: Mapping[str, Any],
+    out: Path,
+    *,
+    grid: Mapping[str, Sequence[Any]] | None = None,
+    reference: str | None = None,
 ) -> Comparison:
-    """The comparison of these strategies in `out`; one that is there already is extended.
+    """The study of these arms in `out`; one that is there already is extended.
 
     Args:
-        strategies: as `strategies.get` takes them; the first is the one to compare with.
-        seeds: of every strategy.
+        arms: in order; the first is the reference where none is named.
+        seeds: of every arm.
         settings: of every run, not validated yet.
-        out: the comparison's folder; nothing is written.
+        out: the study's folder; nothing is written.
+        grid: values by setting of which every arm chooses its own on validation.
+        reference: the arm to compare with.
 
     Raises:
-        BadInput: an unknown strategy or setting, or `out` holds anything but a comparison with these.
+        BadInput: an unknown setting or one that cannot be an arm's, or `out` holds anything but a study with
+            these settings.
     """
-    for what, items in (("strategies", strategies), ("seeds", seeds)):
-        if not items or len(set(items)) < len(items):
-            told_items = ",".join(map(str, items))
-            raise BadInput(f"`{what}` {told_items!r} names one twice or none", "name each once")
-    for name in strategies:
-        registry.get(name)
-    for name in VARIED:
+    if not seeds or len(set(seeds)) < len(seeds):
+        told_seeds = ",".join(map(str, seeds))
+        raise BadInput(f"`seeds` {told_seeds!r} names one twice or none", "name each once")
+    for name in ("seed", *(["strategy"] if all("strategy" in arm.settings for arm in arms) else [])):
         if name in settings:
             raise BadInput(f"`{name}` in a comparison", "leave it out; give `strategies` and `seeds`")
     config = validate(dict(settings))
-    made = Comparison(out, tuple(strategies), tuple(seeds), _shared(config))
+    shared = _shared(config)
+    checked = arms_of.check(arms, shared)
+    values = arms_of.check_grid(grid or {}, checked)
+    found = StudyPlan(tuple(checked), tuple(seeds), shared, values, _reference(reference, checked))
     if not exists(out):
-        return made
+        return Comparison(out, found)
     if not exists(out / COMPARISON):
         if not out.is_dir() or any(out.iterdir()):
             raise BadInput(f"{out} holds something that is no comparison", "choose another `out`")
-        return made
-    before = read(out)
-    changed = differences(validate(before.settings), config, but=VARIED)
+        return Comparison(out, found)
+    return Comparison(out, _joined(read_study(out), found, out, named=reference is not None))
+
+
+def _joined(before: StudyPlan, now: StudyPlan, out: Path, *, named: bool) -> StudyPlan:
+    """What is there, with what joins it."""
+    changed = differences(validate(dict(before.settings)), validate(dict(now.settings)), but=("seed",))
+    if not changed and before.grid != now.grid:
+        changed = {"grid": (dict(before.grid), dict(now.grid))}
+    known = {arm.name: arm for arm in before.arms}
+    for arm in now.arms:
+        if not changed and arm.name in known and known[arm.name].settings != arm.settings:
+            changed = {f"arm {arm.name!r}": (dict(known[arm.name].settings), dict(arm.settings))}
     if changed:
         raise BadInput(
             f"{out} holds a comparison with other settings: {told(changed)}",
             "give the same settings, or choose another `out`",
         )
-    # Joining others, strategies go behind: what is compared with stays, unless the whole list is given anew.
-    anew = set(before.strategies) <= set(strategies)
-    every = tuple(strategies) if anew else _union(before.strategies, strategies)
-    return Comparison(out, every, _union(before.seeds, seeds), made.settings)
+    # Joining others, arms go behind: what is compared with stays, unless the whole list is given anew.
+    own = {arm.name: arm for arm in now.arms}
+    anew = set(known) <= set(own)
+    every = own if anew else known | own
+    reference = now.reference if named or anew else before.reference
+    return replace(
+        now, arms=tuple(every.values()), seeds=_union(before.seeds, now.seeds), reference=reference
+    )
 
 
-def read(folder: Path) -> Comparison:
-    """The comparison that a folder holds.
+def read(folder: Path, reference: str | None = None) -> Comparison:
+    """The study that a folder holds, with another arm to compare with where one is named.
 
     Raises:
-        BadInput: it holds none, or its file is damaged.
+        BadInput: it holds none, its file is damaged, or it has no such arm.
     """
-    content = read_comparison(folder)
-    return Comparison(folder, tuple(content["strategies"]), tuple(content["seeds"]), content["settings"])
+    stored = read_study(folder)
+    if reference is not None:
+        stored = replace(stored, reference=_reference(reference, stored.arms))
+    return Comparison(folder, stored)
 
 
 def told(changed: Mapping[str, tuple[Any, Any]]) -> str:
@@ -137,17 +168,20 @@ def check(comparison: Comparison) -> None:
     """Find out before anything is started whether the runs can be: data, sizes, device, network, log.
 
     Raises:
-        BadInput: whatever would stop every run of a strategy.
+        BadInput: whatever would stop every run of an arm.
     """
-    configs = [run.config for run in comparison.runs()[: len(comparison.strategies)]]
+    first_seed = comparison.plan.seeds[0]
+    configs = [run.config for run in comparison.runs() if run.config.seed == first_seed]
     first = configs[0]
     if first.log is not None:
         SINKS.find(first.log).require()
     pick_device(first.device)
-    dataset = data.load(first.data, timesteps=first.timesteps, data_dir=first.data_dir)
-    dataset.check_trainable(first.batch_size, first.timesteps)
-    for config in configs:
-        architecture(config, dataset).build()
+    for timesteps in dict.fromkeys(config.timesteps for config in configs):
+        dataset = data.load(first.data, timesteps=timesteps, data_dir=first.data_dir)
+        dataset.check_trainable(first.batch_size, timesteps)
+        for config in configs:
+            if config.timesteps == timesteps:
+                Objective(config).check(architecture(config, dataset).build())
 
 
 def shard(runs: Sequence[Planned], number: int, shards: int) -> list[Planned]:
@@ -155,9 +189,21 @@ def shard(runs: Sequence[Planned], number: int, shards: int) -> list[Planned]:
     return list(runs[number - 1 :: shards])
 
 
+def _reference(name: str | None, arms: Sequence[Arm]) -> str:
+    names = [arm.name for arm in arms]
+    if name is not None and name not in names:
+        raise unknown_name("reference", name, names)
+    return name or names[0]
+
+
 def _shared(config: RunConfig) -> dict[str, Any]:
     settings: dict[str, Any] = config.model_dump(mode="json", exclude_none=True)
-    return {name: value for name, value in settings.items() if name not in VARIED}
+    return {name: value for name, value in settings.items() if name != "seed"}
+
+
+def _toml(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what is None, which TOML does not know."""
+    return {name: value for name, value in settings.items() if value is not None}
 
 
 def _union(first: Iterable[Item], then: Iterable[Item]) -> tuple[Item, ...]:

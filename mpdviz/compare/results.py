@@ -1,5 +1,6 @@
-"""Run folders of a comparison -> tables: accuracy a strategy, paired differences, what is missing."""
+"""Run folders of a comparison -> tables: accuracy of each arm, paired differences, what is missing."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -9,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from mpdviz.analysis import paired, seeds
+from mpdviz.compare import initial
 from mpdviz.compare.executors import Failure
-from mpdviz.compare.plan import VARIED, Comparison, Planned, told
+from mpdviz.compare.plan import Comparison, Planned, told
 from mpdviz.config import differences
 from mpdviz.errors import BadInput
-from mpdviz.runs.reading import StoredRun, is_finished, read_config, read_result, run_folders
+from mpdviz.runs.reading import StoredRun, is_finished, read_config, read_result
+from mpdviz.runs.studies import arm_of, chosen, point_name, run_folders
 from mpdviz.system.files import exists, write_text
 
 if TYPE_CHECKING:
@@ -26,12 +29,17 @@ class Collected:
 
     folder: Path
     runs: pd.DataFrame
-    """One row a planned run: strategy, seed, finished, epoch, val_accuracy, test_accuracy, initial_weights,
-    folder (within the comparison's)."""
+    """One row a planned run: arm, strategy, point of the grid, chosen (whether it is the arm's choice from
+    it), seed, finished, epoch, val_accuracy, test_accuracy, initial_weights, drawn_weights (hashes), folder
+    (within the comparison's)."""
     accuracy: pd.DataFrame
-    """One row a strategy: n, mean, std (sample standard deviation) of the test accuracy, as fractions."""
+    """One row an arm: chosen (point of the grid); n, mean, std (sample standard deviation) of the test
+    accuracy; available, available_std, lowest of the available share after the last epoch, over layers and
+    timesteps. Fractions."""
     differences: pd.DataFrame
-    """One row a strategy but the first: n, difference, std, low, high (95 % interval), sentence."""
+    """One row an arm but the reference: `analysis.paired.family`."""
+    weights: str
+    """What is known of the runs' initial weights, in a sentence."""
     missing: tuple[str, ...]
     """Runs without a result."""
     failures: tuple[Failure, ...] = ()
@@ -47,7 +55,7 @@ class Collected:
         return f"Collected({'; '.join([finished, *self.differences['sentence']])})"
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: a row a strategy, and what can be said about the differences."""
+        """What a notebook shows: a row an arm, and what can be said about the differences."""
         table = self.summary()
         shares = table.select_dtypes("float").columns
         shown = table.assign(**{name: 100 * table[name] for name in shares})
@@ -70,7 +78,7 @@ class Collected:
         from mpdviz.inspection.study import study
 
         kind = paper.FIGURES.find(name)
-        made = Study([StoredRun.of_folder(path) for path in run_folders(self.folder)])
+        made = Study([StoredRun.of_folder(path, arm_of(path)) for path in run_folders(self.folder)])
         if any(table in made.missing for table in kind.needs):
             made = study([self.folder]) or made
         return paper.draw(name, made)
@@ -83,10 +91,10 @@ class Collected:
             yield folder / f"{name}.csv"
 
     def summary(self) -> pd.DataFrame:
-        """Accuracy and difference in one table; NaN differences for the first strategy."""
-        columns = ["strategy", "pairs", "difference", "low", "high"]
+        """Accuracy and difference in one table; NaN differences for the reference."""
+        columns = ["arm", "pairs", "difference", "low", "high", "p", "p_holm", "detectable"]
         apart = self.differences.rename(columns={"n": "pairs"})[columns]
-        return self.accuracy.merge(apart, on="strategy", how="left").astype({"pairs": "Int64"})
+        return self.accuracy.merge(apart, on="arm", how="left").astype({"pairs": "Int64"})
 
 
 def read_results(comparison: Comparison, failures: Sequence[Failure] = ()) -> Collected:
@@ -97,83 +105,88 @@ def read_results(comparison: Comparison, failures: Sequence[Failure] = ()) -> Co
         failures: what is known of runs without a result.
 
     Raises:
-        BadInput: a run was made with other settings than the comparison's (data, T, ...), or runs of one seed
-            did not start from the same weights.
+        BadInput: a run was made with other settings than its arm's (data, T, ...), or runs of one seed that
+            should have started from the same weights did not.
     """
     planned = comparison.runs()
     for run in planned:
         _check_settings(run)
-    runs = pd.DataFrame([_row(comparison, run) for run in planned])
-    _check_initial_weights(runs)
-    finished = runs[runs["finished"]]
-    accuracies = {name: _by_seed(finished[finished["strategy"] == name]) for name in comparison.strategies}
+    choice = chosen(comparison.folder, comparison.plan)
+    runs = pd.DataFrame([_row(comparison, run, choice[run.arm]) for run in planned])
+    weights = initial.told(runs, comparison.plan.arms)
+    counted = runs[runs["finished"] & runs["chosen"]]
+    own = {arm.name: counted[counted["arm"] == arm.name] for arm in comparison.plan.arms}
+    accuracies = {name: _by_seed(rows) for name, rows in own.items()}
     missing = tuple(run.name for run in planned if not is_finished(run.folder))
     return Collected(
-        comparison.folder, runs, _accuracy(accuracies), _differences(accuracies), missing, tuple(failures)
+        comparison.folder,
+        runs,
+        _accuracy(comparison.folder, own, choice),
+        paired.family(accuracies, comparison.plan.reference),
+        weights,
+        missing,
+        tuple(failures),
     )
 
 
 def _check_settings(run: Planned) -> None:
     if not exists(run.folder.config):
         return
-    found = read_config(run.folder)
-    changed = {
-        name: (getattr(run.config, name), getattr(found, name))
-        for name in VARIED
-        if getattr(run.config, name) != getattr(found, name)
-    } or differences(run.config, found, but=VARIED)
+    changed = differences(run.config, read_config(run.folder))
     if changed:
         raise BadInput(
-            f"{run.folder.path} holds another kind of run than the rest of the comparison: {told(changed)}",
-            "compare runs that differ in strategy and seed only; move it away",
+            f"{run.folder.path} holds another run than that of {run.name}: {told(changed)}",
+            "compare runs that differ in their arm's settings and seed only; move it away",
         )
 
 
-def _row(comparison: Comparison, run: Planned) -> dict[str, Any]:
+def _row(comparison: Comparison, run: Planned, choice: Mapping[str, Any] | None) -> dict[str, Any]:
     result = read_result(run.folder)
+    names = ("epoch", "val_accuracy", "test_accuracy", "initial_weights", "drawn_weights")
     return {
+        "arm": run.arm,
         "strategy": run.config.strategy,
+        "point": point_name(run.point),
+        "chosen": run.point == choice,
         "seed": run.config.seed,
         "finished": bool(result.get("finished")),
-        "epoch": result.get("epoch"),
-        "val_accuracy": result.get("val_accuracy"),
-        "test_accuracy": result.get("test_accuracy"),
-        "initial_weights": result.get("initial_weights"),
+        **{name: result.get(name) for name in names},
         "folder": run.folder.path.relative_to(comparison.folder).as_posix(),
     }
-
-
-def _check_initial_weights(runs: pd.DataFrame) -> None:
-    for seed, group in runs.dropna(subset="initial_weights").groupby("seed"):
-        hashes = dict(zip(group["strategy"], group["initial_weights"], strict=True))
-        if len(set(hashes.values())) > 1:
-            names = ", ".join(f"{name} {str(digest)[:8]}" for name, digest in hashes.items())
-            raise BadInput(
-                f"runs of seed {seed} did not start from the same weights: {names}",
-                "train them again with one version of mpdviz and of torch",
-            )
 
 
 def _by_seed(runs: pd.DataFrame) -> dict[int, float]:
     return {int(seed): float(value) for seed, value in zip(runs["seed"], runs["test_accuracy"], strict=True)}
 
 
-def _accuracy(accuracies: Mapping[str, Mapping[int, float]]) -> pd.DataFrame:
+def _accuracy(
+    folder: Path, own: Mapping[str, pd.DataFrame], choice: Mapping[str, Mapping[str, Any] | None]
+) -> pd.DataFrame:
     rows = []
-    for name, by_seed in accuracies.items():
-        summary = seeds.summarise(by_seed.values())
-        rows.append({"strategy": name, "n": summary.n, "mean": summary.mean, "std": summary.std})
+    for name, runs in own.items():
+        accuracy = seeds.summarise(runs["test_accuracy"])
+        shares = [_available(folder / place) for place in runs["folder"]]
+        available = seeds.summarise(mean for mean, _ in shares)
+        point = choice[name]
+        rows.append(
+            {
+                "arm": name,
+                "chosen": "not finished" if point is None else point_name(point),
+                "n": accuracy.n,
+                "mean": accuracy.mean,
+                "std": accuracy.std,
+                "available": available.mean,
+                "available_std": available.std,
+                "lowest": min((lowest for _, lowest in shares), default=math.nan),
+            }
+        )
     return pd.DataFrame(rows)
 
 
-def _differences(accuracies: Mapping[str, Mapping[int, float]]) -> pd.DataFrame:
-    columns = ["strategy", "against", "n", "seeds", "difference", "std", "low", "high", "sentence"]
-    reference, *others = accuracies
-    rows = []
-    for name in others:
-        difference = paired.compare(accuracies[name], accuracies[reference])
-        values = (difference.mean, difference.std, difference.low, difference.high)
-        pairs = " ".join(map(str, difference.seeds))
-        told = paired.sentence(name, reference, difference)
-        rows.append((name, reference, difference.n, pairs, *values, told))
-    return pd.DataFrame(rows, columns=columns)
+def _available(run: Path) -> tuple[float, float]:
+    """Mean and least available share over layers and timesteps after the last epoch; NaN if not recorded."""
+    recorded = StoredRun.of_folder(run).tables.get("mpd")
+    if recorded is None:
+        return math.nan, math.nan
+    shares = recorded[recorded["epoch"] == recorded["epoch"].max()]["available_ratio"]
+    return float(shares.mean()), float(shares.min())

@@ -43,19 +43,25 @@ def accuracies(study: "Study") -> pd.DataFrame:
 
 
 def differences(study: "Study") -> pd.DataFrame:
-    """Difference of each strategy from the first, paired by seed, in points: columns as of `accuracies`."""
+    """Difference of each strategy from the first, paired by seed, in points.
+
+    Returns:
+        `variant, n, mean, std, low, high, p, p_holm, detectable`, as of `figures.paper.differences.numbers`.
+    """
     table = paired_differences(study).rename(columns={"difference": "mean"})
-    table[["mean", "std", "low", "high"]] *= 100
-    return table[["variant", "n", "mean", "std", "low", "high"]]
+    table[["mean", "std", "low", "high", "detectable"]] *= 100
+    return table[["variant", "n", "mean", "std", "low", "high", "p", "p_holm", "detectable"]]
 
 
 def _sentences(study: "Study") -> str:
     """What can be said about the differences."""
-    told = []
-    for row in paired_differences(study).to_dict("records"):
+    told, table = [], paired_differences(study)
+    several = int(table["p"].notna().sum())
+    for row in table.to_dict("records"):
         seeds = tuple(map(int, row["seeds"].split()))
-        apart = paired.Difference(seeds, row["difference"], row["std"], row["low"], row["high"])
-        told.append(paired.sentence(spelled(row["variant"]), spelled(row["against"]), apart))
+        apart = paired.Difference(seeds, row["difference"], row["std"], row["low"], row["high"], row["p"])
+        names = spelled(row["variant"]), spelled(row["against"])
+        told.append(paired.sentence(*names, apart, row["p_holm"], several))
     return " ".join(f"{one[0].upper()}{one[1:]}." for one in told)
 
 
@@ -74,6 +80,7 @@ def _accuracies(study: "Study") -> list[Block]:
         drawn = charts.forest(apart, f"difference from {spelled(study.variants[0])}, points", zero=True)
         caption = "Paired by seed, mean with its 95 % interval (Student t), of each comparison by itself."
         blocks.append(Picture("Paired differences", caption, drawn))
+        blocks.append(_family(apart))
     means["variant"] = means["variant"].map(spelled)
     shown = means.rename(
         columns={
@@ -85,6 +92,25 @@ def _accuracies(study: "Study") -> list[Block]:
         }
     )
     return [*blocks, Table("Accuracies", shown)]
+
+
+def _family(apart: pd.DataFrame) -> Table:
+    """The differences in numbers, with what there is to know of their certainty."""
+    shown = apart.assign(variant=apart["variant"].map(spelled)).rename(
+        columns={
+            "variant": "strategy",
+            "mean": "difference, points",
+            "low": "95 % low",
+            "high": "95 % high",
+            "p_holm": "p, Holm",
+            "detectable": "detectable, points",
+        }
+    )
+    caption = (
+        "p of the paired t test, alone and adjusted by Holm for all differences here. Detectable: the "
+        "smallest difference that so many seeds of this spread would have told in four of five cases."
+    )
+    return Table("Differences", shown, caption=caption)
 
 
 def _training(study: "Study") -> list[Block]:

@@ -30,14 +30,9 @@ from mpdviz.system.places import BEST, CONFIG, LAST
 PURPOSE = "train"
 
 
-def slug(strategy: str) -> str:
-    """A strategy as the name of a folder."""
-    return re.sub(r"[^\w.=-]+", "-", strategy)
-
-
-def run_of_comparison(folder: Path, strategy: str, seed: int) -> Path:
-    """Where the run of a strategy and seed lies in the folder of its comparison."""
-    return folder / "runs" / slug(strategy) / f"seed-{seed}"
+def slug(name: str) -> str:
+    """A name, as of an arm, as that of a folder."""
+    return re.sub(r"[^\w.=-]+", "-", name)
 
 
 class RunFolder:

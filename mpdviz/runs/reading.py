@@ -10,10 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mpdviz.config import RunConfig, validate
 from mpdviz.errors import BadInput
-from mpdviz.runs.folder import RunFolder, run_of_comparison
+from mpdviz.runs.folder import RunFolder
 from mpdviz.runs.state import Share
 from mpdviz.system.files import exists
-from mpdviz.system.places import COMPARISON, CONFIG, runs_below
 from mpdviz.system.reading import read_json, read_text, read_toml
 from mpdviz.system.schema import checked
 
@@ -37,20 +36,11 @@ class Reached(BaseModel):
     model_config = ConfigDict(strict=True)
 
     initial_weights: str | None = None
+    drawn_weights: str | None = None
     finished: bool = False
     epoch: Annotated[int, Field(ge=0)] | None = None
     val_accuracy: Share | None = None
     test_accuracy: Share | None = None
-
-
-class Compared(BaseModel):
-    """`comparison.toml`."""
-
-    model_config = ConfigDict(strict=True)
-
-    strategies: Annotated[list[str], Field(min_length=1)]
-    seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**63)]], Field(min_length=1)]
-    settings: dict[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,10 +55,12 @@ class StoredRun:
     """Those of `TABLES` that the folder holds."""
     result: Mapping[str, Any] = field(default_factory=dict)
     """`epoch`, `val_accuracy` and `test_accuracy` (fractions) of the best epoch, where known."""
+    arm: str | None = None
+    """The arm of a study that it is a run of."""
 
     @classmethod
-    def of_folder(cls, path: Path) -> Self:
-        """Read a run folder; tables that are not there are left out.
+    def of_folder(cls, path: Path, arm: str | None = None) -> Self:
+        """Read a run folder, of an arm or of no study; tables that are not there are left out.
 
         Raises:
             BadInput: no run folder, or a damaged file in it.
@@ -77,7 +69,7 @@ class StoredRun:
         config = read_config(folder)
         files = {name: getattr(folder, name) for name in TABLES}
         tables = {name: _read_table(file, TABLES[name]) for name, file in files.items() if exists(file)}
-        return cls(path, folder.best, config, tables, read_result(folder))
+        return cls(path, folder.best, config, tables, read_result(folder), arm)
 
     @property
     def has_gradients(self) -> bool:
@@ -112,42 +104,6 @@ def read_result(folder: RunFolder) -> dict[str, Any]:
     return checked(Reached, read_json(path, "result", remedy), f"result {path}", remedy).model_dump(
         exclude_unset=True
     )
-
-
-def read_comparison(folder: Path) -> dict[str, Any]:
-    """What `comparison.toml` says: `strategies` and `seeds` (lists), `settings` (those of every run).
-
-    Raises:
-        BadInput: there is none, or it is damaged.
-    """
-    path, remedy = folder / COMPARISON, "give the folder of a comparison of strategies"
-    if not exists(path):
-        raise BadInput(f"{folder} holds no comparison: it has no {path.name}", remedy)
-    content = read_toml(path, "comparison", remedy)
-    return checked(Compared, content, f"comparison {path}", remedy).model_dump()
-
-
-def run_folders(path: Path) -> list[Path]:
-    """The run folders of a comparison, or in a folder of runs, that hold results.
-
-    None where `path` is another kind of path: a run folder itself, or a file.
-
-    Raises:
-        BadInput: a comparison without such runs, or a damaged one.
-    """
-    if not exists(path / COMPARISON):
-        below = [] if exists(path / CONFIG) else runs_below(path)
-        return [folder for folder in below if exists(RunFolder(folder).result)]
-    comparison = read_comparison(path)
-    planned = [
-        run_of_comparison(path, strategy, seed)
-        for seed in comparison["seeds"]
-        for strategy in comparison["strategies"]
-    ]
-    there = [folder for folder in planned if exists(RunFolder(folder).result)]
-    if not there:
-        raise BadInput(f"{path} holds no finished run", "finish its runs first")
-    return there
 
 
 def is_finished(folder: RunFolder) -> bool:

@@ -23,7 +23,7 @@ from networks import TRAINING
 import mpdviz.compare
 from mpdviz import checkpoint, data
 from mpdviz.analysis import paired
-from mpdviz.compare import plan
+from mpdviz.compare import arms, plan
 from mpdviz.compare.executors import EXECUTORS, local
 from mpdviz.errors import BadInput
 from mpdviz.figures.compared import compared, numbers
@@ -104,7 +104,7 @@ def test_an_interval_that_excludes_zero_never_looks_as_if_it_did_not():
 def test_seeds_and_shards_are_read_and_runs_divided():
     assert parse_seeds("0-3,7") == (0, 1, 2, 3, 7)
     assert parse_shard("2/8") == (2, 8)
-    made = plan.plan(["fixed", "mpd-agl"], [0, 1, 2], TINY, Path("nowhere"))
+    made = plan.plan(arms.of_strategies(["fixed", "mpd-agl"]), [0, 1, 2], TINY, Path("nowhere"))
     runs = made.runs()
     assert [run.name for run in runs[:3]] == ["fixed seed 0", "mpd-agl seed 0", "fixed seed 1"]
     shards = [plan.shard(runs, number, 4) for number in (1, 2, 3, 4)]
@@ -167,11 +167,11 @@ def test_tables_are_what_the_run_folders_say(trained):
         assert result["finished"]
     assert (runs.groupby("seed")["initial_weights"].nunique() == 1).all()
     assert runs["initial_weights"].nunique() == 2
-    accuracy = pd.read_csv(folder / "accuracy.csv").set_index("strategy")
+    accuracy = pd.read_csv(folder / "accuracy.csv").set_index("arm")
     wide = runs.pivot(index="seed", columns="strategy", values="test_accuracy")
     for strategy in wide:
         expected = (2, wide[strategy].mean(), wide[strategy].std())
-        assert tuple(accuracy.loc[strategy]) == pytest.approx(expected)
+        assert tuple(accuracy.loc[strategy, ["n", "mean", "std"]]) == pytest.approx(expected)
     (difference,) = pd.read_csv(folder / "differences.csv").to_dict("records")
     apart = wide["mpd-agl"] - wide["fixed:kappa=0.5"]
     assert difference["difference"] == pytest.approx(apart.mean())
@@ -180,7 +180,7 @@ def test_tables_are_what_the_run_folders_say(trained):
 
 def test_two_names_of_one_strategy_give_one_result(tmp_path):
     # Same weights to start from and same order of the data, so nothing is left to differ.
-    made = plan.plan(["fixed", "fixed:kappa=1"], [3], TINY, tmp_path / "study")
+    made = plan.plan(arms.of_strategies(["fixed", "fixed:kappa=1"]), [3], TINY, tmp_path / "study")
     assert not EXECUTORS.find("local")().run(made.runs(), 2, lambda _: None)
     first, second = (pd.read_csv(run.folder.metrics).drop(columns="seconds") for run in made.runs())
     pd.testing.assert_frame_equal(first, second, check_exact=True)
@@ -202,9 +202,9 @@ def test_finished_runs_are_left_alone_and_more_seeds_join(trained, tmp_path):
 
 def test_strategies_that_join_go_behind_unless_all_are_given_anew(tmp_path):
     def planned(*strategies, seeds=(0,)):
-        made = plan.plan(strategies, seeds, TINY, tmp_path / "study")
+        made = plan.plan(arms.of_strategies(strategies), seeds, TINY, tmp_path / "study")
         made.write()
-        return made.strategies, made.seeds
+        return tuple(arm.name for arm in made.plan.arms), made.plan.seeds
 
     planned("fixed", "mpd-agl")
     assert planned("lsg", seeds=(1,)) == (("fixed", "mpd-agl", "lsg"), (0, 1))
@@ -283,7 +283,7 @@ def test_an_interrupted_comparison_goes_on_to_the_same_result(trained, tmp_path)
 def test_a_run_that_fails_does_not_stop_the_others(tmp_path):
     out = tmp_path / "study"
     (out / "runs" / "mpd-agl" / "seed-0").mkdir(parents=True)
-    made = plan.plan(["fixed", "mpd-agl"], [0], TINY, tmp_path / "other")
+    made = plan.plan(arms.of_strategies(["fixed", "mpd-agl"]), [0], TINY, tmp_path / "other")
     shutil.rmtree(out)
     failing, fine = made.runs()[1], made.runs()[0]
     failing.folder.path.parent.mkdir(parents=True)

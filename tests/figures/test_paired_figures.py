@@ -10,6 +10,7 @@ from matplotlib.textpath import TextPath
 from scipy import stats
 from studies import SEVEN, TWO, made_study
 
+from mpdviz.analysis import paired
 from mpdviz.errors import BadInput
 from mpdviz.figures import paper
 from mpdviz.figures.paper import latex
@@ -34,6 +35,9 @@ def test_differences_are_student_s_intervals_of_pairs(study):
     rows = paper.numbers("differences", study)
     assert list(rows["variant"]) == list(WIDTHS[1:])
     bars, points = axis.lines[1::2], axis.lines[2::2]
+    p = np.array([stats.ttest_1samp(accuracies(study, name) - first, 0).pvalue for name in WIDTHS[1:]])
+    # Holm: the k-th smallest of m times m - k + 1, none smaller than one before it.
+    holm = [max(min(1, q * (p >= q).sum()) for q in p[p <= own]) for own in p]
     for place, variant in enumerate(WIDTHS[1:]):
         pairs = accuracies(study, variant) - first
         half = stats.t.ppf(0.975, len(SEEDS) - 1) * pairs.std(ddof=1) / math.sqrt(len(SEEDS))
@@ -42,7 +46,8 @@ def test_differences_are_student_s_intervals_of_pairs(study):
         assert list(bars[place].get_xdata()) == pytest.approx(wanted)
         assert list(points[place].get_ydata()) == [place]
         assert axis.texts[place].get_text().replace("\N{MINUS SIGN}", "-") == (
-            f"{100 * pairs.mean():+.1f} [{wanted[0]:+.1f}, {wanted[1]:+.1f}], n = 4"
+            f"{100 * pairs.mean():+.1f} [{wanted[0]:+.1f}, {wanted[1]:+.1f}], n = 4, "
+            + ("p < 0.001" if holm[place] < 0.001 else f"p = {holm[place]:.2g}")
         )
     assert axis.lines[0].get_xdata() == [0, 0]
     low, high = axis.get_xlim()
@@ -171,6 +176,13 @@ def test_accuracies_have_their_paired_differences_beside_them(study):
     pairs = accuracies(study, "lsg") - first
     low, high = stats.ttest_1samp(pairs, 0).confidence_interval(0.95)
     wanted = f"{100 * pairs.mean():+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
-    assert row.replace("$-$", "-").endswith(rf"& {wanted} \\")
-    assert next(line for line in lines if line.startswith("MPD-AGL")).endswith(r"& -- \\")
+    *_, difference, p, least = row.replace("$-$", "-").removesuffix(r" \\").split(" & ")
+    assert difference == wanted
+    every = sorted(stats.ttest_rel(accuracies(study, name), first).pvalue for name in WIDTHS[1:])
+    own = stats.ttest_rel(accuracies(study, "lsg"), first).pvalue
+    holm = max(min(1, q * (len(every) - k)) for k, q in enumerate(every) if q <= own)
+    assert p == ("< 0.001" if holm < 0.001 else f"{holm:.2g}")
+    # `detectable` itself is held against simulation in tests/analysis.
+    assert least == f"{100 * paired.detectable(len(SEEDS), pairs.std(ddof=1)):.1f}"
+    assert next(line for line in lines if line.startswith("MPD-AGL")).endswith(r"& -- & -- & -- \\")
     assert set(latex.TABLES) == {"table_accuracy", "table_available_ratio"}

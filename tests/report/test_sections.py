@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from places import TINY
+from scipy import stats
 from studies import made_study
 
 from mpdviz import compare, report
@@ -42,6 +43,10 @@ def test_a_study_s_accuracies_and_differences():
     half = 4.30265 * gaps.std(ddof=1) / 3**0.5
     expected = 100 * gaps.mean(), 100 * (gaps.mean() - half), 100 * (gaps.mean() + half)
     assert tuple(apart[["mean", "low", "high"]]) == pytest.approx(expected, rel=1e-4)
+    p = stats.ttest_rel(by_name["mpd-agl"], by_name["fixed"]).pvalue
+    assert (apart["p"], apart["p_holm"]) == pytest.approx((p, p))
+    shown = next(b for b in report.of_study("s", study).blocks if getattr(b, "title", "") == "Differences")
+    assert {"p, Holm", "detectable, points"} <= set(shown.frame.columns)
 
 
 def test_a_study_shows_what_it_has_and_says_what_it_lacks():

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import pandas as pd
 
 from mpdviz.config import RunConfig, differences
-from mpdviz.errors import BadInput
 from mpdviz.runs.reading import StoredRun
 
 
@@ -16,14 +15,21 @@ def differing(runs: Sequence[StoredRun]) -> list[str]:
 
 
 def variant_of(run: StoredRun, settings: Sequence[str]) -> str:
-    """The run's strategy together with these settings."""
+    """The arm of its study, or the run's strategy together with these settings."""
+    if run.arm is not None:
+        return run.arm
     return ", ".join(
         [run.config.strategy, *(f"{setting}={getattr(run.config, setting)}" for setting in settings)]
     )
 
 
-def check_layers(frame: pd.DataFrame, name: str) -> None:
-    """Refuse networks whose layers do not correspond."""
+def of_one_study(runs: Sequence[StoredRun]) -> bool:
+    """Whether all of them are runs of arms, which may differ in network and T as the study says."""
+    return all(run.arm is not None for run in runs)
+
+
+def other_layers(frame: pd.DataFrame, name: str) -> str | None:
+    """Which networks' layers or timesteps do not correspond; None: all of them do."""
     runs = frame.drop_duplicates(["variant", "seed"])[["variant", "seed"]]
     shapes = {}
     for variant, seed in runs.itertuples(index=False):
@@ -32,8 +38,8 @@ def check_layers(frame: pd.DataFrame, name: str) -> None:
     first, *others = shapes
     for other in others:
         if shapes[other] != shapes[first]:
-            raise BadInput(
+            return (
                 f"{name}: other layers or timesteps in {first[0]}, seed {first[1]}, than in {other[0]}, "
-                f"seed {other[1]}",
-                "make one set of figures for each network",
+                f"seed {other[1]}"
             )
+    return None

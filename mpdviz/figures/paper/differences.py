@@ -27,23 +27,19 @@ def numbers(study: Study) -> pd.DataFrame:
     """Differences in test accuracy from the first variant, as fractions.
 
     Returns:
-        Columns `variant, against, n, seeds, difference, std, low, high`: mean and sample standard deviation
-        of the differences at the `n` seeds that both have, and its 95 % confidence interval (Student's t),
-        NaN where `n` < 2 or the differences have no spread.
+        Columns `variant, against, n, seeds, difference, std, low, high, p, p_holm, detectable`: mean and
+        sample standard deviation of the differences at the `n` seeds that both have, its 95 % confidence
+        interval (Student's t), p of the paired t test alone and adjusted by Holm for all of them, and the
+        smallest difference that would have been told with 80 % power; NaN where `n` < 2 or without spread.
     """
     table = study["accuracy"]
     by_seed = {
         str(variant): dict(zip(own["seed"], own["test_accuracy"], strict=True))
         for variant, own in table.groupby("variant", sort=False)
     }
-    first, *others = study.variants
-    rows = []
-    for variant in others:
-        one = paired.compare(by_seed[variant], by_seed[first])
-        seeds = " ".join(map(str, one.seeds))
-        rows.append((variant, first, one.n, seeds, one.mean, one.std, one.low, one.high))
-    names = ["variant", "against", "n", "seeds", "difference", "std", "low", "high"]
-    return pd.DataFrame(rows, columns=names)
+    ordered = {variant: by_seed[variant] for variant in study.variants}
+    table = paired.family(ordered, study.variants[0]).rename(columns={"arm": "variant"})
+    return table.drop(columns="sentence")
 
 
 def interval(low: float, high: float) -> str:
@@ -89,7 +85,24 @@ def _told(row: Mapping[Hashable, Any]) -> str:
         return "no seed in common"
     mean = f"{100 * row['difference']:+.1f}".replace("-", "\N{MINUS SIGN}")
     known = interval(row["low"], row["high"]) if pd.notna(row["low"]) else "(no interval)"
-    return f"{mean} {known}, n = {row['n']}"
+    p = p_value(row["p_holm"])
+    return f"{mean} {known}, n = {row['n']}" + (
+        f", p {p}" if p.startswith("<") else f", p = {p}" if p else ""
+    )
+
+
+def p_value(p: float) -> str:
+    """A p in two digits; nothing for none."""
+    if pd.isna(p):
+        return ""
+    return "< 0.001" if p < 0.001 else f"{p:.2g}"
+
+
+def detectable(difference: float) -> str:
+    """The smallest difference that could have been told, in points; a dash for none."""
+    if pd.isna(difference):
+        return "--"
+    return f"{100 * difference:.1f}" if difference <= 1 else "> 100"
 
 
 def caption(study: Study) -> str:
@@ -99,7 +112,8 @@ def caption(study: Study) -> str:
         "Test accuracy of the epoch that was best on validation: difference from "
         f"{study.looks[study.variants[0]].label} in percentage points, paired by seed. Markers: means; bars: "
         "95 % confidence intervals (Student's t), none for one seed or for differences without spread"
-        f"{'; each by itself, not widened for their number' if more else ''}. Error bars of single "
+        f"{'; each by itself, not widened for their number' if more else ''}. p: of the paired t test"
+        f"{', adjusted by Holm for the number of comparisons' if more else ''}. Error bars of single "
         f"strategies are in the table of accuracies. {study.describe()}"
     )
 

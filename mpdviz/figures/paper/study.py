@@ -9,7 +9,7 @@ import pandas as pd
 
 from mpdviz.analysis.sides import check_alike
 from mpdviz.errors import BadInput, unknown_name
-from mpdviz.figures.paper.alike import check_layers, differing, variant_of
+from mpdviz.figures.paper.alike import differing, of_one_study, other_layers, variant_of
 from mpdviz.figures.style import Appearance, appearances
 from mpdviz.runs.reading import TABLES, StoredRun
 
@@ -48,7 +48,8 @@ class Study:
         """Bring the runs' tables together.
 
         Args:
-            runs: what to compare.
+            runs: what to compare; networks and T may differ where all are of arms of studies, and tables by
+                layer are missing then.
             recordings: by the runs' paths.
             unrecorded: why a run, by its path, has no recording.
             layer: the layer that figures of one layer show; None: the one with the lowest available ratio,
@@ -60,7 +61,7 @@ class Study:
         """
         if not runs:
             raise BadInput("no runs", "give run folders or checkpoints")
-        wanted = ("data", "timesteps", "model")
+        wanted = ("data",) if of_one_study(runs) else ("data", "timesteps", "model")
         check_alike(
             {str(run.path): {name: getattr(run.config, name) for name in wanted} for run in runs}, "runs"
         )
@@ -117,8 +118,11 @@ class Study:
             listed = f"{'; '.join(seeds)} (n = {own.count(',') + 1} each, {own})"
         else:
             listed = "; ".join(f"{label} ({counted[label]}, {own})" for label, own in seeds.items())
-        config = self.config
-        return f"Data: {config.data}. Network: {config.model}, T = {config.timesteps}. Strategies: {listed}."
+        models, lengths = (
+            " or ".join(dict.fromkeys(str(getattr(run.config, name)) for run in self._runs))
+            for name in ("model", "timesteps")
+        )
+        return f"Data: {self.config.data}. Network: {models}, T = {lengths}. Strategies: {listed}."
 
     def spread(self, kind: str, meaning: str) -> str:
         """What the bars or bands over seeds are, for captions."""
@@ -179,8 +183,12 @@ class Study:
             frame.insert(1, "seed", run.config.seed)
             tagged.append(frame)
         joined = pd.concat(tagged, ignore_index=True)
-        if "layer" in joined:
-            check_layers(joined, name)
+        apart = other_layers(joined, name) if "layer" in joined else None
+        if apart is not None and not of_one_study(self._runs):
+            raise BadInput(apart, "make one set of figures for each network")
+        if apart is not None:
+            self.missing[name] = apart
+            return
         self._tables[name] = joined
 
     def _add_final(self) -> None:
