@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 LATEX = {
     "layer": "layer",
     "name": "name",
+    "remedy": "remedy",
     "timestep": "t",
     "mean": "mean",
     "std": "std",
@@ -22,15 +23,17 @@ LATEX = {
     "lower": "lower",
     "upper": "upper",
     "available_ratio": "available",
+    "available_ratio_low": "then, at least",
     "below_ratio": "below",
     "above_ratio": "above",
     "mean_gain": "gain",
+    "mean_gain_low": "gain then, at least",
     "reach_ratio": "reach",
     "firing_rate": "firing",
     "predicted_ratio": "predicted",
     "grad_norm": "grad norm",
 }
-"""Columns of the main table that a page has room for, and their headings."""
+"""Columns of the main table, and of advice, that a page has room for, and their headings."""
 
 
 def as_json(frame: "pd.DataFrame", left_out: Mapping[str, str] | None = None) -> None:

@@ -6,15 +6,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
-import torch
 from torch import nn
 from typing_extensions import override
 
-from mpdviz import figures, surrogates
+from mpdviz import advising, figures, surrogates
 from mpdviz.accumulations import storage
 from mpdviz.accumulations.contents import Contents
 from mpdviz.accumulations.layer import LayerAccumulation
-from mpdviz.analysis import metrics, summary, whatif
+from mpdviz.analysis import decomposition, metrics, summary, whatif
+from mpdviz.analysis.advice import Advice
+from mpdviz.analysis.advisor import TARGET
 from mpdviz.analysis.limits import Limits
 from mpdviz.analysis.verdicts import Verdict, judge
 from mpdviz.errors import BadInput
@@ -122,8 +123,7 @@ class Recording:
             return _joined(whatif.curve(number, layer) for number, layer in self.layers.items())
         half = shape.half_width(epsilon)
         return _joined(
-            whatif.shape(number, layer, half, lambda x: shape.h(torch.from_numpy(x)).numpy())
-            for number, layer in self.layers.items()
+            whatif.shape(number, layer, half, advising.plain(shape)) for number, layer in self.layers.items()
         )
 
     def kappa_for(self, ratio: float) -> pd.DataFrame:
@@ -136,9 +136,32 @@ class Recording:
         """
         return _joined(whatif.target(number, layer, ratio) for number, layer in self.layers.items())
 
+    def spread_error(self) -> pd.DataFrame:
+        """Why the spread that the paper predicts is off, by layer and timestep; see `analysis.decomposition`.
+
+        The parts `past`, `variance`, `correlation`, `reset` and `rest` lead from `paper` to `observed`.
+        """
+        return decomposition.spread_error(self.layers)
+
     def verdicts(self, limits: Limits | None = None) -> list[Verdict]:
         """What is wrong with which layer, in words; every check of every layer."""
         return judge(self.layers, limits)
+
+    def advice(
+        self, target_ratio: float = TARGET, limits: Limits | None = None, *, epsilon: float = EPSILON
+    ) -> Advice:
+        """What to do about the layers that fail a check, and what that would do to the recorded potentials.
+
+        Args:
+            target_ratio: available ratio to reach.
+            limits: what still passes; None takes the defaults.
+            epsilon: share of max h that bounds the available interval of an infinite support, where the
+                recording has no such surrogate.
+
+        Raises:
+            BadInput: `target_ratio` is not in (0, 1), or `epsilon` is out of range.
+        """
+        return advising.advise(self.contents, target_ratio, limits, epsilon)
 
     def report(self, path: str | Path, title: str | None = None) -> None:
         """Write one self-contained HTML file about the recording, as `mpdviz report` does.
