@@ -15,6 +15,7 @@ from mpdviz.inspection.observe import Observation
 from mpdviz.inspection.options import Options
 from mpdviz.inspection.outcome import Judge
 from mpdviz.networks import SpikingNetwork
+from mpdviz.neurons import RESET
 from mpdviz.system.memory import require_memory
 from mpdviz.system.reading import sha256
 
@@ -51,6 +52,7 @@ class PreparedCheckpoint:
         self.names = dict(enumerate((name for name, _ in network.spiking_layers()), start=1))
         self.timesteps = network.timesteps
         self.notes: tuple[str, ...] = ()
+        self.config = self._loaded.config
 
     def run(self) -> Recording | None:
         """Record; None for a process that does not lead its team."""
@@ -71,8 +73,9 @@ class PreparedCheckpoint:
 def _origin(loaded: Checkpoint, network: SpikingNetwork) -> dict[str, str]:
     """What a recording says of the network."""
     built, config = loaded.architecture, loaded.config
+    reset = "" if built.reset == RESET else f", {built.reset} reset"
     said = {
-        "network": f"{built.name}, {built.neuron} neurons, T={network.timesteps}",
+        "network": f"{built.name}, {built.neuron} neurons{reset}, T={network.timesteps}",
         "strategy": built.strategy,
         "checkpoint": str(loaded.path),
         "SHA-256": sha256(loaded.path, "checkpoint"),

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from mpdviz import checkpoint, data
 from mpdviz.api import LiveRecording, Recording
+from mpdviz.config import RunConfig
 from mpdviz.errors import BadInput
 from mpdviz.inspection.inputs import Inputs
 from mpdviz.inspection.observe import Observation
@@ -45,6 +46,7 @@ class PreparedModel:
             )
         self._model = model
         self.notes: tuple[str, ...] = ()
+        self.config: RunConfig | None = None
         self._weights = weights or f"fresh weights (seed {SEED})"
         loss = function("loss", options.loss)
         self._keep = first if loss is None else lambda output: output

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from mpdviz.api import Recording
+    from mpdviz.config import RunConfig
 
 
 class Prepared(Protocol):
@@ -24,6 +25,8 @@ class Prepared(Protocol):
     """T."""
     notes: tuple[str, ...]
     """What was recorded over what, in words, once it ran; nothing of recordings that are read."""
+    config: "RunConfig | None"
+    """Settings of the run that trained the network; None where they are not known."""
 
     def run(self) -> "Recording | None":
         """Record; None for a process that does not lead its team.
@@ -71,6 +74,7 @@ class PreparedRecordings:
     """Recordings that were saved before, merged."""
 
     notes: tuple[str, ...] = ()
+    config: "RunConfig | None" = None
 
     def __init__(self, paths: Sequence[Path]) -> None:
         """Read and merge them.

@@ -12,7 +12,8 @@ from mpdviz.errors import BadInput, MpdvizError
 from mpdviz.figures.paper.study import Recorded, Study
 from mpdviz.inspection import inspect
 from mpdviz.inspection.options import Options
-from mpdviz.runs.reading import StoredRun, run_folders
+from mpdviz.runs.reading import StoredRun
+from mpdviz.runs.studies import arm_of, run_folders
 from mpdviz.system.devices import pick_device
 from mpdviz.system.files import exists
 from mpdviz.system.places import SAMPLE, best_checkpoint
@@ -54,7 +55,7 @@ def study(
     Raises:
         BadInput: runs that do not belong together, a file that cannot be read, or no such layer or strategy.
     """
-    runs = [_read(one) for path in map(Path, paths) for one in run_folders(path) or [path]]
+    runs = read_runs(paths)
     Study(runs, strategies=strategies)  # refuses runs that do not belong together before the long work
     number = None if layer is None else _layer_number(layer, runs)
     Options(split=split, limit=limit, batch_size=batch_size)
@@ -89,12 +90,21 @@ def study(
     return Study(runs, recordings, unrecorded=unrecorded, layer=number, strategies=strategies)
 
 
+def read_runs(paths: Sequence[str | Path]) -> list[StoredRun]:
+    """The runs in folders, in folders of comparisons (those that were chosen), and of checkpoints.
+
+    Raises:
+        BadInput: a file or folder that is no run, or a damaged one.
+    """
+    return [_read(one) for path in map(Path, paths) for one in run_folders(path) or [path]]
+
+
 def _read(path: Path) -> StoredRun:
     """A run folder, or a checkpoint that knows its settings."""
     if str(path).startswith(SAMPLE):
         path = best_checkpoint(path)
     if path.suffix != ".pt":
-        run = StoredRun.of_folder(path)
+        run = StoredRun.of_folder(path, arm_of(path))
         if "test_accuracy" in run.result or not exists(run.checkpoint):
             return run
         return replace(run, result={**checkpoint.load(run.checkpoint).metrics, **run.result})
