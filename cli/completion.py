@@ -4,9 +4,18 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
 
 NAMES: dict[str, tuple[str, ...]] = {
-    "strategies": ("fixed", "lsg", "mpd-agl", "mpd-agl-reset", "observed", "ds-atgo"),
-    "surrogates": ("rectangular", "triangular", "sigmoid", "atan", "fast-sigmoid"),
-    "neurons": ("lif", "plif"),
+    "strategies": (
+        *("fixed", "lsg", "mpd-agl", "mpd-agl-reset", "mpd-agl-correlated", "observed"),
+        *("ds-atgo", "prescribed", "dspike", "asgl", "deeptage", "slope-schedule"),
+    ),
+    "surrogates": (
+        *("rectangular", "triangular", "sigmoid", "atan", "fast-sigmoid"),
+        *("dspike", "lorentz", "superspike"),
+    ),
+    "norms": ("tdbn", "tebn"),
+    "losses": ("ce", "tet"),
+    "regularizers": ("mpd-sgr", "im-loss"),
+    "neurons": ("lif", "plif", "klif", "clif", "psn"),
     "networks": ("convsnn", "resnet19", "vggsnn"),
     "data": ("digits", "digits-dvs", "cifar10", "cifar100", "cifar10-dvs"),
     "kernels": ("auto", "eager", "compiled"),

@@ -31,7 +31,7 @@ your own network."""
 
 FORMATS = ("table", *EXPORTS, "markdown")
 FIGURE_FORMATS = ("png", "pdf", "svg")
-NETWORK_FIGURES = 5
+NETWORK_FIGURES = 6
 """Figures of a network as a whole; that of each layer comes on top."""
 FILES = 3
 """Files of a figure: itself, its numbers, its caption."""

@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated
 
 import typer
@@ -13,10 +13,13 @@ from .completion import names
 from .fitted import Column, print_table
 from .output import show
 
-HELP = """List what there is to choose from: models, neurons, strategies, surrogates, backends, data, recipes,
-samples, columns."""
+HELP = """List what there is to choose from: models, neurons, norms, strategies, surrogates, losses,
+regularizers, backends, data, recipes, samples, columns."""
 
-WORDS = ("models", "neurons", "strategies", "surrogates", "backends", "data", "recipes", "samples", "columns")
+WORDS = (
+    *("models", "neurons", "norms", "strategies", "surrogates", "losses", "regularizers"),
+    *("backends", "data", "recipes", "samples", "columns"),
+)
 Rows = list[tuple[str, ...]]
 
 
@@ -38,7 +41,21 @@ def list_(
     ]
     print_table([*columns, Column(words, cells[-1], "words")])
     if what == "strategies":
-        show(_options())
+        from mpdviz.strategies import STRATEGIES
+
+        own = ", ".join(name for name, kind in STRATEGIES.items() if kind.own_shape is not None)
+        show(
+            "options, as in fixed:kappa=2.5, mpd-agl:shape=atan or fixed:shape=fast-sigmoid:k=10: all take "
+            f"shape but {own}, which have their own; {_options(STRATEGIES)}"
+        )
+    elif what == "losses":
+        from mpdviz.losses import LOSSES
+
+        show(f"options, as in tet:lambda=0.1: {_options(LOSSES)}")
+    elif what == "regularizers":
+        from mpdviz.regularizers import REGULARIZERS
+
+        show(f"options, as in mpd-sgr:weight=0.2: {_options(REGULARIZERS)}")
 
 
 def _models() -> Rows:
@@ -48,9 +65,9 @@ def _models() -> Rows:
 
 
 def _neurons() -> Rows:
-    from mpdviz.neurons import LIF, PLIF
+    from mpdviz.neurons import NEURONS
 
-    return [("neuron", "what it is"), *((neuron.kind, _summary(neuron)) for neuron in (LIF, PLIF))]
+    return [("neuron", "what it is"), *((name, _summary(kind)) for name, kind in NEURONS.items())]
 
 
 def _strategies() -> Rows:
@@ -65,20 +82,44 @@ def _strategies() -> Rows:
     ]
 
 
-def _options() -> str:
-    """The options of the strategies that have some."""
-    from mpdviz.strategies import STRATEGIES
+def _norms() -> Rows:
+    from mpdviz.norm import NORMS
 
+    return [
+        ("norm", "source", "what it is"),
+        *((name, kind.source, kind.meaning) for name, kind in NORMS.items()),
+    ]
+
+
+def _losses() -> Rows:
+    from mpdviz.losses import LOSSES
+
+    return [
+        ("loss", "source", "what it is"),
+        *((name, kind.source, _summary(kind)) for name, kind in LOSSES.items()),
+    ]
+
+
+def _regularizers() -> Rows:
+    from mpdviz.regularizers import REGULARIZERS
+
+    return [
+        ("regularizer", "source", "what it adds to the loss"),
+        *((name, kind.source, _summary(kind)) for name, kind in REGULARIZERS.items()),
+    ]
+
+
+def _options(registry: Mapping[str, type]) -> str:
+    """The options of the entries that have some."""
     found = {
         name: [
-            parameter.name
+            parameter.name.removesuffix("_")  # of a keyword of Python
             for parameter in inspect.signature(kind).parameters.values()
             if parameter.kind is parameter.POSITIONAL_OR_KEYWORD
         ]
-        for name, kind in STRATEGIES.items()
+        for name, kind in registry.items()
     }
-    told = "; ".join(f"{name}: {', '.join(options)}" for name, options in found.items() if options)
-    return f"options, as in fixed:kappa=2.5 or mpd-agl:shape=atan: all take shape; {told}"
+    return "; ".join(f"{name}: {', '.join(options)}" for name, options in found.items() if options)
 
 
 def _surrogates() -> Rows:
@@ -126,14 +167,17 @@ def _columns() -> Rows:
         "with --gradients": columns.FLOW,
         "table of layers": columns.LAYER,
         "what-if": columns.WHAT_IF,
+        "spread error": columns.SPREAD,
     }
     rows: Rows = [("column", "unit", "table", "meaning")]
     for group, members in groups.items():
         rows += [(column.name, column.unit, group, column.meaning) for column in members]
     others = (
-        "predicted_*, ks*, wasserstein* of a normal per channel; for decay over the actual t; with the reset"
+        "predicted_*, ks*, wasserstein* of another prediction: _mixture, a normal per channel; _time, decay "
+        "over the actual t; _reset, with the reset; _correlated, with it and the recorded currents' "
+        "correlation over time"
     )
-    rows.append(("*_mixture, *_time, *_reset", "", "", others))
+    rows.append(("*_PREDICTION", "", "", others))
     return rows
 
 
@@ -146,8 +190,11 @@ def _summary(thing: object) -> str:
 LISTINGS: dict[str, Callable[[], Rows]] = {
     "models": _models,
     "neurons": _neurons,
+    "norms": _norms,
     "strategies": _strategies,
     "surrogates": _surrogates,
+    "losses": _losses,
+    "regularizers": _regularizers,
     "backends": _backends,
     "data": _data,
     "recipes": _recipes,

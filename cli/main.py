@@ -10,7 +10,7 @@ from rich.markup import escape
 from mpdviz.errors import BadInput, MpdvizError, MpdvizWarning
 from mpdviz.system.rank import check_environment, rank
 
-from . import bench, check, compare, convert, demo, figures, inspect, listing, report, train
+from . import advise, bench, check, claims, compare, convert, demo, figures, inspect, listing, report, train
 from .app import Command, app
 from .output import begin, note, say, tell
 
@@ -18,9 +18,11 @@ COMMANDS: dict[str, tuple[Callable[..., Any], str]] = {
     "demo": (demo.demo, demo.HELP),
     "inspect": (inspect.inspect, inspect.HELP),
     "check": (check.check, check.HELP),
+    "advise": (advise.advise, advise.HELP),
     "report": (report.report, report.HELP),
     "compare": (compare.compare, compare.HELP),
     "train": (train.train, train.HELP),
+    "claims": (claims.claims, claims.HELP),
     "figures": (figures.figures, figures.HELP),
     "convert": (convert.convert, convert.HELP),
     "bench": (bench.bench, bench.HELP),
@@ -29,7 +31,9 @@ COMMANDS: dict[str, tuple[Callable[..., Any], str]] = {
 """By name, in the order of the help."""
 
 for _name, (_run, _help) in COMMANDS.items():
-    app.command(_name, cls=Command, help=_help)(_run)
+    # A terminal breaks the lines of a paragraph where it ends itself.
+    _paragraphs = (" ".join(paragraph.split()) for paragraph in _help.split("\n\n"))
+    app.command(_name, cls=Command, help="\n\n".join(_paragraphs))(_run)
 
 # Some releases of Typer bring their own Click, others use the installed one.
 UsageError: Any = typer.BadParameter.__base__

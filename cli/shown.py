@@ -80,7 +80,7 @@ def notes(recording: "Recording", *, predicted: bool) -> None:
             note(
                 "note:",
                 f"layer {number} ({layer.info.name}) gets the same current at every timestep, so its spread "
-                "grows with 1 + decay, not with sqrt(1 + decay^2) as the predictions take it",
+                "grows with 1 + decay, not with sqrt(1 + decay^2) as all predictions but correlated take it",
             )
 
 
@@ -90,7 +90,7 @@ def _not_measured(recording: "Recording") -> dict[str, str]:
     for number, columns in recording.not_measured.items():
         for column, why in columns.items():
             # Predictions say by their own absence that there is nothing to predict from.
-            if not (column == "predicted_ratio" and not recording.layers[number].info.gamma):
+            if not (column.startswith("predicted_ratio") and not recording.layers[number].info.gamma):
                 found.setdefault(why, {}).setdefault(column, []).append(number)
     everywhere = len(recording.layers)
     return {

@@ -27,8 +27,8 @@ STUDIES = (
 
 def accuracy(folder: Path) -> pd.DataFrame:
     """Test accuracy by strategy, and the difference from fixed kappa = 1 with its interval, in percent."""
-    means = pd.read_csv(folder / "accuracy.csv").set_index("strategy")
-    apart = pd.read_csv(folder / "differences.csv").set_index("strategy")
+    means = pd.read_csv(folder / "accuracy.csv").set_index("arm")
+    apart = pd.read_csv(folder / "differences.csv").set_index("arm")
     rows = {}
     for strategy, row in means.iterrows():
         rows[strategy] = {"accuracy": f"{100 * row['mean']:.2f} ± {100 * row['std']:.2f} ({row['n']:.0f})"}

@@ -16,7 +16,17 @@ from places import BEST, train
 from terminals import ROOT, on_terminal
 from typer.main import get_command
 
-from mpdviz import data, load_checkpoint, networks, neurons, strategies, surrogates
+from mpdviz import (
+    data,
+    load_checkpoint,
+    losses,
+    networks,
+    neurons,
+    norm,
+    regularizers,
+    strategies,
+    surrogates,
+)
 from mpdviz.kernels import backends
 from mpdviz.system.places import samples
 
@@ -74,6 +84,9 @@ def test_completion_knows_the_registries():
         "neurons": neurons.NEURONS,
         "networks": networks.NETWORKS,
         "data": data.DATA,
+        "norms": norm.NORMS,
+        "losses": losses.LOSSES,
+        "regularizers": regularizers.REGULARIZERS,
     }
     for group, registry in registries.items():
         assert completion.names(group)("") == list(registry), group

@@ -182,10 +182,10 @@ def test_list_columns_explains_every_column_that_inspect_exports(rows):
     base = {
         name.removesuffix(end)
         for name in rows[0]
-        for end in ("_mixture", "_time", "_reset")
+        for end in ("_mixture", "_time", "_reset", "_correlated")
         if name.endswith(end)
     }
-    plain = {name for name in rows[0] if not name.endswith(("_mixture", "_time", "_reset"))}
+    plain = {name for name in rows[0] if not name.endswith(("_mixture", "_time", "_reset", "_correlated"))}
     assert base | plain <= explained
 
 

@@ -18,6 +18,7 @@ WRITERS = {
     "compare --out": lambda target: ("compare", BEST, "run/checkpoints/last.pt", "--out", target),
     "compare --strategies --out": lambda target: (*COMPARE, "--epochs", "1", "--out", target),
     "report --out": lambda target: ("report", BEST, "--data", "npz:data.npz", "--out", target),
+    "advise --out": lambda target: ("advise", BEST, "--data", "npz:data.npz", "--out", target),
     "demo --out": lambda target: ("demo", "--out", target),
     "convert": lambda target: ("convert", BEST, target),
 }

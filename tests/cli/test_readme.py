@@ -15,7 +15,7 @@ import pytest
 import torch
 
 ROOT = Path(__file__).parents[2]
-GUIDE = ("inspect", "networks", "train", "compare", "report", "library", "command-line")
+GUIDE = ("inspect", "advise", "networks", "train", "compare", "paper", "report", "library", "command-line")
 """In an order in which later pages use what commands of earlier ones have made."""
 PAGES = [ROOT / "README.md", *(ROOT / "docs" / "guide" / f"{name}.md" for name in GUIDE)]
 TEXT = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
@@ -58,7 +58,8 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("readme")
     for name in ("sample_checkpoints", "tests"):
         (folder / name).symlink_to(ROOT / name)
-    (folder / "recipe.toml").write_text(blocks("toml")[0])
+    for block in blocks("toml"):
+        (folder / block.split("\n", 1)[0].removeprefix("# ")).write_text(block)
     (folder / "nets.py").write_text(OWN)
     (folder / "my_project.py").write_text(HANDWRITTEN + "images = torch.randn(100, 64) * 2\n")
     rng = np.random.default_rng(0)
@@ -76,6 +77,10 @@ def test_every_command_has_a_test_here():
 
 
 SHORTER = {"mpdviz train --out runs/digits": "--epochs 2", "mpdviz bench neurons": "--help"}
+SHORTER |= dict.fromkeys(
+    (line for line in MPDVIZ if line.startswith(("mpdviz compare --strategies", "mpdviz compare --vary"))),
+    "--encode-channels 8 --planes 8,8 --hidden 32",
+)
 """What the quick suite gives commands beside what is shown, which takes them minutes."""
 
 
@@ -142,7 +147,7 @@ def test_make_demo_names_what_it_leaves(tmp_path):
         folder = demo / strategy / "inspect"
         assert str(folder) in said
         assert (folder / "table.csv").exists()
-        assert len(list(folder.glob("*.png"))) == 5 + 5  # of the network, of its layers
+        assert len(list(folder.glob("*.png"))) == 6 + 5  # of the network, of its layers
     assert (demo / "report.html").exists()
     assert (demo / "compare" / "compared.png").exists()
 

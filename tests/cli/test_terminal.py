@@ -15,6 +15,7 @@ from mpdviz import load_recording
 from mpdviz.accumulations import storage
 from mpdviz.accumulations.contents import Contents
 from mpdviz.analysis import summary
+from mpdviz.strategies import STRATEGIES
 
 WIDTHS = [60, 80, 100, 200]
 TIMESTEPS, STARVED = 4, 17
@@ -180,8 +181,8 @@ def test_lists_fit(what):
         else:
             assert_fits(seen)
     if what == "strategies":
-        rows = [line for line in seen.lines if re.match(r"(fixed|lsg|mpd-agl|observed|ds-atgo)", line)]
-        assert len(rows) == 6  # a line each
+        rows = [line for line in seen.lines if line.split(" ")[0] in STRATEGIES]
+        assert len(rows) == len(STRATEGIES)
 
 
 def test_a_dumb_terminal_gets_no_escape_codes_and_no_moving_bar(recorded, tmp_path):

@@ -10,7 +10,7 @@ from networks import TRAINING
 from fuzz import checkpoints, folders, options, recordings
 from fuzz.case import LAST, TINY
 from mpdviz.accumulations.storage import load
-from mpdviz.compare import plan
+from mpdviz.compare import arms, plan
 
 KINDS = {
     "checkpoint": checkpoints.checkpoint,
@@ -57,7 +57,7 @@ def make_sources(folder, command):
     command("inspect", "run", "--save", "r.npz", *counted)
     shutil.copy(folder / "r.npz", folder / "twin.npz")
     command("inspect", "run", "--limit", "20", "--save", "other.npz", *counted)
-    plan.plan(("fixed", "mpd-agl"), (0,), COMPARED, folder / "cmp").write()
+    plan.plan(arms.of_strategies(("fixed", "mpd-agl")), (0,), COMPARED, folder / "cmp").write()
     for strategy in ("fixed", "mpd-agl"):
         command(*run, "--epochs", "1", "--strategy", strategy, "--out", f"cmp/runs/{strategy}/seed-0")
     shutil.copy(GOLDEN / "vggsnn_slim_init.pth", folder / "released.pth")

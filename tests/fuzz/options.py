@@ -13,6 +13,7 @@ COMMANDS = {
     "read": ("inspect", "r.npz", "--format", "csv"),
     "check": ("check", BEST, "--limit", "8"),
     "judge": ("check", "r.npz"),
+    "advise": ("advise", "r.npz", "--starved", "0.9"),
     "compare": ("compare", BEST, LAST, "--limit", "8"),
     "strategies": ("compare", "--strategies", "fixed,mpd-agl", "--seeds", "0", "--out", "cmp", *TRAIN[1:-2]),
     "convert": ("convert", "released.pth", "new.pt"),
@@ -21,7 +22,7 @@ COMMANDS = {
     "list": ("list", "models"),
     "bench": ("bench", "neurons"),
 }
-WEIGHTS = (5, 5, 3, 2, 2, 2, 2, 2, 0.3, 3, 1, 1)
+WEIGHTS = (5, 5, 3, 2, 2, 2, 2, 2, 2, 0.3, 3, 1, 1)
 LASTING = ("--epochs", "--repeats", "--seeds", "--jobs", "--threads", "--shard")
 """Options of which large numbers are no mistake, and would take their time."""
 LEFT_OUT = ("--compile", "--no-compile", "--help", "-h", "--collect")
