@@ -7,7 +7,7 @@ import numpy as np
 from mpdviz.accumulations.histogram import PER_UNIT, Floats
 from mpdviz.analysis import whatif
 from mpdviz.analysis.cases import RECTANGLE, Case, Effect, Remedy, Shape
-from mpdviz.analysis.scaled import Law, nearest
+from mpdviz.analysis.scaled import OCTAVES, Law, nearest
 from mpdviz.analysis.words import percent
 
 WIDEST = 2 * whatif.WIDEST // PER_UNIT
@@ -140,7 +140,7 @@ def moved(case: Case, *, tdbn: bool, follows: Collection[str]) -> Iterator[Remed
     for name, law in laws.items():
         threshold = name == "v_th"
         start = info.v_th if threshold else 1.0
-        factor = nearest(law, case.target, start)
+        factor = nearest(law, case.target, OCTAVES[name], start)
         if factor == 1 or np.isnan(factor):
             continue
         kappa, then = case.kappa * (factor if wide[name] else 1), law.times(factor)

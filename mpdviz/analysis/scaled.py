@@ -20,8 +20,10 @@ from mpdviz.accumulations.layer import LayerAccumulation
 from mpdviz.analysis.frames import share
 from mpdviz.analysis.predict import normal_ratio
 
-OCTAVES, STEPS, DIGITS = 4, 256, 3
-"""How far a factor is looked for on either side of 1, steps an octave, digits of what is given."""
+OCTAVES = {"gamma": 4, "v_th": 2}
+"""How far a factor is looked for on either side of 1: farther away, a threshold is another network's."""
+STEPS, DIGITS = 256, 3
+"""Steps an octave, digits of what is given."""
 ENOUGH, NEAR_BEST = 0.8, 0.95
 """Share of the target that is worth giving, where the target is out of reach too, and an arm; share of the
 most there is that is taken for it then: the last bit may cost a factor of many."""
@@ -93,20 +95,21 @@ class Law:
         return np.asarray(np.trapezoid(h(x) * density, z, axis=1))
 
 
-def nearest(law: Law, target: float, start: float = 1.0) -> float:
+def nearest(law: Law, target: float, octaves: int, start: float = 1.0) -> float:
     """The factor nearest to 1 at which every timestep has at least the share `target` inside.
 
     Args:
         law: what is multiplied.
         target: the wanted available ratio.
+        octaves: how far to look on either side of 1.
         start: the value that the factor multiplies; its product has `DIGITS` significant digits.
 
     Returns:
-        The factor. Where none within `OCTAVES` reaches the target but some come near it, the nearest that has
+        The factor. Where none reaches the target but some come near it, the nearest that has
         about the most there is; NaN where none comes near.
     """
-    octaves = np.linspace(-OCTAVES, OCTAVES, 2 * OCTAVES * STEPS + 1)
-    values = {float(f"{start * 2**octave:.{DIGITS}g}") for octave in octaves}
+    exponents = np.linspace(-octaves, octaves, 2 * octaves * STEPS + 1)
+    values = {float(f"{start * 2**exponent:.{DIGITS}g}") for exponent in exponents}
     factors = np.array(sorted((value / start for value in values), key=lambda factor: abs(np.log(factor))))
     lowest = np.array([law.times(factor).ratio().min() for factor in factors])
     most = lowest.max(initial=0)  # NaN where potentials are

@@ -177,7 +177,7 @@ def test_the_factor_is_the_nearest_that_reaches_the_target(moves, mean, std, kap
 
     target, factors = 0.45, 2 ** np.linspace(-3.9, 3.9, 4001)
     most = max(map(lowest, factors))
-    found = nearest(of, target)
+    found = nearest(of, target, 4)
     if most < 0.8 * target:
         assert math.isnan(found)
         return
@@ -190,8 +190,18 @@ def test_the_factor_is_the_nearest_that_reaches_the_target(moves, mean, std, kap
 
 
 def test_a_share_out_of_reach_has_no_factor():
-    assert math.isnan(nearest(law(-5.0, 0.1, with_spread=True), 0.6))
-    assert math.isnan(nearest(law(math.nan, 0.1, with_spread=True), 0.6))
+    assert math.isnan(nearest(law(-5.0, 0.1, with_spread=True), 0.6, 4))
+    assert math.isnan(nearest(law(math.nan, 0.1, with_spread=True), 0.6, 4))
+
+
+def test_a_threshold_is_not_moved_to_another_network_s():
+    """N(0, .05^2) and kappa .1: half is inside where v_th < .04, a twelfth of what it is."""
+    v = np.random.default_rng(2).normal(0, 0.05, (2, 2000, 8))
+    layer = counted(v, info(kappa=(0.1, 0.1), gamma=(1.0,) * 8, beta=(0.0,) * 8))
+    assert nearest(Law.of(layer, with_threshold=True), 0.5, 4, 0.5) < 0.1
+    found = advised({1: layer}).remedies
+    assert found
+    assert not [remedy for remedy in found if remedy.remedy.startswith("v_th")]
 
 
 def test_the_expected_gain_of_a_gaussian_shape():
