@@ -199,7 +199,7 @@ def test_a_threshold_is_not_moved_to_another_network_s():
     v = np.random.default_rng(2).normal(0, 0.05, (2, 2000, 8))
     layer = counted(v, info(kappa=(0.1, 0.1), gamma=(1.0,) * 8, beta=(0.0,) * 8))
     assert nearest(Law.of(layer, with_threshold=True), 0.5, 4, 0.5) < 0.1
-    found = advised({1: layer}).remedies
+    found = advised({1: layer}, 0.5).remedies
     assert found
     assert not [remedy for remedy in found if remedy.remedy.startswith("v_th")]
 
