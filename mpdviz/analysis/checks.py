@@ -189,7 +189,7 @@ CHECKS: dict[str, Callable[[Subject, float], Measured]] = {
 
 SILENT = "its input is silent, so the layer before is to blame, not the width"
 REMEDIES = {
-    "starved": "`what_if` counts what other widths would reach",
+    "starved": "mpdviz advise says what would help",
     "degenerate": "raise the input current or lower the threshold",
     "saturated": "lower the input current or raise the threshold",
     "silent_neurons": "where that is not wanted sparsity, raise the input current or lower the threshold",

@@ -159,7 +159,7 @@ def test_check_passes_and_fails_by_its_limits():
     assert mpdviz("check", SAMPLE, "--verbose").count("not measured  nonfinite_gradient: ") == 5
     failed = mpdviz("check", SAMPLE, "--starved", "0.99", code=1)
     assert failed.count("FAIL") == failed.count("starved: ") == 5
-    assert failed.count("--what-if counts what other widths would reach") == 5
+    assert failed.count("mpdviz advise says what would help") == 5
     verdicts = json.loads(mpdviz("check", SAMPLE, "--starved", "0.99", "--format", "json", code=1))
     assert len(verdicts) == 60
     assert sum(not verdict["passed"] for verdict in verdicts) == 5

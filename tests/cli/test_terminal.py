@@ -140,7 +140,7 @@ def test_check_groups_by_layer_the_worst_first_with_a_remedy_each(recorded, widt
     lowest = load_recording(recorded).table().groupby("layer")["available_ratio"].min()
     assert lowest[layers].tolist() == sorted(lowest[layers])
     assert "starved: " in said
-    assert "(limit 0.1) --what-if counts what other widths would reach" in said
+    assert "(limit 0.1) mpdviz advise says what would help" in said
     assert said.count("FAIL") == sum(
         not verdict.passed for verdict in load_recording(recorded).verdicts(type_limits(too_wide=1.0))
     )
