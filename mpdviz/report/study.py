@@ -71,13 +71,14 @@ def _accuracies(study: "Study") -> list[Block]:
     means = accuracies(study)
     blocks: list[Block] = []
     if study.repeated:
-        drawn = charts.forest(means, "test accuracy, %", zero=False)
+        drawn = charts.forest(means, "test accuracy, %", of=study.variants, zero=False)
         caption = "Mean over seeds with its 95 % interval (Student t); none for a single seed."
         blocks.append(Picture("Accuracy", caption, drawn))
     if len(study.variants) > 1:
         apart = differences(study)
         blocks.insert(0, Text(_sentences(study), leads=True))
-        drawn = charts.forest(apart, f"difference from {spelled(study.variants[0])}, points", zero=True)
+        title = f"difference from {spelled(study.variants[0])}, points"
+        drawn = charts.forest(apart, title, of=study.variants, zero=True)
         caption = "Paired by seed, mean with its 95 % interval (Student t), of each comparison by itself."
         blocks.append(Picture("Paired differences", caption, drawn))
         blocks.append(_family(apart))

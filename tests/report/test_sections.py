@@ -1,6 +1,7 @@
 """Sections of studies and of several sources, against intervals and shares computed by hand."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from studies import made_study
 
 from mpdviz import compare, report
 from mpdviz.analysis.seeds import interval
+from mpdviz.figures.paper.study import Study
 from mpdviz.inspection.options import Options
 from mpdviz.inspection.reports import PreparedReport
 from mpdviz.report.blocks import Picture, Table, Text
@@ -47,6 +49,25 @@ def test_a_study_s_accuracies_and_differences():
     assert (apart["p"], apart["p_holm"]) == pytest.approx((p, p))
     shown = next(b for b in report.of_study("s", study).blocks if getattr(b, "title", "") == "Differences")
     assert {"p, Holm", "detectable, points"} <= set(shown.frame.columns)
+
+
+def test_a_variant_has_its_colour_where_the_reference_is_not_drawn():
+    """Of names that no palette knows, which are given colours in their order."""
+    names = ("control", "wide", "narrow")
+    study = made_study([f"fixed:kappa={k}" for k in (1, 2, 3)], 2, 2)
+    study = Study([replace(run, arm=names[int(run.config.strategy[-1]) - 1]) for run in study._runs])
+    colours = {}
+    for block in report.of_study("s", study).blocks:
+        if isinstance(block, Picture) and block.title in ("Accuracy", "Paired differences"):
+            scale = next(
+                layer["encoding"]["color"]["scale"]
+                for layer in block.spec["layer"]
+                if "color" in layer.get("encoding", {})
+            )
+            colours[block.title] = dict(zip(scale["domain"], scale["range"], strict=True))
+    assert len(set(colours["Accuracy"].values())) == 3
+    for name in names[1:]:
+        assert colours["Paired differences"][name] == colours["Accuracy"][name]
 
 
 def test_a_study_shows_what_it_has_and_says_what_it_lacks():

@@ -4,6 +4,7 @@ Colours are those of the figures. A chart is as wide as the page lets it be; wha
 a shape or a label says too.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import altair as alt
@@ -45,9 +46,17 @@ def timesteps() -> alt.Color:
     return alt.Color("timestep:O", scale=alt.Scale(scheme="viridis"), legend=legend)
 
 
-def by_variant(rows: pd.DataFrame, *, legend: bool = True) -> tuple[pd.DataFrame, alt.Color, list[str]]:
-    """The rows with strategies spelled as in the figures, their colours, and their order."""
-    looks = appearances(list(dict.fromkeys(rows["variant"])))
+def by_variant(
+    rows: pd.DataFrame, *, of: Sequence[str] = (), legend: bool = True
+) -> tuple[pd.DataFrame, alt.Color, list[str]]:
+    """The rows with strategies spelled as in the figures, their colours, and their order.
+
+    Args:
+        rows: with a column `variant`.
+        of: all variants of the study, where the rows may lack some: they keep their colours.
+        legend: whether to show one.
+    """
+    looks = appearances(list(of) or list(dict.fromkeys(rows["variant"])))
     labels = [look.label for look in looks.values()]
     colour = alt.Color(
         "variant:N",

@@ -84,15 +84,16 @@ def curves(metrics: pd.DataFrame, names: Sequence[str], title: str, *, percent: 
     return spec(drawn)
 
 
-def forest(rows: pd.DataFrame, title: str, *, zero: bool) -> Spec:
+def forest(rows: pd.DataFrame, title: str, *, of: Sequence[str], zero: bool) -> Spec:
     """A value a strategy with its interval: `variant, mean, low, high, n` in percent or points.
 
     Args:
         rows: NaN ends are no interval.
         title: of the axis.
+        of: all variants of the study.
         zero: mark zero, which of differences is none.
     """
-    rows, colour, order = by_variant(rows, legend=False)
+    rows, colour, order = by_variant(rows, of=of, legend=False)
     rows["said"] = [f"{mean:.2f}" for mean in rows["mean"]]
     y = alt.Y("variant:N", sort=order, axis=axis("", labelLimit=220))
     base = alt.Chart(rows).encode(y=y)
