@@ -36,7 +36,9 @@ def test_accuracies_are_those_of_the_tables():
 
 def test_the_script_s_options_exist():
     script = (RESCUE / "rescue.sh").read_text().replace("\\\n", " ")
-    lines = [line[line.index("mpdviz ") :] for line in script.splitlines() if re.match(r"\s+.*mpdviz \w", line)]
+    lines = [
+        line[line.index("mpdviz ") :] for line in script.splitlines() if re.match(r"\s+.*mpdviz \w", line)
+    ]
     assert len(lines) == 6
     for line in lines:
         words = shlex.split(line.partition(">")[0])
