@@ -31,8 +31,8 @@ PURPOSE = "train"
 
 
 def slug(name: str) -> str:
-    """A name, as of an arm, as that of a folder."""
-    return re.sub(r"[^\w.=-]+", "-", name)
+    """A name, as of an arm, as that of a folder: neither hidden nor another one's, as `..` would be."""
+    return re.sub(r"^\.+|[^\w.=-]+", "-", name)
 
 
 class RunFolder:

@@ -12,7 +12,7 @@ from networks import TRAINING
 import mpdviz.compare
 from mpdviz.compare import arms
 from mpdviz.errors import BadInput
-from mpdviz.runs.studies import Arm, arm_of, read_study, run_folders
+from mpdviz.runs.studies import Arm, arm_of, read_study, run_folders, run_of_study
 
 TINY = {name: value for name, value in TRAINING.items() if name != "strategy"} | {
     "planes": "4,4",
@@ -80,6 +80,16 @@ def test_what_is_no_arm_is_refused(tmp_path, given, words):
     with pytest.raises(BadInput, match=words):
         mpdviz.compare.study(given, seeds=[0], out=tmp_path / "study", **TINY)
     assert not list(tmp_path.iterdir())
+
+
+def test_no_name_of_an_arm_leads_out_of_the_study(tmp_path):
+    names = ["..", ".hidden", "../x", "/etc", "a/../../b"]
+    found = [run_of_study(tmp_path, name, {}, 0) for name in names]
+    for folder in found:
+        assert folder.resolve().parents[1] == (tmp_path / "runs").resolve()
+        assert not folder.parent.name.startswith(".")
+    with pytest.raises(BadInput, match="have one name, or one folder"):
+        arms.check([Arm(".", {}), Arm("..", {})], {})
 
 
 @pytest.mark.parametrize(
