@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mpdviz import compare, data, figures, networks, neurons, strategies, surrogates
     from mpdviz.analysis.limits import Limits
-    from mpdviz.api import Recording, load_recording, record
+    from mpdviz.api import Recording, load_recording
     from mpdviz.checkpoint import load as load_checkpoint
     from mpdviz.inspection import inspect
+    from mpdviz.live import record
     from mpdviz.recording.adapters import register
     from mpdviz.system.memory import keep_large_buffers
     from mpdviz.training import train
@@ -47,7 +48,7 @@ _PLACES = {
     "keep_large_buffers": "system.memory:keep_large_buffers",
     "load_checkpoint": "checkpoint:load",
     "load_recording": "api:load_recording",
-    "record": "api:record",
+    "record": "live:record",
     "register": "recording.adapters:register",
     "train": "training:train",
 }

@@ -16,7 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mpdviz.api import Recording, record
+from mpdviz.api import Recording
+from mpdviz.live import record
 
 Potentials = Callable[[Any, NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]
 """Called with the module, its inputs and spikes `[T, N, ...]`; gives the pre-reset potentials, like them."""

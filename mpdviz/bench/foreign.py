@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 import mpdviz
-from mpdviz.api import LiveRecording
 from mpdviz.bench import timing
+from mpdviz.live import LiveRecording
 
 CHANNELS = ((32, False), (64, True), (64, False), (128, True), (128, False))
 """Of each convolution, and whether pooling follows."""

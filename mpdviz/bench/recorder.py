@@ -12,8 +12,8 @@ from torch import Tensor
 
 import mpdviz
 from mpdviz import networks
-from mpdviz.api import LiveRecording
 from mpdviz.bench import timing
+from mpdviz.live import LiveRecording
 from mpdviz.networks.base import SpikingNetwork
 from mpdviz.norm import TDBatchNorm2d
 from mpdviz.recording.measure import meter

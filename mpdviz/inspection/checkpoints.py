@@ -7,13 +7,14 @@ import torch
 from torch import Tensor
 
 from mpdviz import checkpoint, data
-from mpdviz.api import LiveRecording, Recording
+from mpdviz.api import Recording
 from mpdviz.checkpoint import Checkpoint
 from mpdviz.data import Dataset
 from mpdviz.errors import BadInput
 from mpdviz.inspection.observe import Observation
 from mpdviz.inspection.options import Options
 from mpdviz.inspection.outcome import Judge
+from mpdviz.live import LiveRecording
 from mpdviz.networks import SpikingNetwork
 from mpdviz.neurons import RESET
 from mpdviz.system.memory import require_memory

@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from mpdviz import checkpoint, data
-from mpdviz.api import LiveRecording, Recording
+from mpdviz.api import Recording
 from mpdviz.config import RunConfig
 from mpdviz.errors import BadInput
 from mpdviz.inspection.inputs import Inputs
@@ -16,6 +16,7 @@ from mpdviz.inspection.outcome import Judge, first, scores
 from mpdviz.inspection.resetting import Rest
 from mpdviz.inspection.theirs import SEED, function, said
 from mpdviz.inspection.trial import MADE, REMEDY, Trials, unmoved
+from mpdviz.live import LiveRecording
 from mpdviz.system.devices import pick_device
 from mpdviz.system.places import best_checkpoint
 from mpdviz.system.reading import sha256

@@ -12,12 +12,13 @@ from mpdviz import data
 from mpdviz.accumulations.contents import Contents
 from mpdviz.accumulations.layer import merge
 from mpdviz.analysis.words import percent
-from mpdviz.api import LiveRecording, Recording, observing
+from mpdviz.api import Recording
 from mpdviz.data import Dataset
 from mpdviz.errors import BadInput
 from mpdviz.inspection.options import Options
 from mpdviz.inspection.outcome import Judge
 from mpdviz.kernels import backends
+from mpdviz.live import LiveRecording, observing
 from mpdviz.norm import frozen_statistics
 from mpdviz.recording.recorder import Recorder
 from mpdviz.system.devices import pick_device

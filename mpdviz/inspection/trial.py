@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mpdviz.api import record
 from mpdviz.errors import BadInput
 from mpdviz.inspection.feeding import AsItIs, Feed, Steps, Whole, takes_state
 from mpdviz.inspection.outcome import first
 from mpdviz.inspection.resetting import Rest
 from mpdviz.inspection.theirs import said
+from mpdviz.live import record
 
 MADE = "what `batch` returns"
 REMEDY = "see to `data`, `repeat_input` and `time_axis`"

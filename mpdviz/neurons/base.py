@@ -218,3 +218,27 @@ class Neuron(nn.Module):
                 f"{len(shape)} shapes for {timesteps} timesteps", "give one, or one for each timestep"
             )
         return shape
+
+
+class ConstantDecay(Neuron):
+    """What neurons share that keep one constant share of their potential."""
+
+    def __init__(self, decay: float, v_th: float, surrogate: Surrogate | None) -> None:
+        """Set the constants.
+
+        Raises:
+            BadInput: `decay` outside [0, 1] or `v_th` not positive.
+        """
+        super().__init__(v_th, surrogate)
+        if not 0 <= decay <= 1:
+            raise BadInput(f"`decay` {decay}", "give a number from 0 (no memory) to 1 (no leak)")
+        self._decay = float(decay)
+
+    @property
+    def decay(self) -> float:
+        """The constant decay."""
+        return self._decay
+
+    def extra_repr(self) -> str:
+        """Constants, for print(network)."""
+        return f"decay={self.decay:g}, v_th={self.v_th:g}, surrogate={self.surrogate.name}"

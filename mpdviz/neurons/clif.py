@@ -1,6 +1,6 @@
 """`clif`: leaky integrate-and-fire with a complementary potential that deepens the reset."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -8,15 +8,14 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from mpdviz import kernels
-from mpdviz.errors import BadInput
-from mpdviz.kernels import Carried, Step
-from mpdviz.neurons.base import Dynamics, Neuron
+from mpdviz.kernels import Carried
+from mpdviz.neurons.base import ConstantDecay
+from mpdviz.neurons.stepped import Stepped
 from mpdviz.surrogates import Surrogate
 
 
 @dataclass(frozen=True)
-class Complementary(Dynamics, Step):
+class Complementary(Stepped):
     """Charge, fire at v >= v_th, reset by v_th and by what the complementary potential holds of spikes."""
 
     decay: float
@@ -48,22 +47,6 @@ class Complementary(Dynamics, Step):
         return v - spikes * (v_th + torch.sigmoid(memory)), memory
 
     @override
-    def run(
-        self,
-        current: Tensor,
-        v_th: Tensor | float,
-        kappa: Tensor | float,
-        shapes: Surrogate | Sequence[Surrogate],
-        *,
-        keep_potentials: bool,
-    ) -> tuple[Tensor, Tensor | None]:
-        return kernels.multistep(current, self, v_th, kappa, shapes, keep_potentials=keep_potentials)
-
-    @override
-    def follow(self, current: Tensor, rule: Callable[[Tensor], Tensor]) -> None:
-        kernels.follow_step(current, self, rule)
-
-    @override
     def spike_path(self, v: Tensor, spikes: Tensor, total: Tensor) -> Tensor:
         """What is left of dL/dv(t) without the ways through w(t) and m(t), the spikes held fixed.
 
@@ -90,7 +73,7 @@ class Complementary(Dynamics, Step):
         return path
 
 
-class CLIF(Neuron):
+class CLIF(ConstantDecay):
     """Complementary leaky integrate-and-fire (Huang et al., ICML 2024).
 
         v(t) = decay * w(t-1) + current(t),   s(t) = 1[v(t) >= v_th]
@@ -111,21 +94,9 @@ class CLIF(Neuron):
         Raises:
             BadInput: `decay` outside [0, 1] or `v_th` not positive.
         """
-        super().__init__(v_th, surrogate)
-        if not 0 <= decay <= 1:
-            raise BadInput(f"`decay` {decay}", "give a number from 0 (no memory) to 1 (no leak)")
-        self._decay = float(decay)
-
-    @property
-    def decay(self) -> float:
-        """The constant decay."""
-        return self._decay
+        super().__init__(decay, v_th, surrogate)
 
     @property
     def dynamics(self) -> Complementary:
         """Complementary, with this decay."""
-        return Complementary(self._decay)
-
-    def extra_repr(self) -> str:
-        """Constants, for print(network)."""
-        return f"decay={self.decay:g}, v_th={self.v_th:g}, surrogate={self.surrogate.name}"
+        return Complementary(self.decay)

@@ -1,6 +1,6 @@
 """`klif`: leaky integrate-and-fire that compares a learned multiple of its charge, cut off below 0."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -8,16 +8,15 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from mpdviz import kernels
-from mpdviz.errors import BadInput
-from mpdviz.kernels import Carried, Reset, Step
-from mpdviz.neurons.base import Dynamics, Neuron
+from mpdviz.kernels import Carried, Reset
+from mpdviz.neurons.base import ConstantDecay
 from mpdviz.neurons.leaky import carried_back
+from mpdviz.neurons.stepped import Stepped
 from mpdviz.surrogates import Surrogate
 
 
 @dataclass(frozen=True)
-class Scaled(Dynamics, Step):
+class Scaled(Stepped):
     """Charge, times k, cut off below 0, fire at v >= v_th, reset."""
 
     decay: float
@@ -59,22 +58,6 @@ class Scaled(Dynamics, Step):
         return (v - v_th * fired if self.resets.soft else v * (1 - fired),)
 
     @override
-    def run(
-        self,
-        current: Tensor,
-        v_th: Tensor | float,
-        kappa: Tensor | float,
-        shapes: Surrogate | Sequence[Surrogate],
-        *,
-        keep_potentials: bool,
-    ) -> tuple[Tensor, Tensor | None]:
-        return kernels.multistep(current, self, v_th, kappa, shapes, keep_potentials=keep_potentials)
-
-    @override
-    def follow(self, current: Tensor, rule: Callable[[Tensor], Tensor]) -> None:
-        kernels.follow_step(current, self, rule)
-
-    @override
     def spike_path(self, v: Tensor, spikes: Tensor, total: Tensor) -> Tensor:
         """With g(t) the gradient at k charge(t), g(t) - decay k c(t) g(t + 1) where v(t) > 0, else 0."""
         kept = carried_back(spikes, soft=self.resets.soft) * (v > self.floor)
@@ -83,7 +66,7 @@ class Scaled(Dynamics, Step):
         return path
 
 
-class KLIF(Neuron):
+class KLIF(ConstantDecay):
     """Leaky integrate-and-fire on relu(k charge), k learned (Jiang & Zhang 2023, arXiv 2302.09238).
 
         charge(t) = decay * w(t-1) + current(t),   v(t) = relu(k * charge(t)),   s(t) = 1[v(t) >= v_th]
@@ -113,25 +96,15 @@ class KLIF(Neuron):
         Raises:
             BadInput: `decay` outside [0, 1] or `v_th` not positive.
         """
-        super().__init__(v_th, surrogate)
-        if not 0 <= decay <= 1:
-            raise BadInput(f"`decay` {decay}", "give a number from 0 (no memory) to 1 (no leak)")
-        self._decay, self.reset = float(decay), reset
+        super().__init__(decay, v_th, surrogate)
+        self.reset = reset
         self.k = nn.Parameter(torch.ones(()))
-
-    @property
-    def decay(self) -> float:
-        """The constant decay."""
-        return self._decay
 
     @property
     def dynamics(self) -> Scaled:
         """With the k of this moment."""
-        return Scaled(self._decay, self.k, self.reset)
+        return Scaled(self.decay, self.k, self.reset)
 
     def extra_repr(self) -> str:
         """Current k and constants, for print(network)."""
-        k = float(self.k.detach())
-        return (
-            f"k={k:.4g} (learned), decay={self.decay:g}, v_th={self.v_th:g}, surrogate={self.surrogate.name}"
-        )
+        return f"k={float(self.k.detach()):.4g} (learned), {super().extra_repr()}"

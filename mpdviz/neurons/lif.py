@@ -2,14 +2,13 @@
 
 from typing import ClassVar
 
-from mpdviz.errors import BadInput
 from mpdviz.kernels import Reset
-from mpdviz.neurons.base import Neuron
+from mpdviz.neurons.base import ConstantDecay
 from mpdviz.neurons.leaky import Leaky
 from mpdviz.surrogates import Surrogate
 
 
-class LIF(Neuron):
+class LIF(ConstantDecay):
     """Leaky integrate-and-fire with a constant decay.
 
     v(t) = decay * v(t-1) * (1 - s(t-1)) + current(t),  s(t) = 1[v(t) >= v_th], or, with a soft reset,
@@ -31,21 +30,10 @@ class LIF(Neuron):
         Raises:
             BadInput: `decay` outside [0, 1] or `v_th` not positive.
         """
-        super().__init__(v_th, surrogate)
-        if not 0 <= decay <= 1:
-            raise BadInput(f"`decay` {decay}", "give a number from 0 (no memory) to 1 (no leak)")
-        self._decay, self.reset = float(decay), reset
-
-    @property
-    def decay(self) -> float:
-        """The constant decay."""
-        return self._decay
+        super().__init__(decay, v_th, surrogate)
+        self.reset = reset
 
     @property
     def dynamics(self) -> Leaky:
         """Leaky, with this decay and reset."""
-        return Leaky(self._decay, self.reset)
-
-    def extra_repr(self) -> str:
-        """Constants, for print(network)."""
-        return f"decay={self.decay:g}, v_th={self.v_th:g}, surrogate={self.surrogate.name}"
+        return Leaky(self.decay, self.reset)
