@@ -11,14 +11,9 @@ import tempfile
 from pathlib import Path
 from subprocess import CompletedProcess
 
-HEAVY = [
-    "mpdviz.cli.main",
-    "mpdviz.live",
-    "mpdviz.inspection.models",
-    "mpdviz.training.run",
-    "mpdviz.compare",
-]
-HEAVY += ["mpdviz.compare", "matplotlib.backends.backend_agg", "seaborn", "sklearn.datasets", "scipy.stats", "tabulate"]
+HEAVY = ["mpdviz.cli.main", "mpdviz.live", "mpdviz.inspection.models", "mpdviz.training.run"]
+HEAVY += ["mpdviz.compare", "matplotlib.backends.backend_agg", "seaborn", "sklearn.datasets", "scipy.stats"]
+HEAVY += ["tabulate"]
 
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(HEAVY)

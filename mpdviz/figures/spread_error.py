@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from mpdviz.analysis.decomposition import PARTS
-from mpdviz.figures.axes import layer_ticks, say_nothing
+from mpdviz.figures.axes import layer_ticks, say_gaps
 from mpdviz.figures.kinds import RecordingFigure
 from mpdviz.figures.shown import Figure
 from mpdviz.figures.style import GRID, OBSERVED, PAGE_WIDTH, SPREAD_PARTS, style
@@ -43,18 +43,19 @@ def spread_error(spread: pd.DataFrame) -> Figure:
 
 
 def _panel(axis: Axes, rows: pd.DataFrame) -> None:
-    """The parts of one timestep, and their sum."""
-    over, under = np.zeros(len(rows)), np.zeros(len(rows))
+    """The parts of one timestep, and their sum; nothing of a layer that lacks one, which leads nowhere."""
+    sums = rows[list(PARTS)].sum(axis=1, skipna=False)
+    known = rows[sums.notna()]
+    over, under = np.zeros(len(known)), np.zeros(len(known))
     for part in PARTS:
-        value = np.nan_to_num(rows[part].to_numpy(np.float64))
+        value = known[part].to_numpy(np.float64)
         foot = np.where(value > 0, over, under)
-        axis.bar(rows["layer"], value, 0.8, bottom=foot, color=SPREAD_PARTS[part], label=part)
+        axis.bar(known["layer"], value, 0.8, bottom=foot, color=SPREAD_PARTS[part], label=part)
         over, under = over + np.maximum(value, 0), under + np.minimum(value, 0)
     total = rows["observed"] - rows["paper"]
     axis.plot(rows["layer"], total, "_", color=OBSERVED, ms=7, mew=1.2, label="observed")
     axis.axhline(0, color=OBSERVED, lw=0.6)
-    if rows[list(PARTS)].isna().all(axis=None):
-        say_nothing(axis)
+    say_gaps(axis, sums)
     axis.grid(**GRID)
 
 

@@ -326,10 +326,16 @@ def test_the_parts_of_the_spread_error_are_stacked(broken):
     figure, values = both("spread_error", broken)
     assert [axis.get_title() for axis in figure.axes] == ["$t=1$", "$t=2$", "$t=4$"]
     rows = values[values["timestep"] == 4]
+    # Parts of which some are not known lead nowhere: nothing is drawn of layers 2 and 4, and that is said.
+    whole = rows[rows["layer"].isin([1, 3, 5])]
+    assert whole.notna().to_numpy().all()
+    assert [text.get_text() for text in figure.axes[2].texts] == ["gaps: not measured"]
     ends = {}
+    assert len(figure.axes[2].containers) == 5
     for bars in figure.axes[2].containers:
-        for bar, layer, value in zip(bars, rows["layer"], rows[bars.get_label()].fillna(0), strict=True):
+        for bar, layer, value in zip(bars, whole["layer"], whole[bars.get_label()], strict=True):
             assert bar.get_height() == value
+            assert bar.get_x() + bar.get_width() / 2 == pytest.approx(layer)
             ends.setdefault((layer, value > 0), []).append(value)
             assert bar.get_y() == pytest.approx(sum(ends[layer, value > 0]) - value, abs=1e-12)
     drawn = figure.axes[2].lines[0].get_ydata()
