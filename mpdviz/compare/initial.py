@@ -1,4 +1,4 @@
-"""Whether the runs of a study started alike: hashes of their initial weights by seed."""
+"""Whether the runs of a study started alike: hashes of their initial weights and data order by seed."""
 
 from collections.abc import Sequence
 
@@ -14,30 +14,33 @@ OF_SHAPES = OF_WEIGHTS - {"gamma", "decay", "norm"}
 
 
 def told(runs: pd.DataFrame, arms: Sequence[Arm]) -> str:
-    """What is known of the initial weights, in a sentence.
+    """What is known of how the runs of a seed began, in a sentence.
 
     Args:
-        runs: `arm, seed, initial_weights, drawn_weights`.
+        runs: `arm, seed, initial_weights, drawn_weights, data_order`.
         arms: of the study.
 
     Raises:
-        BadInput: runs of one seed whose arms must have started from the same weights did not.
+        BadInput: runs of one seed whose arms must have started alike did not.
     """
+    _check(runs, "data_order", [[arm.name for arm in arms]])
     _check(runs, "initial_weights", _groups(arms, OF_WEIGHTS))
     _check(runs, "drawn_weights", _groups(arms, OF_SHAPES))
     if runs["initial_weights"].isna().all():
-        return "Runs of a seed see the data in the same order; none has begun, so that no weights are known."
+        return "No run has begun, so that nothing is known of their weights."
+    proven = ", by hash" if _same(runs, "data_order") else ""  # older versions kept none
+    order = f"see the data in the same order{proven}"
     if _same(runs, "initial_weights"):
-        return "Runs of a seed start from the same weights, by hash, and see the data in the same order."
+        return f"Runs of a seed start from the same weights, by hash, and {order}."
     if _same(runs, "drawn_weights"):
         return (
-            "Runs of a seed start from the same drawn weights, by hash, and see the data in the same order; "
-            "constants of batch norms and neurons are the arms' own."
+            f"Runs of a seed start from the same drawn weights, by hash, and {order}; constants of batch "
+            "norms and neurons are the arms' own."
         )
     sides = "; ".join(", ".join(names) for names in _started_alike(runs))
     return (
-        "Runs of a seed see the data in the same order; they start from the same weights, by hash, within "
-        f"these groups of arms alone: {sides}."
+        f"Runs of a seed {order}; they start from the same weights, by hash, within these groups of arms "
+        f"alone: {sides}."
     )
 
 
@@ -68,6 +71,7 @@ def _groups(arms: Sequence[Arm], settings: set[str]) -> list[list[str]]:
 
 
 def _check(runs: pd.DataFrame, column: str, groups: Sequence[Sequence[str]]) -> None:
+    what = "see the data in the same order" if column == "data_order" else "start from the same weights"
     for seed, of_seed in runs.dropna(subset=column).groupby("seed"):
         for names in groups:
             group = of_seed[of_seed["arm"].isin(names)]
@@ -75,6 +79,6 @@ def _check(runs: pd.DataFrame, column: str, groups: Sequence[Sequence[str]]) -> 
                 hashes = dict(zip(group["arm"], group[column], strict=True))
                 each = ", ".join(f"{name} {str(digest)[:8]}" for name, digest in hashes.items())
                 raise BadInput(
-                    f"runs of seed {seed} did not start from the same weights: {each}",
+                    f"runs of seed {seed} did not {what}: {each}",
                     "train them again with one version of mpdviz and of torch",
                 )

@@ -30,8 +30,8 @@ class Collected:
     folder: Path
     runs: pd.DataFrame
     """One row a planned run: arm, strategy, point of the grid, chosen (whether it is the arm's choice from
-    it), seed, finished, epoch, val_accuracy, test_accuracy, initial_weights, drawn_weights (hashes), folder
-    (within the comparison's)."""
+    it), seed, finished, epoch, val_accuracy, test_accuracy, initial_weights, drawn_weights, data_order
+    (hashes), folder (within the comparison's)."""
     accuracy: pd.DataFrame
     """One row an arm: chosen (point of the grid); n, mean, std (sample standard deviation) of the test
     accuracy; available, available_std, lowest of the available share after the last epoch, over layers and
@@ -142,7 +142,7 @@ def _check_settings(run: Planned) -> None:
 
 def _row(comparison: Comparison, run: Planned, choice: Mapping[str, Any] | None) -> dict[str, Any]:
     result = read_result(run.folder)
-    names = ("epoch", "val_accuracy", "test_accuracy", "initial_weights", "drawn_weights")
+    names = ("epoch", "val_accuracy", "test_accuracy", "initial_weights", "drawn_weights", "data_order")
     return {
         "arm": run.arm,
         "strategy": run.config.strategy,

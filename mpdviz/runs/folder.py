@@ -3,7 +3,7 @@
 config.toml           the run's settings
 metrics.csv           one row an epoch
 mpd.csv               the main table of the first validation samples, over training
-result.json           hash of the initial weights; what the run reached, once it is finished
+result.json           hashes of initial weights and data order; what the run reached, once it is finished
 widths.csv            surrogate width and batch-norm weights, one row an epoch, layer and timestep
 tensorboard/          event files, where `log` is tensorboard
 checkpoints/last.pt   the latest state, to resume from

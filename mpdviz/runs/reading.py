@@ -37,6 +37,7 @@ class Reached(BaseModel):
 
     initial_weights: str | None = None
     drawn_weights: str | None = None
+    data_order: str | None = None
     finished: bool = False
     epoch: Annotated[int, Field(ge=0)] | None = None
     val_accuracy: Share | None = None

@@ -34,7 +34,7 @@ from mpdviz.training.fresh import architecture, cautions, count_potentials, fres
 from mpdviz.training.monitor import Monitor
 from mpdviz.training.resumed import check_position, optimizer_state
 from mpdviz.training.saving import Saver
-from mpdviz.training.schedule import learning_rate, remaining_batches, steps_per_epoch
+from mpdviz.training.schedule import learning_rate, order_hash, remaining_batches, steps_per_epoch
 from mpdviz.training.sinks import SINKS, Sink
 
 BYTES = 12
@@ -91,7 +91,14 @@ class Run:
             require_memory(batch * BYTES, what, "lower `batch_size` or `timesteps`")
         resolved = {"devices": self.team.size, "backend": resolve(config.backend, potentials)}
         self.config = config.model_copy(update=resolved)
-        self.saver = Saver(self.folder, self.config, self.network, made_by, leads=self.team.leads)
+        self.saver = Saver(
+            self.folder,
+            self.config,
+            self.network,
+            made_by,
+            order_hash(self.config, self.dataset),
+            leads=self.team.leads,
+        )
         if self.team.leads:
             self.folder.create(resume=resume)
         try:

@@ -23,6 +23,7 @@ class Saver:
         config: RunConfig,
         network: SpikingNetwork,
         architecture: NetworkConfig,
+        order: str,
         leads: bool,
     ) -> None:
         """Name what is to be saved; nothing is written yet.
@@ -32,12 +33,17 @@ class Saver:
             config: the run's settings.
             network: its network, freshly initialised.
             architecture: what made it.
+            order: hash of the order in which it sees the data.
             leads: whether this process writes.
         """
         self._folder, self._config, self._network = folder, config, network
         self._architecture = architecture
         self._leads = leads
-        self._initial = {"initial_weights": network.weights_hash(), "drawn_weights": network.drawn_hash()}
+        self._start = {
+            "initial_weights": network.weights_hash(),
+            "drawn_weights": network.drawn_hash(),
+            "data_order": order,
+        }
 
     def begin(self) -> None:
         """Note the settings."""
@@ -48,7 +54,7 @@ class Saver:
         """Note what the run reached, None while it is under way."""
         reached = {} if result is None else asdict(result)
         reached.pop("folder", None)
-        values = {**self._initial, "finished": result is not None} | reached
+        values = {**self._start, "finished": result is not None} | reached
         if self._leads:
             write_text(self._folder.result, json.dumps(values, indent=1) + "\n")
 

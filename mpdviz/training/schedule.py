@@ -1,5 +1,6 @@
 """What a run does in a given epoch, from its settings alone: learning rate, random draws and batches."""
 
+import hashlib
 import math
 from collections.abc import Iterator
 
@@ -33,11 +34,22 @@ def remaining_batches(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """The batches of `epoch`, from 0, that come after the first `done`; see `data.batches`."""
     generator = epoch_generator(config.seed, epoch)
-    # The incomplete last batch is left out: which samples it holds changes with every epoch.
-    visited = steps_per_epoch(config, dataset) * config.batch_size
-    order = torch.randperm(len(dataset.train), generator=generator)[:visited]
+    order = _order(config, dataset, generator)
     batches = data.batches(dataset, "train", config.batch_size, order=order, augment=generator)
     for step, batch in enumerate(batches):
         # A resumed epoch draws what was drawn before, so that the rest comes out the same.
         if step >= done:
             yield batch
+
+
+def order_hash(config: RunConfig, dataset: Dataset) -> str:
+    """SHA-256 of the numbers of the training samples, in the order in which the first epoch visits them."""
+    order = _order(config, dataset, epoch_generator(config.seed, 0))
+    return hashlib.sha256(order.numpy().tobytes()).hexdigest()
+
+
+def _order(config: RunConfig, dataset: Dataset, generator: torch.Generator) -> Tensor:
+    """Which samples an epoch visits, int64 indices into the training set, the generator as it begins."""
+    # The incomplete last batch is left out: which samples it holds changes with every epoch.
+    visited = steps_per_epoch(config, dataset) * config.batch_size
+    return torch.randperm(len(dataset.train), generator=generator)[:visited]

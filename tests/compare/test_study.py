@@ -164,9 +164,11 @@ def test_tables_are_what_the_run_folders_say(trained):
         result = json.loads((folder / row.folder / "result.json").read_text())
         assert result["test_accuracy"] == row.test_accuracy
         assert result["initial_weights"] == row.initial_weights
+        assert result["data_order"] == row.data_order
         assert result["finished"]
-    assert (runs.groupby("seed")["initial_weights"].nunique() == 1).all()
-    assert runs["initial_weights"].nunique() == 2
+    for start in ("initial_weights", "data_order"):
+        assert (runs.groupby("seed")[start].nunique() == 1).all()
+        assert runs[start].nunique() == 2
     accuracy = pd.read_csv(folder / "accuracy.csv").set_index("arm")
     wide = runs.pivot(index="seed", columns="strategy", values="test_accuracy")
     for strategy in wide:
@@ -228,6 +230,7 @@ def test_other_settings_in_the_same_folder_are_refused(trained):
             ("result.json", '"initial_weights": "', '"initial_weights": "0'),
             "did not start from the same weights",
         ),
+        (("result.json", '"data_order": "', '"data_order": "0'), "did not see the data in the same order"),
     ],
 )
 def test_runs_that_do_not_belong_together_are_refused(trained, tmp_path, change, words):

@@ -1,6 +1,7 @@
 """Training: the run folder against plain torch, same seed same bits, stopping and going on, diverging."""
 
 import csv
+import hashlib
 import json
 import math
 import os
@@ -27,7 +28,7 @@ from mpdviz.runs.folder import RunFolder
 from mpdviz.system.signals import BURST
 from mpdviz.training.diagnose import first_nonfinite
 from mpdviz.training.run import Run, fit
-from mpdviz.training.schedule import epoch_generator, learning_rate
+from mpdviz.training.schedule import epoch_generator, learning_rate, remaining_batches
 
 EPOCHS, STEPS, LAYERS = 3, 3, 5
 
@@ -120,13 +121,33 @@ def test_the_result_names_what_was_reached_and_where_it_started(run, config, tmp
     other = RunFolder(tmp_path / "other")
     Run(config.model_copy(update={"strategy": "fixed"}), other.path)
     begun = json.loads(other.result.read_text())
-    hashes = {name: result[name] for name in ("initial_weights", "drawn_weights")}
+    hashes = {name: result[name] for name in ("initial_weights", "drawn_weights", "data_order")}
     assert begun == {**hashes, "finished": False}
     Run(config.model_copy(update={"seed": 1}), tmp_path / "seed")
     assert (
         json.loads((tmp_path / "seed" / "result.json").read_text())["initial_weights"]
         != result["initial_weights"]
     )
+
+
+def test_the_order_of_the_data_is_kept_by_its_hash(config, tmp_path):
+    """Of samples that hold their own numbers: what the first epoch shows is what the hash is of."""
+    number = np.arange(150)
+    x = np.zeros((150, 1, 8, 8), np.float32) + number[:, None, None, None]
+    np.savez(tmp_path / "numbered.npz", x=x, y=number % 3)
+    settings = config.model_copy(update={"data": f"npz:{tmp_path / 'numbered.npz'}", "augment": False})
+    Run(settings, tmp_path / "run")
+    dataset = data.load(settings.data, timesteps=settings.timesteps)
+    stored = dataset.train.x[:, 0, 0, 0].tolist()
+    shown = [
+        stored.index(value)
+        for x, _ in remaining_batches(settings, dataset, 0, 0)
+        for value in x[:, 0, 0, 0].tolist()
+    ]
+    kept = json.loads((tmp_path / "run" / "result.json").read_text())["data_order"]
+    assert kept == hashlib.sha256(np.array(shown, np.int64).tobytes()).hexdigest()
+    Run(settings.model_copy(update={"strategy": "fixed", "lr": 0.5}), tmp_path / "other")
+    assert json.loads((tmp_path / "other" / "result.json").read_text())["data_order"] == kept
 
 
 def test_mpd_rows_are_those_of_the_first_validation_samples(run, config):
