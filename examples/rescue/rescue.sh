@@ -2,7 +2,7 @@
 # Three networks that train badly: found, advised, and the remedies trained against them; README.md tells what
 # came of it.
 #
-#     bash examples/rescue/rescue.sh WORK      # a folder for runs and results; some 25 minutes on two cores
+#     bash examples/rescue/rescue.sh WORK      # a folder for runs and results; some 35 minutes on two cores
 #
 # What is finished is skipped: give the command again after an interruption.
 set -euo pipefail
