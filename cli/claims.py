@@ -7,7 +7,7 @@ import typer
 
 from mpdviz.errors import unknown_name
 
-from .compared import number
+from .compared import arms, number
 from .completion import names
 from .fitted import Column, print_table
 from .formats import EXPORTS
@@ -88,7 +88,7 @@ def _print(table: "pd.DataFrame", *, full: bool) -> None:
     starts = [row for row in range(1, len(variants)) if variants[row] != variants[row - 1]]
     once = [name if row in {0, *starts} else "" for row, name in enumerate(variants)]
     spread = [f"± {number(100 * std, '.1f')}" for std in table["available_std"]]
-    columns = [Column("runs", once, "name"), Column("mode", table["mode"].tolist(), "text")]
+    columns = [arms("runs", once, variants), Column("mode", table["mode"].tolist(), "text")]
     if full:
         layers = [f"{n} {name}" for n, name in zip(table["layer"], table["name"], strict=True)]
         columns.append(Column("layer", layers, "name"))

@@ -15,6 +15,8 @@ POINTS = "points"
 """Form of a difference of shares."""
 LABEL = 14
 """Characters of a network's name in a heading."""
+WHOLE = 36
+"""Characters of an arm's name that stay whole, whatever drops out: two that were shortened may look alike."""
 VALUES = (
     ("available_ratio", "available", "share", POINTS, None),
     ("firing_rate", "firing", "share", POINTS, 4),
@@ -94,7 +96,7 @@ def print_accuracy(collected: "Collected") -> None:
         show(told, "bold")
     rows = collected.summary()
     columns = [
-        Column("arm", [str(name) for name in rows["arm"]], "name"),
+        arms("arm", rows["arm"].tolist(), rows["arm"].tolist()),
         Column("n", [str(n) for n in rows["n"]]),
         Column("test accuracy", [f"{number(100 * value, '.2f')} %" for value in rows["mean"]]),
         Column("std", [f"± {number(100 * value, '.2f')}" for value in rows["std"]]),
@@ -111,6 +113,17 @@ def print_accuracy(collected: "Collected") -> None:
         show("Intervals are each comparison's own; Holm p is adjusted for their number.")
     show(collected.weights)
     _say_dropped(dropped)
+
+
+def arms(heading: str, cells: Sequence[str], names: Sequence[str]) -> Column:
+    """A column of arms, whole where they are not very long.
+
+    Args:
+        heading: of the column.
+        cells: what stands in it.
+        names: of all arms.
+    """
+    return Column(heading, cells, "text" if max(map(len, names)) <= WHOLE else "name")
 
 
 def number(value: float, form: str) -> str:

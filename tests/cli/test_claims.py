@@ -1,6 +1,9 @@
 """`mpdviz claims`: what it prints and writes, and what it refuses."""
 
+from types import SimpleNamespace
+
 import pandas as pd
+from mpdviz.cli import claims, compared
 
 CLAIMS = ("claims", "sample:fixed", "sample:mpd_agl", "--limit", "32")
 ROWS = 2 * 2 * 5 * 4  # runs, modes, layers, timesteps
@@ -22,6 +25,24 @@ def test_the_answer_comes_first_and_everything_fits(place, mpdviz):
     }
     status, out, _ = mpdviz(*CLAIMS, "--full", "--format", "csv")
     assert len(out.splitlines()) == 1 + ROWS
+
+
+def test_runs_of_a_crossed_study_are_told_apart_at_80_columns(capsys, monkeypatch):
+    """Their names differ in the middle alone."""
+    monkeypatch.setenv("COLUMNS", "80")
+    names = [f"mpd-agl, decay={decay}, gamma=0.5" for decay in (0.2, 0.9)]
+    table = pd.DataFrame({"variant": names, "mode": "train", "step": "> 1", "n": 3})
+    for column in ("available", "available_std", "closed_form", "correlated"):
+        table[column] = 0.5
+    claims._print(table, full=False)
+    sides = pd.DataFrame({"arm": names, "n": 3, "mean": 0.9, "std": 0.01, "p_holm": 0.5, "chosen": ""})
+    sides = sides.assign(available=0.5, available_std=0.01, lowest=0.1)
+    empty = pd.DataFrame({"sentence": []})
+    compared.print_accuracy(SimpleNamespace(differences=empty, summary=lambda: sides, weights=""))
+    printed = capsys.readouterr().out
+    assert all(len(line) <= 80 for line in printed.splitlines())
+    for name in names:
+        assert printed.count(name) == 2
 
 
 def test_what_is_no_run_is_refused_in_one_line(place, mpdviz):
