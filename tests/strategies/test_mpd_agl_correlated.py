@@ -32,6 +32,16 @@ def shown(*batches, **options):
     return strategy
 
 
+def simulated(current, decay):
+    """Spread at each timestep of neurons with v_th = .5 that these currents `[T, N]` drive."""
+    kept, spread = 0.0, []
+    for step in current:
+        v = decay * kept + step
+        spread.append(v.std())
+        kept = np.where(v < 0.5, v, 0)
+    return np.array(spread)
+
+
 def test_the_average_is_of_the_correlation_within_the_channels():
     one, two = (summed(currents(seed).numpy()).correlation for seed in (0, 1))
     np.testing.assert_allclose(shown(currents(0)).correlation, one, rtol=1e-10)
@@ -79,15 +89,11 @@ def test_it_has_the_spread_of_simulated_neurons():
     r = 0.8 ** np.abs(np.subtract.outer(np.arange(6), np.arange(6)))
     rng = np.random.default_rng(2)
     current = -0.05 + 0.5 * np.linalg.cholesky(r) @ rng.standard_normal((6, 400_000))
-    kept, spread = 0.0, []
-    for step in current:
-        v = 0.9 * kept + step
-        spread.append(v.std())
-        kept = np.where(v < 0.5, v, 0)
+    spread = simulated(current, 0.9)
     strategy = strategies.get("mpd-agl-correlated")
     strategy.correlation = torch.tensor(r)
     kappa = strategy.kappa(6, 0.9, 0.5, torch.ones(1, dtype=F64), torch.full((1,), -0.05, dtype=F64))
-    np.testing.assert_allclose(kappa, 2 * np.array(spread), rtol=0.01)
+    np.testing.assert_allclose(kappa, 2 * spread, rtol=0.01)
     reset = strategies.get("mpd-agl-reset").kappa(6, 0.9, 0.5, torch.ones(1, dtype=F64))
     assert (reset[2:] < 0.8 * kappa[2:]).all()
 
@@ -100,16 +106,12 @@ def test_behind_a_norm_with_factors_means_and_spreads_grow_with_them():
     current = p[:, None] * -0.1 + 0.5 * np.abs(p)[:, None] * (
         np.linalg.cholesky(r) @ rng.standard_normal((4, 400_000))
     )
-    kept, spread = 0.0, []
-    for step in current:
-        v = 0.5 * kept + step
-        spread.append(v.std())
-        kept = np.where(v < 0.5, v, 0)
+    spread = simulated(current, 0.5)
     strategy = strategies.get("mpd-agl-correlated")
     strategy.correlation = torch.tensor(r)
     gamma, beta = torch.ones(1, dtype=F64), torch.full((1,), -0.1, dtype=F64)
     kappa = strategy.widths(Situation(4, 0.5, 0.5, gamma, beta, factors=torch.tensor(p)))
-    np.testing.assert_allclose(kappa, 2 * np.array(spread), rtol=0.01)
+    np.testing.assert_allclose(kappa, 2 * spread, rtol=0.01)
 
 
 def test_lattice_and_factors_are_those_of_the_prediction():
