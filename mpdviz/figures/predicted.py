@@ -16,6 +16,8 @@ QUANTITIES = {"mean": "mean\n(potential)", "std": "spread: std\n(potential)", "r
 
 LEAST_SPAN = 0.02
 """Least range of a panel, so that rounding errors do not fill it."""
+ROOM = 1.1
+"""What a panel's range is multiplied by: the largest marker is larger than the usual margin."""
 
 
 def numbers(table: pd.DataFrame) -> pd.DataFrame:
@@ -65,7 +67,7 @@ def predicted(table: pd.DataFrame) -> Figure:
         for axis, label in zip(axes[:, 0], QUANTITIES.values(), strict=True):
             axis.set_ylabel(label)
             low, high = axis.get_ylim()
-            middle, half = (low + high) / 2, max(high - low, LEAST_SPAN) / 2
+            middle, half = (low + high) / 2, ROOM * max(high - low, LEAST_SPAN) / 2
             axis.set_ylim(middle - half, middle + half)
         axes[2, 0].yaxis.set_major_formatter(PercentFormatter(1))
         layer_ticks(axes[0, 0], values["layer"], 10)
@@ -105,7 +107,8 @@ def caption(table: pd.DataFrame) -> str:
     few = f"; t = {', '.join(map(str, shown))} of {len(timesteps)} timesteps"
     return (
         "Mean, standard deviation and available ratio of the membrane potentials by layer: measured (line) "
-        f"and as batch norm and decay predict them (markers){few if len(shown) < len(timesteps) else ''}."
+        "and as batch norm and decay, or of the last the recorded input currents, predict them (markers)"
+        f"{few if len(shown) < len(timesteps) else ''}."
     )
 
 

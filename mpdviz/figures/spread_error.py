@@ -57,6 +57,7 @@ def _panel(axis: Axes, rows: pd.DataFrame) -> None:
     axis.axhline(0, color=OBSERVED, lw=0.6)
     say_gaps(axis, sums)
     axis.grid(**GRID)
+    axis.set_axisbelow(True)
 
 
 def caption(spread: pd.DataFrame) -> str:

@@ -2,6 +2,7 @@
 
 import math
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from mpdviz.analysis import paired
 from mpdviz.errors import BadInput
 from mpdviz.figures import paper
 from mpdviz.figures.paper import latex
+from mpdviz.figures.paper.study import Study
 
 WIDTHS = ("mpd-agl", "fixed", "fixed:kappa=0.25", "fixed:kappa=4", "lsg")
 SEEDS = (0, 1, 2, 3)
@@ -53,6 +55,21 @@ def test_differences_are_student_s_intervals_of_pairs(study):
     low, high = axis.get_xlim()
     assert low < 0 < high
     assert axis.get_xlabel() == "difference in accuracy from MPD-AGL (points)"
+
+
+def test_long_names_leave_the_intervals_room():
+    """Of a crossed study: nothing is cut off, and the intervals have a quarter of the figure at least."""
+    crossed = [f"mpd-agl, decay={decay}, gamma={gamma}" for decay in (0.2, 0.9) for gamma in (0.5, 1.0, 2.0)]
+    made = made_study([f"fixed:kappa={k}" for k in range(1, 7)], 1, 1, seeds=SEEDS)
+    runs = [replace(run, arm=crossed[int(run.config.strategy[-1]) - 1]) for run in made._runs]
+    figure = paper.draw("differences", Study(runs))
+    figure.draw_without_rendering()
+    axis = figure.axes[0]
+    assert axis.get_window_extent().width > 0.25 * figure.bbox.width
+    for text in (*axis.texts, axis.xaxis.label, *axis.get_yticklabels()):
+        box = text.get_window_extent()
+        assert box.x0 >= 0
+        assert box.x1 <= figure.bbox.width
 
 
 def test_a_single_seed_has_a_point_and_no_interval():

@@ -13,6 +13,9 @@ from mpdviz.figures.paper.study import Study
 from mpdviz.figures.shown import Figure
 from mpdviz.figures.style import OUTLINE
 
+LONG = 20
+"""Characters of a name beyond which a column has no room for names, intervals and numbers."""
+
 
 def lacking(study: Study) -> str | None:
     """Why there is nothing to show, if so."""
@@ -50,8 +53,10 @@ def interval(low: float, high: float) -> str:
 def differences(study: Study, look: Look) -> Figure:
     """Draw a row a strategy: its mean difference, the interval, and both in numbers on the right."""
     values, looks = numbers(study), study.looks
+    long = max(len(own.label) for own in looks.values()) > LONG
     with look.settings():
-        figure = Figure(figsize=look.size(look.column, 0.24 * len(values) + 0.9), layout="constrained")
+        width = look.page if long else look.column
+        figure = Figure(figsize=look.size(width, 0.24 * len(values) + 0.9), layout="constrained")
         axis = figure.subplots()
         axis.axvline(0, color=OUTLINE, lw=0.7 * look.scale)
         right = axis.get_yaxis_transform()
@@ -72,7 +77,8 @@ def differences(study: Study, look: Look) -> Figure:
         low, high = np.nanmin(ends), np.nanmax(ends)
         margin = 0.08 * (high - low) or 1
         axis.set_xlim(low - margin, high + margin)
-        axis.set_xlabel(f"difference in accuracy from {looks[study.variants[0]].label} (points)")
+        reference = f"from {looks[study.variants[0]].label} (points)"
+        axis.set_xlabel(("\n" if long else " ").join(["difference in accuracy", reference]))
         look.finish(axis)
         axis.grid(visible=False)
         axis.tick_params(axis="y", length=0)
