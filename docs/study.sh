@@ -19,7 +19,7 @@ few=fixed:kappa=1,fixed:kappa=0.5,mpd-agl,mpd-agl-reset,observed
 compare() { mpdviz compare --jobs "$jobs" "$@"; }
 
 [ -e cifar10-10k.npz ] || python "$docs/subset.py" "$batches" cifar10-10k.npz
-slim=(--data npz:cifar10-10k.npz --model resnet19 --encode-channels 8 --planes 8,16,32 --timesteps 2)
+slim=(--data npz:cifar10-10k.npz --model resnet19:encode_channels=8:planes=8-16-32 --timesteps 2)
 compare --out cifar10 --strategies "$widths,$adaptive" --seeds 0-2 --epochs 6 "${slim[@]}"
 
 compare --out digits --strategies "$widths,$adaptive" --seeds 0-4

@@ -2,10 +2,18 @@
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from mpdviz.errors import BadInput, unknown_name
 from mpdviz.system.files import exists
@@ -15,8 +23,18 @@ MOST_TIMESTEPS = 100_000
 """A run of more is a mistake: no network is trained through so many."""
 Positive = Annotated[float, Field(gt=0, le=3e38)]
 NotNegative = Annotated[float, Field(ge=0, le=3e38)]
+Share = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Timesteps = Annotated[int, Field(ge=1, le=MOST_TIMESTEPS)]
+
+OWN = "own"
+"""Strategy of a network of the user's own, whose surrogates stand in its code."""
+OF_OURS = ("strategy", "neuron", "decay", "reset", "gamma", "norm", "surrogate", "regularize")
+"""Settings that make our networks and say nothing to others."""
+OF_OWN = ("time_axis", "repeat_input")
+"""Settings that say how a network of the user's own takes its input."""
+LR = {"sgd": 0.1, "adamw": 0.001}
+"""Learning rate of an optimizer where none is given."""
 
 LONGEST_SHOWN = 80
 """Characters of a refused value that a message shows."""
@@ -34,15 +52,24 @@ class RunConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    data: str = Field("digits", description="data set, or npz:FILE")
+    data: str = Field("digits", description="data set, folder:DIR or npz:FILE")
     data_dir: Path | None = Field(
         None, description="where downloaded data sets lie", json_schema_extra=MACHINE
     )
-    model: str = Field("convsnn", description="network")
-    encode_channels: Count | None = Field(
-        None, description="channels of the first layer (default: the model's)"
+    model: str = Field(
+        "convsnn",
+        description="network and its options, e.g. convsnn:planes=16-32, or your own, MODULE:FUNCTION",
     )
-    planes: tuple[Count, ...] | None = Field(None, description="channels of the later stages, e.g. 32,64")
+    time_axis: int | None = Field(
+        None, description="of your own network: axis on which it takes whole sequences (default: it is tried)"
+    )
+    repeat_input: Timesteps | None = Field(
+        None,
+        description="of your own network: times that it is shown a static sample (default: it repeats it)",
+    )
+    init: Path | None = Field(
+        None, description="checkpoint or run whose weights training starts from, as far as they fit"
+    )
     neuron: str = Field("lif", description="kind of neurons, e.g. lif (constant decay) or plif (learned)")
     decay: Annotated[float, Field(ge=0, le=1)] = Field(
         0.2, description="share of the potential kept each step"
@@ -60,9 +87,23 @@ class RunConfig(BaseModel):
     timesteps: Timesteps = Field(4, description="T")
     epochs: Count = Field(30, description="passes over the training set")
     batch_size: Count = Field(64, description="samples per step")
-    lr: Positive = Field(0.1, description="initial learning rate; cosine to 0")
-    momentum: Annotated[float, Field(ge=0, lt=1)] = Field(0.9, description="SGD momentum")
-    weight_decay: NotNegative = Field(5e-4, description="L2 penalty, on every parameter")
+    optimizer: Literal["sgd", "adamw"] = Field("sgd", description="sgd or adamw")
+    lr: Positive = Field(0.1, description="highest learning rate (default of adamw: 0.001)")
+    schedule: str = Field(
+        "cosine", description="of the learning rate: cosine, step:every=30:factor=0.1 or constant"
+    )
+    warmup: NotNegative = Field(0.0, description="epochs in which the learning rate rises from 0, by steps")
+    momentum: Share = Field(0.9, description="of sgd")
+    weight_decay: NotNegative = Field(5e-4, description="of every parameter: L2 (sgd) or decoupled (adamw)")
+    clip: Positive | None = Field(None, description="longest gradient, longer ones are scaled down to it")
+    label_smoothing: Share = Field(0.0, description="share of a label that goes to all classes alike")
+    mixup: Positive | None = Field(
+        None, description="mix samples in pairs by shares from Beta(X, X), e.g. 0.2"
+    )
+    ema: Share | None = Field(
+        None, description="also average the weights, keeping this share a step; best.pt has the averaged"
+    )
+    patience: Count | None = Field(None, description="stop after so many epochs that are no better")
     loss: str = Field(
         "ce", description="what training minimises: ce, or tet:lambda=0.05; evaluation is ce whatever this is"
     )
@@ -108,19 +149,52 @@ class RunConfig(BaseModel):
         "auto", description="neuron kernels: eager, compiled or auto", json_schema_extra=MACHINE
     )
 
-    @field_validator("planes", mode="before")
+    @model_validator(mode="before")
     @classmethod
-    def _split_planes(cls, value: object) -> object:
-        return value.split(",") if isinstance(value, str) else value
+    def _defaults(cls, given: Any) -> Any:
+        """What is taken where nothing is given, and depends on what else is."""
+        if not isinstance(given, dict):
+            return given
+        lr = {"lr": LR.get(str(given.get("optimizer", "sgd")), LR["sgd"])}
+        own = {"strategy": OWN} if is_own(str(given.get("model", ""))) else {}
+        return lr | own | given
+
+    @field_validator("model")
+    @classmethod
+    def _in_order(cls, value: str) -> str:
+        """Options by name, so that two ways to write one network are one."""
+        if is_own(value):
+            return value
+        name, *options = value.split(":")
+        return ":".join([name, *sorted(options)])
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> Self:
+        fields = RunConfig.model_fields
+        where = "of your own, whose code says it; leave it out"
+        others = {name: fields[name].default for name in OF_OWN}
+        if self.own_model:
+            others = {name: fields[name].default for name in OF_OURS} | {"strategy": OWN}
+        else:
+            where = "of ours, which knows it; leave it out"
+        for name, default in others.items():
+            if getattr(self, name) != default:
+                raise ValueError(f"`{name}` with the model {self.model} {where}")
+        return self
 
     @field_validator("precision", mode="before")
     @classmethod
     def _bare_number(cls, value: object) -> object:
         return "32" if value == 32 else value
 
+    @property
+    def own_model(self) -> bool:
+        """Whether the network is the user's own."""
+        return is_own(self.model)
+
     def network_options(self) -> dict[str, Any]:
         """Arguments of `networks.build` that this run fixes, sizes of the data set excepted."""
-        options: dict[str, Any] = {
+        return {
             "strategy": self.strategy,
             "timesteps": self.timesteps,
             "neuron": self.neuron,
@@ -131,12 +205,19 @@ class RunConfig(BaseModel):
             "surrogate": self.surrogate,
             "norm": self.norm,
         }
-        sizes = {"encode_channels": self.encode_channels, "planes": self.planes}
-        return options | {name: size for name, size in sizes.items() if size is not None}
 
     def to_toml(self) -> str:
         """Settings as TOML; what is None is left out."""
         return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
+
+
+def is_own(model: str) -> bool:
+    """Whether a `model` is the user's own, `module:function` or `module:function:name=value`.
+
+    Options of ours have a = right behind the first colon.
+    """
+    _, colon, rest = model.partition(":")
+    return bool(colon) and "=" not in rest.partition(":")[0]
 
 
 def role(name: str) -> str:
@@ -161,8 +242,10 @@ def validate(settings: dict[str, Any], where: str = "settings") -> RunConfig:
     """Settings as a RunConfig.
 
     Raises:
-        BadInput: an unknown setting (the closest one is suggested) or a value out of range.
+        BadInput: an unknown setting (the closest one is suggested), a value out of range, or settings that do
+            not go together.
     """
+    settings = _of_today(settings)
     for name in settings:
         if name not in RunConfig.model_fields:
             raise unknown_name(f"setting in {where}:", name, RunConfig.model_fields)
@@ -170,9 +253,26 @@ def validate(settings: dict[str, Any], where: str = "settings") -> RunConfig:
         return RunConfig(**settings)
     except ValidationError as error:
         first = error.errors()[0]
+        if not first["loc"]:  # no single setting's fault
+            problem, _, remedy = str(first["ctx"]["error"]).partition("; ")
+            raise BadInput(f"{where}: {problem}", remedy) from None
         setting = ".".join(str(part) for part in first["loc"])
         remedy = f"{first['msg'][0].lower()}{first['msg'][1:]} (`{setting.split('.')[0]}`)"
         raise BadInput(f"{where}: {setting}={_short(first['input'])}", remedy) from None
+
+
+def _of_today(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings as today's files have them: older ones hold options of the network among those of the run."""
+    sizes = {name: settings[name] for name in ("encode_channels", "planes") if settings.get(name) is not None}
+    rest = {name: value for name, value in settings.items() if name not in ("encode_channels", "planes")}
+    if not sizes:
+        return rest
+    numbers = {
+        name: "-".join(map(str, size)) if isinstance(size, list | tuple) else str(size).replace(",", "-")
+        for name, size in sizes.items()
+    }
+    options = [f"{name}={size}" for name, size in numbers.items()]
+    return rest | {"model": ":".join([str(rest.get("model", "convsnn")), *options])}
 
 
 def _short(value: object) -> str:

@@ -6,10 +6,12 @@ from mpdviz import networks
 
 SIZES = {
     "convsnn": {"encode_channels": 4, "planes": (4, 6), "hidden": 8},
+    "mlp": {"in_shape": (1, 8, 8), "hidden": (9, 8)},
     "resnet19": {"encode_channels": 4, "planes": (4, 6, 8), "hidden": 8},
+    "spikformer": {"image_size": 8, "dim": 8, "depth": 1, "heads": 2, "patch": 2, "expansion": 2},
     "vggsnn": {"encode_channels": 4, "planes": (4, 6, 8), "image_size": 16},
 }
-TRAINING = {"encode_channels": 4, "planes": (4, 4), "timesteps": 2, "batch_size": 16, "device": "cpu"}
+TRAINING = {"model": "convsnn:encode_channels=4:planes=4-4", "timesteps": 2, "batch_size": 16, "device": "cpu"}
 """Settings of a run that takes a moment."""
 
 

@@ -6,10 +6,8 @@ from pathlib import Path
 import numpy as np
 
 TINY = (
-    "--encode-channels",
-    "4",
-    "--planes",
-    "4,4",
+    "--model",
+    "convsnn:encode_channels=4:planes=4-4",
     "--timesteps",
     "2",
     "--batch-size",

@@ -1,5 +1,6 @@
 """Settings: what is accepted, what is refused and how, and that files give back what was put in."""
 
+import re
 import sys
 import tomllib
 import warnings
@@ -18,11 +19,10 @@ positive = st.floats(min_value=0, exclude_min=True, allow_infinity=False)
 counts = st.integers(1, 2**40)
 # TOML has no surrogates; text is otherwise anything.
 words = st.text(st.characters(codec="utf-8"), max_size=20)
+MODEL = "convsnn:encode_channels=4:planes=4-6"
 FIELDS = {
     "data": words,
-    "model": words,
-    "encode_channels": counts,
-    "planes": st.lists(counts, min_size=1, max_size=4).map(tuple),
+    "model": words.filter(lambda name: ":" not in name),
     "neuron": words,
     "decay": st.floats(0, 1),
     "v_th": positive,
@@ -53,12 +53,12 @@ def test_toml_gives_back_every_setting(given):
 
 
 def test_a_recipe_file_gives_back_every_setting(tmp_path):
-    config = validate({"planes": "4,8", "lr": "0.07", "data_dir": str(tmp_path), "augment": False})
+    config = validate({"model": "convsnn:planes=4-8", "lr": "0.07", "data_dir": str(tmp_path), "augment": False})
     recipe = tmp_path / "recipe.toml"
     recipe.write_text("# a comment\n" + config.to_toml(), encoding="utf-8")
     again = validate(read_recipe(recipe))
     assert again == config
-    assert (again.planes, again.lr, again.data_dir, again.augment) == ((4, 8), 0.07, tmp_path, False)
+    assert (again.lr, again.data_dir, again.augment) == (0.07, tmp_path, False)
     assert validate({}) == RunConfig()
 
 
@@ -81,8 +81,14 @@ def test_every_setting_is_an_option_of_train(capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "values"),
     [
-        ("encode_channels", [0, -1, 2.5, "x", ""]),
-        ("planes", [(4, 0), "4,x", "4,,4", "", 7, "-4,4"]),
+        ("clip", [0, -1, "nan", "x", ""]),
+        ("ema", [1, -0.1, "nan"]),
+        ("label_smoothing", [1, -0.1, "nan", None]),
+        ("mixup", [0, -1, "inf"]),
+        ("optimizer", ["adam", "", None, 3]),
+        ("patience", [0, -1, 2.5]),
+        ("repeat_input", [0, -1, 2.5]),
+        ("warmup", [-1, "nan", None]),
         ("decay", [-0.01, 1.01, "nan", float("nan"), "inf"]),
         ("v_th", [0, -0.5, "nan", "inf", "half"]),
         ("timesteps", [0, -1, "0", "1.5", "two", None]),
@@ -104,7 +110,7 @@ def test_a_value_out_of_range_is_refused_by_name(name, values):
         message = str(caught.value)
         assert message.startswith(f"recipe.toml: {name}")
         assert message.endswith(f"(`{name}`)")
-        assert repr(value) in message or name == "planes"
+        assert repr(value) in message
         assert "\n" not in message
 
 
@@ -176,13 +182,39 @@ def test_a_recipe_that_is_a_folder(tmp_path):
 
 
 def test_network_options_are_what_build_takes():
-    config = validate({"encode_channels": 4, "planes": "4,6", "timesteps": 3, "neuron": "plif", "decay": 0.3})
+    config = validate({"model": MODEL, "timesteps": 3, "neuron": "plif", "decay": 0.3})
     network = networks.build(config.model, num_classes=3, **config.network_options())
     layers = dict(network.spiking_layers())
     assert network.timesteps == 3
     assert [layer.neuron.decay.item() for layer in layers.values()] == [pytest.approx(0.3)] * 5
     assert [len(layer.norm.weight) for layer in layers.values()] == [4, 4, 6, 6, 128]
-    assert not {"planes", "encode_channels"} & set(RunConfig().network_options())
+
+
+def test_files_of_older_versions_name_the_network_s_sizes_among_the_settings(tmp_path):
+    recipe = tmp_path / "config.toml"
+    recipe.write_text('model = "convsnn"\nplanes = [4, 6]\nencode_channels = 4\n', encoding="utf-8")
+    assert validate(read_recipe(recipe)).model == MODEL
+    assert validate({"planes": "4,6", "encode_channels": 4}).model == MODEL
+    assert validate({"model": "convsnn:planes=4-6:encode_channels=4"}).model == MODEL
+    assert validate({"model": "resnet19", "planes": None, "encode_channels": None}).model == "resnet19"
+
+
+def test_settings_that_do_not_go_together():
+    for settings, problem in (
+        ({"model": "nets:build", "decay": 0.3}, "`decay` with the model nets:build of your own"),
+        ({"model": "nets:build:width=3", "strategy": "fixed"}, "`strategy` with the model"),
+        ({"time_axis": 0}, "`time_axis` with the model convsnn of ours"),
+        ({"model": "convsnn:planes=4-4", "repeat_input": 2}, "`repeat_input` with"),
+    ):
+        with pytest.raises(BadInput, match=re.escape(problem)):
+            validate(settings)
+    assert validate({"model": "nets:build"}).strategy == "own"
+    assert validate({"model": "nets:build", "strategy": "own", "time_axis": -1}).own_model
+
+
+def test_the_learning_rate_is_the_optimizer_s_where_none_is_given():
+    assert [validate({"optimizer": name}).lr for name in ("sgd", "adamw")] == [0.1, 0.001]
+    assert validate({"optimizer": "adamw", "lr": 0.02}).lr == 0.02
 
 
 @pytest.mark.parametrize("name", recipes())
@@ -193,7 +225,7 @@ def test_recipes_are_the_paper_s(name):
     expected = {"model": "vggsnn" if dvs else "resnet19", "timesteps": 10 if dvs else 2, "epochs": 150}
     expected |= {"strategy": "mpd-agl", "batch_size": 100, "lr": 0.1, "momentum": 0.9, "data": name}
     expected |= {"weight_decay": 5e-4 if dvs else 1e-4, "auto_augment": not dvs}
-    expected |= {"decay": 0.2, "v_th": 0.5, "encode_channels": None, "planes": None, "augment": True}
+    expected |= {"decay": 0.2, "v_th": 0.5, "augment": True}
     assert {key: getattr(config, key) for key in expected} == expected
 
 

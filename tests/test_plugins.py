@@ -164,7 +164,7 @@ from mpdviz.training.run import Run
 from mpdviz.config import validate
 from pathlib import Path
 import signal
-settings = dict(strategy="narrowing", epochs=2, timesteps=2, encode_channels=4, planes="4,4", batch_size=400)
+settings = dict(strategy="narrowing", epochs=2, timesteps=2, model="convsnn:encode_channels=4:planes=4-4", batch_size=400)
 out = Path({str(tmp_path)!r})
 whole = mpdviz.train(**settings, out=out / "whole")
 try:

@@ -58,7 +58,7 @@ class Step:
 def batch(network: SpikingNetwork, batch_size: int, side: int, *, frames: bool) -> tuple[Tensor, Tensor]:
     """Frames `[T, N, C, side, side]` of 20 % ones, or normal images `[N, C, side, side]`, and labels."""
     torch.manual_seed(1)
-    shape = (batch_size, network.in_channels, side, side)
+    shape = (batch_size, network.sample_shape[0] or 1, side, side)
     x = (torch.rand(network.timesteps, *shape) < 0.2).float() if frames else torch.randn(shape)
     return x, torch.arange(batch_size) % 10
 

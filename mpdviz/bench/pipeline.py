@@ -59,8 +59,7 @@ def compare(case: str, name: str, datasets: dict[str, Dataset], repeats: int) ->
         name,
         timesteps=first.timesteps or 2,
         num_classes=10,
-        in_channels=first.channels,
-        image_size=first.image_size,
+        **networks.NETWORKS.find(name).sizes_for(first.sample_shape),
         **SLIM[name],
     )
     x, y = next(data.batches(first, "train", BATCH))

@@ -15,9 +15,7 @@ from mpdviz.training import command
 SAMPLES = 1250
 """Of which 1,000 train, ten steps an epoch."""
 SETTINGS = {
-    "model": "resnet19",
-    "encode_channels": 16,
-    "planes": (16, 32, 64),
+    "model": "resnet19:encode_channels=16:planes=16-32-64",
     "timesteps": 2,
     "batch_size": 100,
     "backend": "eager",

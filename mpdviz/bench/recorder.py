@@ -23,8 +23,8 @@ def settled(name: str, timesteps: int, batch_size: int, **options: Any) -> tuple
     """A network in evaluation mode whose batch norms know its input, and that input."""
     torch.manual_seed(0)
     network = networks.build(name, strategy="mpd-agl", timesteps=timesteps, num_classes=10, **options)
-    side = network.image_size or 8
-    frames = (torch.rand(timesteps, batch_size, network.in_channels, side, side) < 0.2).float()
+    shape = [size or 8 for size in network.sample_shape]
+    frames = (torch.rand(timesteps, batch_size, *shape) < 0.2).float()
     norms = [module for module in network.modules() if isinstance(module, TDBatchNorm2d)]
     for norm in norms:
         norm.momentum = 1.0

@@ -1,15 +1,27 @@
 """Checkpoints: ours (`ours`), the reference's released ones (`released`), anybody's weights (`foreign`)."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from mpdviz.checkpoint import ours, released
-from mpdviz.checkpoint.archive import fill, read_archive
-from mpdviz.checkpoint.foreign import fill_any
+from mpdviz.checkpoint.archive import check_state, fill, read_archive
+from mpdviz.checkpoint.foreign import fill_any, fill_matching
 from mpdviz.checkpoint.ours import Checkpoint, save
+from mpdviz.config import RunConfig
 from mpdviz.errors import BadInput
+from mpdviz.networks import SpikingNetwork
 from mpdviz.system.places import best_checkpoint
 
-__all__ = ["Checkpoint", "fill", "fill_any", "load", "read_archive", "save"]
+__all__ = [
+    "Checkpoint",
+    "check_state",
+    "fill",
+    "fill_any",
+    "fill_matching",
+    "load",
+    "read_archive",
+    "save",
+]
 
 
 def load(
@@ -19,6 +31,7 @@ def load(
     timesteps: int | None = None,
     decay: float | None = None,
     v_th: float | None = None,
+    into: Callable[[RunConfig | None], SpikingNetwork] | None = None,
 ) -> Checkpoint:
     """The network and its story from a checkpoint, ours or a released one.
 
@@ -32,6 +45,8 @@ def load(
             10 for VGGSNN).
         decay: decay of a released file's LIF neurons (default 0.2); a PLIF's is in the file.
         v_th: threshold of a released file's neurons (default 0.5).
+        into: given the settings in one of our files, a network to fill with its weights; None builds the one
+            that it describes, which cannot be where the network is the user's own.
 
     Raises:
         BadInput: missing, damaged, unsafe or unknown file, weights of another architecture, or an option
@@ -46,5 +61,5 @@ def load(
     given = {option: value for option, value in given.items() if value is not None}
     kind = content.get("format")
     if isinstance(kind, str) and kind == ours.FORMAT:
-        return ours.restore(path, content, given)
+        return ours.restore(path, content, given, into)
     return released.restore(path, content, given)

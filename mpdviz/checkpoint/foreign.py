@@ -12,6 +12,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from mpdviz.checkpoint import released
 from mpdviz.checkpoint.archive import fill, read_archive
 from mpdviz.errors import BadInput
 
@@ -65,6 +66,41 @@ def fill_any(network: nn.Module, path: Path, *, key: str | None, prefix: str | N
     _check(found, own, f"{path} ({key})" if key else str(path))
     fill(network, found, path)
     return tuple(notes)
+
+
+def fill_matching(network: nn.Module, path: Path) -> tuple[str, ...]:
+    """Fill what of `network` the file at `path` has under the same names and in the same shapes.
+
+    Args:
+        network: to fill; the rest of it stays as it is.
+        path: a checkpoint of mpdviz or a released one, or any file that `fill_any` reads.
+
+    Returns:
+        The network's weights that were not filled.
+
+    Raises:
+        BadInput: no such file, or none of its weights fits.
+        NotFinite: weights that are NaN or infinite.
+    """
+    content, own = read_archive(path), network.state_dict()
+    released_state = content.get("net", content)
+    if isinstance(released_state, dict) and released.looks_released(released_state):
+        content = {"net": released.rename(released_state)}
+    entries = dict(_entries(content))
+    key, _ = _most(entries, own)
+    state = entries.get(key, {})
+    names = _names(state, list(own), None, path)
+    found = {names[name]: value for name, value in state.items() if names[name] in own}
+    found = {
+        name: value
+        for name, value in found.items()
+        if value.shape == own[name].shape and value.is_floating_point() == own[name].is_floating_point()
+    }
+    weights = {name for name, _ in network.named_parameters()} or set(own)
+    if not weights & found.keys():
+        raise BadInput(f"no weights of {path} fit the network", "give that of a network like this one")
+    fill(network, {**own, **found}, path)
+    return tuple(name for name in own if name in weights and name not in found)
 
 
 def _entries(content: State, place: str = "", depth: int = 0) -> Iterator[tuple[str, State]]:

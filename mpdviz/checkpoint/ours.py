@@ -14,7 +14,7 @@ No classes are in it, so `weights_only=True` loads it:
 """
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -93,8 +93,39 @@ def save(
     write_atomically(path, lambda file: file.write(archive.getbuffer()))
 
 
-def restore(path: Path, content: dict[str, Any], given: dict[str, Any]) -> Checkpoint:
+def restore(
+    path: Path,
+    content: dict[str, Any],
+    given: dict[str, Any],
+    into: Callable[[RunConfig | None], SpikingNetwork] | None = None,
+) -> Checkpoint:
     """The checkpoint in the `content` of an archive; `given` are the options of `checkpoint.load`.
+
+    Raises:
+        BadInput: another version, a missing part, an option that the file itself knows, or a network of the
+            user's own, whose code is none of a file's to name.
+    """
+    parts, config = read(path, content, given)
+    if into is not None:
+        network = into(config)
+        architecture = _architecture(parts["network"], path)
+    elif config is not None and config.own_model:
+        raise BadInput(
+            f"{path} holds the weights of a network of your own, {config.model}",
+            f"name its function: `model` {config.model}",
+        )
+    else:
+        architecture, network = build_network(parts["network"], parts["state"], path)
+    fill(network, parts["state"], path)
+    network.stage = _stage(content.get("stage", [0, 0.0]), path)
+    network.timesteps = given.get("timesteps", network.timesteps)
+    return Checkpoint(path, network, architecture, config, parts["metrics"], content.get("training"))
+
+
+def read(
+    path: Path, content: Mapping[str, Any], given: Mapping[str, Any]
+) -> tuple[dict[str, dict[str, Any]], RunConfig | None]:
+    """The parts `network`, `state`, ... of the `content` of an archive, and the settings of its run.
 
     Raises:
         BadInput: another version, a missing part, or an option that the file itself knows.
@@ -116,12 +147,7 @@ def restore(path: Path, content: dict[str, Any], given: dict[str, Any]) -> Check
     for name, value in parts["metrics"].items():
         if not isinstance(value, int | float):
             raise BadInput(f"checkpoint {path}: its metric {name!r} is no number", "make it again")
-    config = validate(parts["config"], f"checkpoint {path}") if parts["config"] else None
-    architecture, network = build_network(parts["network"], parts["state"], path)
-    fill(network, parts["state"], path)
-    network.stage = _stage(content.get("stage", [0, 0.0]), path)
-    network.timesteps = given.get("timesteps", network.timesteps)
-    return Checkpoint(path, network, architecture, config, parts["metrics"], content.get("training"))
+    return parts, validate(parts["config"], f"checkpoint {path}") if parts["config"] else None
 
 
 def build_network(
@@ -135,15 +161,26 @@ def build_network(
         BadInput: it describes none, or one that the weights in `state` are not of.
     """
     with torch.random.fork_rng(devices=[]):
+        architecture = _architecture(settings, path)
         try:
-            architecture = NetworkConfig.of(settings)
             with torch.device("meta"):
                 sketch = architecture.build(placed=False)
         except Exception as error:  # any type of value may stand in a file
-            reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-            raise BadInput(f"{path} describes no network: {reason}", "make it again") from None
+            raise _no_network(path, error) from None
         check_state(sketch, state, path)
         return architecture, architecture.build(placed=False)
+
+
+def _architecture(settings: Mapping[str, Any], path: Path) -> NetworkConfig:
+    try:
+        return NetworkConfig.of(settings)
+    except TypeError as error:
+        raise _no_network(path, error) from None
+
+
+def _no_network(path: Path, error: Exception) -> BadInput:
+    reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+    return BadInput(f"{path} describes no network: {reason}", "make it again")
 
 
 def _stage(stage: Any, path: Path) -> tuple[int, float]:

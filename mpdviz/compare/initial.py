@@ -7,7 +7,7 @@ import pandas as pd
 from mpdviz.errors import BadInput
 from mpdviz.runs.studies import Arm
 
-OF_WEIGHTS = {"model", "encode_channels", "planes", "neuron", "norm", "gamma", "decay", "timesteps"}
+OF_WEIGHTS = {"model", "neuron", "norm", "gamma", "decay", "timesteps"}
 """Settings that can make other initial weights: sizes, constants of norms, learned decays, weights over t."""
 OF_SHAPES = OF_WEIGHTS - {"gamma", "decay", "norm"}
 """Those of them that can change what is drawn; the others change what is set."""

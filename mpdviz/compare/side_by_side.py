@@ -125,7 +125,7 @@ def _of_checkpoint(path: Path, given: Mapping[str, Any]) -> tuple[Facts, list[fl
     facts: Facts = {
         "the number of layers": len(list(network.spiking_layers())),
         "T": network.timesteps,
-        "the input's channels": network.in_channels,
+        "the shape of a sample": network.sample_shape,
         "the number of classes": loaded.architecture.num_classes,
     }
     if given.get("data") is None and loaded.config is not None:

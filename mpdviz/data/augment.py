@@ -34,7 +34,7 @@ def with_augmentation(dataset: Dataset, *, own: bool, auto: bool, cutout: int | 
     steps: list[Augmentation] = []
     if own and dataset.augment is not None:
         steps.append(dataset.augment)
-    photographs = dataset.train.x.dtype == torch.uint8 and dataset.channels == 3 and not dataset.frames
+    photographs = dataset.train.x.dtype == torch.uint8 and dataset.sample_shape[0] == 3 and not dataset.frames
     for option, wanted in (("auto_augment", auto), ("cutout", cutout is not None)):
         if wanted and not photographs:
             remedy = "it is for colour images of 8 bits; leave it out"

@@ -17,8 +17,8 @@ class Split:
     """Samples and their labels, batch-first.
 
     Attributes:
-        x: images `[N, C, H, W]` or event frames `[N, T, C, H, W]`, uint8, float16 or float32, in raw units;
-            of a file that was loaded as it is, vectors, sequences or whatever it holds.
+        x: images `[N, C, H, W]`, event frames `[N, T, C, H, W]`, vectors `[N, F]` or sequences `[N, T, F]`,
+            uint8, float16 or float32, in raw units; of a file that was loaded as it is, whatever it holds.
         y: class labels, int64 `[N]`; of a file that was loaded as it is, any targets `[N, ...]`.
     """
 
@@ -70,18 +70,13 @@ class Dataset:
     about_labels: str = ""
 
     @property
-    def channels(self) -> int:
-        """Channels C of an image or a frame."""
-        return self.train.x.shape[-3]
-
-    @property
-    def image_size(self) -> int:
-        """Height H of an image or a frame in pixels; the width is the same."""
-        return self.train.x.shape[-2]
+    def sample_shape(self) -> tuple[int, ...]:
+        """Shape of a sample at one timestep: `(C, H, W)` or, of vectors and sequences, `(F,)`."""
+        return tuple(self.train.x.shape[2 if self.frames else 1 :])
 
     @property
     def timesteps(self) -> int | None:
-        """Frames T of a sample; None for static images, which the network repeats as often as it likes."""
+        """Timesteps T of a sample; None for static ones, which the network repeats as often as it likes."""
         return self.train.x.shape[1] if self.frames else None
 
     def split(self, name: str) -> Split:
@@ -164,8 +159,8 @@ def batches(
         augment: CPU generator for the data set's augmentation; None leaves the samples as they are.
 
     Returns:
-        An iterator over `x`, `[n, C, H, W]` or time-major `[T, n, C, H, W]` for frames, and `y`, int64 `[n]`
-        (see `Split` for files that were loaded as they are).
+        An iterator over `x`, `[n, ...]`, or time-major `[T, n, ...]` where samples have time, and `y`, int64
+        `[n]` (see `Split` for files that were loaded as they are).
 
     Raises:
         BadInput: for an unknown split or a batch size below 1; at the call, before the first batch.

@@ -106,12 +106,10 @@ def _load_data(loaded: Checkpoint, options: Options) -> Dataset:
     # An own file has its own number of frames; made-up frames come as many as the network had.
     wanted = options.timesteps if name.startswith("npz:") else network.timesteps
     dataset = data.load(name, timesteps=wanted, data_dir=data_dir)
-    size, side = network.image_size, dataset.image_size
+    found_shape, own_shape = list(dataset.sample_shape), list(network.sample_shape)
     classes = loaded.architecture.num_classes
     mismatches = {
-        f"has {dataset.channels} channels, not {network.in_channels}": dataset.channels
-        != network.in_channels,
-        f"is {side}x{side}, not {size}x{size}": size not in (None, side),
+        f"has samples {found_shape}, not {own_shape}": not network.fits(dataset.sample_shape),
         f"has labels up to {dataset.classes - 1}, more than the {classes} classes": dataset.classes > classes,
     }
     for mismatch, found in mismatches.items():

@@ -51,18 +51,30 @@ def scores(output: Any, samples: int, *, time_axis: int = 0) -> Tensor | None:
         samples: N.
         time_axis: where time lies if that cannot be told from the shape.
     """
+    logits = logits_over_time(output, samples, time_axis=time_axis)
+    return logits if logits is None else logits.mean(0)
+
+
+def logits_over_time(output: Any, samples: int, *, time_axis: int = 0) -> Tensor | None:
+    """The same `[T, N, K]`, T = 1 where there is no time.
+
+    Args:
+        output: what the network returned.
+        samples: N.
+        time_axis: where time lies if that cannot be told from the shape.
+    """
     logits = first(output)
     if not isinstance(logits, Tensor) or not logits.is_floating_point():
         return None
     if logits.dim() == 2 and len(logits) == samples:
-        return logits
+        return logits.unsqueeze(0)
     if logits.dim() != 3:
         return None
     axes = [axis for axis, batch in ((0, 1), (1, 0), (2, 0)) if logits.shape[batch] == samples]
     if not axes:
         return None
     wanted = time_axis % 3
-    return logits.mean(wanted if wanted in axes else axes[0])
+    return logits.movedim(wanted if wanted in axes else axes[0], 0)
 
 
 @dataclass(frozen=True)

@@ -20,22 +20,27 @@ FRAMEWORKS = ("spikingjelly", "snntorch", "norse")
 """Whose neurons can be read; each is an extra of the same name."""
 
 
-def build(spec: str, arguments: Sequence[str] = ()) -> nn.Module:
-    """Call the user's function that builds a network; this runs their code, with torch's seed set to `SEED`.
+def build(spec: str, arguments: Sequence[str] = (), *, seed: int = SEED) -> nn.Module:
+    """Call the user's function that builds a network; this runs their code, with torch's seed set to `seed`.
 
     Args:
-        spec: `package.module:function`, found from the current folder or where Python looks.
+        spec: `package.module:function`, found from the current folder or where Python looks; arguments of the
+            function may follow, `package.module:function:width=64:name=wide`.
         arguments: keyword arguments of the function, `name=value` with values as in TOML, else text.
+        seed: of fresh weights.
 
     Raises:
         BadInput: no such function, or it fails, or returns no module.
     """
     made: Any = None
+    place, *words = spec.split(":")
+    if words:
+        spec, arguments = f"{place}:{words[0]}", [*words[1:], *arguments]
     with _running("model", spec) as find:
         function = find()
         # The same fresh weights at every call, and in every process that shares the work.
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(SEED)
+            torch.manual_seed(seed)
             made = function(**dict(_argument(text) for text in arguments))
     if not isinstance(made, nn.Module):
         raise BadInput(

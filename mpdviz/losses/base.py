@@ -22,6 +22,6 @@ class Loss(ABC):
 
         Args:
             logits: `[T, N, classes]`, those of every timestep.
-            y: labels `[N]`.
+            y: labels `[N]`, or shares of the classes `[N, classes]`.
             v_th: the neurons' threshold.
         """

@@ -32,6 +32,6 @@ class TET(Loss):
 
     def of(self, logits: Tensor, y: Tensor, v_th: float) -> Tensor:
         """Mean over timesteps and batch."""
-        by_timestep = F.cross_entropy(logits.flatten(0, 1), y.repeat(len(logits)))
+        by_timestep = F.cross_entropy(logits.flatten(0, 1), y.repeat(len(logits), *[1] * (y.dim() - 1)))
         away = torch.square(logits - v_th).mean()
         return (1 - self.lambda_) * by_timestep + self.lambda_ * away

@@ -1,10 +1,13 @@
-"""Named networks; a new one is a file beside this one and a line in NETWORKS."""
+"""Named networks; a new one is a file beside this one and a line in NETWORKS.
+
+A name may carry the network's own options, the arguments of its class: `convsnn:planes=16-32`.
+"""
 
 import inspect
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, Self
+from typing import Any, Self, get_args, get_origin
 
 from mpdviz import neurons, surrogates
 from mpdviz.errors import BadInput, unknown_name
@@ -19,11 +22,52 @@ NETWORKS: Registry[type[SpikingNetwork]] = Registry(
     "mpdviz.networks",
     {
         "convsnn": "mpdviz.networks.convsnn:ConvSNN",
+        "mlp": "mpdviz.networks.mlp:MLP",
         "resnet19": "mpdviz.networks.resnet19:ResNet19",
+        "spikformer": "mpdviz.networks.spikformer:Spikformer",
         "vggsnn": "mpdviz.networks.vggsnn:VGGSNN",
     },
     SpikingNetwork,
 )
+
+NOT_OPTIONS = ("spec", "timesteps", "num_classes")
+"""Arguments of every network."""
+
+
+def options_of(name: str) -> dict[str, inspect.Parameter]:
+    """The arguments that the network called `name` has to itself.
+
+    Raises:
+        BadInput: there is no such network.
+    """
+    parameters = inspect.signature(NETWORKS.find(name)).parameters
+    return {option: parameter for option, parameter in parameters.items() if option not in NOT_OPTIONS}
+
+
+def parse(text: str) -> tuple[str, dict[str, Any]]:
+    """A network's name and its options, of a string like `convsnn:encode_channels=16:planes=16-32`.
+
+    Several numbers are joined by dashes.
+
+    Raises:
+        BadInput: an unknown name or option, or a value of another kind.
+    """
+    name, *pairs = text.split(":")
+    known, options = options_of(name), {}
+    for pair in pairs:
+        option, _, value = pair.partition("=")
+        if option not in known:
+            raise unknown_name(f"option of model {name!r}:", option, known)
+        several = get_origin(known[option].annotation) is tuple
+        numbers = value.split("-")
+        if (
+            not all(number.isdecimal() and len(number) < 10 for number in numbers)
+            or len(numbers) > 1 > several
+        ):
+            example = "16-32" if several else known[option].default
+            raise BadInput(f"model {name!r}: `{option}` {value!r}", f"write {option}={example}")
+        options[option] = tuple(map(int, numbers)) if several else int(value)
+    return name, options
 
 
 @dataclass(frozen=True)
@@ -53,7 +97,7 @@ class NetworkConfig:
     reset: str = neurons.RESET
     """What a spike does to the potential, one of `kernels.RESETS`."""
     sizes: Mapping[str, Any] = field(default_factory=dict)
-    """The network's own options: `in_channels`, `image_size`, `encode_channels`, `planes`, `hidden`."""
+    """The network's own options, e.g. `in_channels`, `image_size`, `encode_channels`, `planes`, `hidden`."""
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Self:
@@ -82,17 +126,15 @@ class NetworkConfig:
         Raises:
             BadInput: an unknown name or size, or a value out of range.
         """
-        network = NETWORKS.find(self.name)
-        parameters = inspect.signature(network).parameters
-        known = [name for name in parameters if name not in ("spec", "timesteps", "num_classes")]
-        for name in self.sizes:
-            if name not in known:
-                raise unknown_name(f"option of model {self.name!r}:", name, known)
-        planes = self.sizes.get("planes")
-        if planes is not None and len(planes) != (expected := len(parameters["planes"].default)):
-            raise BadInput(f"model {self.name!r}: `planes` {list(planes)}", f"give {expected} channel counts")
+        network, known = NETWORKS.find(self.name), options_of(self.name)
         for name, size in {"num_classes": self.num_classes, **self.sizes}.items():
-            if min(size if isinstance(size, Sequence) else (size,)) < 1:
+            if name not in (*known, "num_classes"):
+                raise unknown_name(f"option of model {self.name!r}:", name, known)
+            annotation = known[name].annotation if name in known else int
+            kinds = get_args(annotation) if get_origin(annotation) is tuple else ()
+            if kinds and ... not in kinds and len(size) != len(kinds):
+                raise BadInput(f"model {self.name!r}: `{name}` {list(size)}", f"give {len(kinds)} numbers")
+            if min(size if isinstance(size, Sequence) else (size,), default=1) < 1:
                 raise BadInput(f"model {self.name!r}: `{name}` {size}", "give at least 1")
         if not 0 < self.gamma < math.inf:
             raise BadInput(f"initial weight `gamma` {self.gamma}", "give a positive number")
@@ -116,10 +158,17 @@ class NetworkConfig:
 
 
 def build(name: str, *, timesteps: int, num_classes: int, **options: Any) -> SpikingNetwork:
-    """A network with fresh weights; `options` are the other fields of `NetworkConfig`, sizes among them.
+    """A network with fresh weights.
+
+    Args:
+        name: see `parse`.
+        timesteps: T.
+        num_classes: size of the logits.
+        options: the other fields of `NetworkConfig`, sizes among them.
 
     Raises:
         BadInput: an unknown name or option, or a value out of range.
     """
-    settings = {"name": name, "timesteps": timesteps, "num_classes": num_classes, **options}
+    name, own = parse(name)
+    settings = {"name": name, "timesteps": timesteps, "num_classes": num_classes, **own, **options}
     return NetworkConfig.of(settings).build()

@@ -1,7 +1,7 @@
-"""What every network shares: static images are repeated over time, layers can be asked for widths."""
+"""What every network shares: static samples are repeated over time, layers can be asked for widths."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Self
 
 import torch
@@ -13,13 +13,14 @@ from mpdviz.strategies import Fixed, Place
 
 
 class SpikingNetwork(nn.Module):
-    """A network from images or event frames to one logit vector per timestep.
+    """A network from images, event frames, vectors or sequences to one logit vector per timestep.
 
-    Subclasses define `run`, time-major in and out.
+    Subclasses define `run`, time-major in and out, and `sizes_for` where they take anything but square images
+    and frames.
     """
 
-    def __init__(self, timesteps: int, in_channels: int, image_size: int | None) -> None:
-        """Remember T, the number of input channels and the side of the image (None: any).
+    def __init__(self, timesteps: int, sample_shape: Sequence[int | None]) -> None:
+        """Remember T and the shape of a sample at one timestep, `(C, H, W)` or `(F,)` (None: any size).
 
         Raises:
             BadInput: fewer than one timestep.
@@ -27,31 +28,63 @@ class SpikingNetwork(nn.Module):
         super().__init__()
         if timesteps < 1:
             raise BadInput(f"`timesteps` {timesteps}", "give at least 1")
-        self.timesteps, self.in_channels, self.image_size = timesteps, in_channels, image_size
+        self.timesteps, self.sample_shape = timesteps, tuple(sample_shape)
         self._stage = (0, 0.0)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits `[T, N, classes]` of static images `[N, C, H, W]` or frames `[T, N, C, H, W]`.
+    @classmethod
+    def sizes_for(cls, sample_shape: Sequence[int]) -> dict[str, Any]:
+        """The options that fit a network of this class to data.
+
+        Args:
+            sample_shape: of a sample at one timestep.
 
         Raises:
-            BadInput: an input of another shape, another number of channels or of timesteps.
+            BadInput: data of a kind that it does not take.
         """
-        if x.dim() == 4:
-            x = x.unsqueeze(0).expand(self.timesteps, *x.shape)
-        side = self.image_size
-        fits = x.dim() == 5 and x.shape[2] == self.in_channels and len(x) == self.timesteps
-        if not fits or (side is not None and x.shape[3:] != (side, side)):
-            size = "any size" if side is None else f"{side}x{side}"
+        if len(sample_shape) != 3 or sample_shape[1] != sample_shape[2]:
             raise BadInput(
-                f"network input {list(x.shape)} where T={self.timesteps}, {self.in_channels} channels and "
-                f"{size} are expected",
-                "give images [N, C, H, W] or frames [T, N, C, H, W]",
+                f"{cls.__name__} takes square images, and a sample of the data is {list(sample_shape)}",
+                "choose another `model`, e.g. mlp, which takes everything",
+            )
+        return {"in_channels": sample_shape[0], "image_size": sample_shape[1]}
+
+    def fits(self, sample_shape: Sequence[int]) -> bool:
+        """Whether it takes samples of this shape at one timestep."""
+        pairs = zip(self.sample_shape, sample_shape, strict=False)
+        return len(sample_shape) == len(self.sample_shape) and all(own in (None, size) for own, size in pairs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits `[T, N, classes]` of static samples `[N, ...]` or time-major ones `[T, N, ...]`.
+
+        Raises:
+            BadInput: an input of another shape or number of timesteps.
+        """
+        if self._is_static(x):
+            x = x.unsqueeze(0).expand(self.timesteps, *x.shape)
+        if x.dim() < 2 or len(x) != self.timesteps or not self.fits(x.shape[2:]):
+            one = ", ".join("any" if size is None else str(size) for size in self.sample_shape)
+            raise BadInput(
+                f"network input {list(x.shape)} where T={self.timesteps} and samples [{one}] are expected",
+                f"give [N, {one}] or [T, N, {one}]",
             )
         return self.run(x)
 
     def run(self, x: Tensor) -> Tensor:
-        """Logits `[T, N, classes]` of frames `[T, N, C, H, W]`."""
+        """Logits `[T, N, classes]` of time-major samples `[T, N, ...]`."""
         raise NotImplementedError
+
+    def _is_static(self, x: Tensor) -> bool:
+        return x.dim() == len(self.sample_shape) + 1
+
+    @property
+    def observed(self) -> nn.Module:
+        """The module whose paths are the names of the layers."""
+        return self
+
+    @property
+    def is_stepped(self) -> bool:
+        """Whether a forward pass calls `observed` once a timestep."""
+        return False
 
     def spiking_layers(self) -> Iterator[tuple[str, SpikingLayer]]:
         """Name and module of every neuron layer, in the order in which they run."""
@@ -109,7 +142,7 @@ class SpikingNetwork(nn.Module):
         """Membrane potentials computed for the input `x` at one timestep: samples x neurons.
 
         Args:
-            x: static images `[N, C, H, W]` or frames `[T, N, C, H, W]`.
+            x: static samples `[N, ...]` or time-major ones `[T, N, ...]`.
         """
         counted: list[int] = []
         layers = [layer for _, layer in self.spiking_layers()]
@@ -128,7 +161,7 @@ class SpikingNetwork(nn.Module):
             for layer in layers:  # one that holds something of T timesteps has nothing for fewer
                 layer.strategy = Fixed()
             with torch.no_grad():
-                self.eval()(x[:fewest] if x.dim() == 5 else x)
+                self.eval()(x if self._is_static(x) else x[:fewest])
         finally:
             self.timesteps = timesteps
             self.train(training)

@@ -22,7 +22,7 @@ class ConvSNN(SpikingNetwork):
         hidden: int = 128,
     ) -> None:
         """Build with fresh weights; `image_size` is the side of the square input, at least 4."""
-        super().__init__(timesteps, in_channels, image_size)
+        super().__init__(timesteps, (in_channels, image_size, image_size))
         side = check_image("convsnn", image_size, 2)
         first, second = planes
         self.encode = ConvSpike(in_channels, encode_channels, spec)

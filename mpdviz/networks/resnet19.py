@@ -48,7 +48,7 @@ class ResNet19(SpikingNetwork):
         hidden: int = 256,
     ) -> None:
         """Build with fresh weights; the global pool takes any `image_size` (None: not checked)."""
-        super().__init__(timesteps, in_channels, image_size)
+        super().__init__(timesteps, (in_channels, image_size, image_size))
         self.encode = ConvSpike(in_channels, encode_channels, spec)
         blocks: list[nn.Module] = []
         channels = encode_channels

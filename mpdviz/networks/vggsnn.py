@@ -24,7 +24,7 @@ class VGGSNN(SpikingNetwork):
         planes: tuple[int, int, int] = (128, 256, 512),
     ) -> None:
         """Build with fresh weights; `image_size` is the side of the square input, at least 16."""
-        super().__init__(timesteps, in_channels, image_size)
+        super().__init__(timesteps, (in_channels, image_size, image_size))
         side = check_image("vggsnn", image_size, STAGES.count("P"))
         self.encode = ConvSpike(in_channels, encode_channels, spec)
         stages: list[nn.Module] = []

@@ -4,6 +4,8 @@ config.toml           the run's settings
 metrics.csv           one row an epoch
 mpd.csv               the main table of the first validation samples, over training
 result.json           hashes of initial weights and data order; what the run reached, once it is finished
+confusion.csv         pairs of label and prediction on validation and test, once it is finished
+classes.csv           recall, precision and F1 of every class on them
 widths.csv            surrogate width and batch-norm weights, one row an epoch, layer and timestep
 tensorboard/          event files, where `log` is tensorboard
 checkpoints/last.pt   the latest state, to resume from
@@ -45,6 +47,8 @@ class RunFolder:
         self.metrics = path / "metrics.csv"
         self.widths = path / "widths.csv"
         self.mpd = path / "mpd.csv"
+        self.confusion = path / "confusion.csv"
+        self.classes = path / "classes.csv"
         self.result = path / "result.json"
         self.tensorboard = path / "tensorboard"
         self.last = path / LAST

@@ -42,6 +42,9 @@ class Reached(BaseModel):
     epoch: Annotated[int, Field(ge=0)] | None = None
     val_accuracy: Share | None = None
     test_accuracy: Share | None = None
+    epochs: Annotated[int, Field(ge=0)] | None = None
+    balanced_accuracy: Share | None = None
+    macro_f1: Share | None = None
 
 
 @dataclass(frozen=True, eq=False)

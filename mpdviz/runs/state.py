@@ -78,3 +78,9 @@ class Result:
     epoch: int
     val_accuracy: float
     test_accuracy: float
+    epochs: int
+    """That were trained."""
+    balanced_accuracy: float
+    """Mean recall over the classes of the test split."""
+    macro_f1: float
+    """Mean F1 over them."""

@@ -26,6 +26,7 @@ from mpdviz.system.devices import pick_device
 from mpdviz.system.rank import local_world_size, rank, world_size
 from mpdviz.system.team import Team, Watch, lost_team, synchronise
 from mpdviz.training.objective import Objective
+from mpdviz.training.targets import labels
 
 PATIENCE = 20
 """Seconds after which this process has not noticed by itself that another has died."""
@@ -40,7 +41,7 @@ class Gradients(NamedTuple):
     """The regulariser's part of it; 0 where there is no regulariser."""
     correct: int
     norm: float
-    """Length of the gradient; 0 where float16 scales it and skips the steps that overflow."""
+    """Length of the gradient, before clipping; 0 where float16 scales it and skips what overflows."""
 
 
 class Engine:
@@ -67,6 +68,7 @@ class Engine:
             raise BadInput("`precision` 16-mixed needs a GPU", "choose bf16-mixed or 32")
         # Here, not above: it takes half a second that only training needs.
         from lightning_fabric import Fabric
+        from lightning_fabric.plugins.environments import LightningEnvironment, TorchElasticEnvironment
         from lightning_fabric.strategies.ddp import DDPStrategy
 
         logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
@@ -76,6 +78,8 @@ class Engine:
             devices=here if device.index is None or device.type == "cpu" else [device.index],
             num_nodes=size // here,
             precision=config.precision,
+            # torchrun or this process starts the others: a cluster's own job is to Fabric a team of its own.
+            plugins=TorchElasticEnvironment() if TorchElasticEnvironment.detect() else LightningEnvironment(),
             # Batch norms and strategies keep their buffers equal themselves.
             strategy=DDPStrategy(broadcast_buffers=False) if size > 1 else "auto",
         )
@@ -83,15 +87,20 @@ class Engine:
         self.device: torch.device = self._fabric.device
         self._watch: Watch | None = None
         self._pieces, self._compile = config.accumulate, config.compile
-        self._scales = config.precision == "16-mixed"
+        self._scales, self._clip = config.precision == "16-mixed", config.clip
 
-    def setup(self, network: SpikingNetwork, optimizer: torch.optim.Optimizer) -> None:
+    def setup(self, network: SpikingNetwork, optimizer: torch.optim.Optimizer, *, time_major: bool) -> None:
         """Take over `network` and `optimizer`, and start the other processes where they are not there yet.
+
+        Args:
+            network: to train.
+            optimizer: of its parameters.
+            time_major: whether the second axis of a batch counts the samples, not the first.
 
         Raises:
             TeamLost: another process ended before it could join.
         """
-        self._network, self._own_optimizer = network, optimizer
+        self._network, self._own_optimizer, self._axis = network, optimizer, int(time_major)
         if self.team.size > 1:
             synchronise(network)
             self.objective.synchronise()
@@ -124,16 +133,15 @@ class Engine:
         """This rank's part of a piece of a batch.
 
         Args:
-            x: the whole batch, `[N, C, H, W]` or time-major `[T, N, C, H, W]`.
-            y: its labels `[N]`.
+            x: the whole batch, `[N, ...]` or time-major `[T, N, ...]`.
+            y: its labels `[N]`, or shares of the classes `[N, classes]`.
             piece: which of the pieces that the batch is computed in.
 
         Returns:
             The same with `N / (ranks * pieces)` samples.
         """
-        samples = x.dim() - 4
-        x, y = x.tensor_split(self._pieces, samples)[piece], y.tensor_split(self._pieces)[piece]
-        return self.team.part(x, samples), self.team.part(y, 0)
+        x, y = x.tensor_split(self._pieces, self._axis)[piece], y.tensor_split(self._pieces)[piece]
+        return self.team.part(x, self._axis), self.team.part(y, 0)
 
     def gradients(self, x: Tensor, y: Tensor) -> Gradients:
         """Leave the gradient of the mean loss of the whole batch `x`, `y` (see `part`) in the parameters."""
@@ -146,14 +154,19 @@ class Engine:
                 self._fabric.backward(found.total / self._pieces)
             losses.append(found.total.item())
             penalties.append(0.0 if found.penalty is None else found.penalty.item())
-            correct += int((found.logits.detach().mean(0).argmax(1) == own_y).sum())
+            correct += int((found.logits.detach().mean(0).argmax(1) == labels(own_y)).sum())
         mean = [sum(values) / self._pieces for values in (losses, penalties)]
         loss, penalty, correct_of_all = self.team.total(*mean, correct, device=self.device)
         size = self.team.size
         return Gradients(loss / size, penalty / size, int(correct_of_all), self._norm())
 
     def step(self) -> None:
-        """Move the weights along the gradients."""
+        """Move the weights along the gradients, clipped where the run asks for it."""
+        if self._clip is not None:
+            # Whatever is not finite has been noticed, or is float16's to skip.
+            self._fabric.clip_gradients(
+                self._module, self._optimizer, max_norm=self._clip, error_if_nonfinite=False
+            )
         self._optimizer.step()
 
     def set_lr(self, lr: float) -> None:

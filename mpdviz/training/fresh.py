@@ -4,38 +4,51 @@ from dataclasses import replace
 
 import torch
 
-from mpdviz import data
+from mpdviz import checkpoint, data
 from mpdviz.config import RunConfig
 from mpdviz.data import Dataset
 from mpdviz.errors import BadInput
-from mpdviz.networks import NetworkConfig, SpikingNetwork
+from mpdviz.networks import NETWORKS, NetworkConfig, SpikingNetwork, parse
+from mpdviz.system.places import best_checkpoint
+
+SHOWN = 3
+"""Weights that a message names."""
 
 
 def architecture(config: RunConfig, dataset: Dataset) -> NetworkConfig:
     """What makes the network of a run: its settings, and the sizes of the data."""
-    sizes = {
-        "num_classes": dataset.classes,
-        "in_channels": dataset.channels,
-        "image_size": dataset.image_size,
-    }
-    return NetworkConfig.of({"name": config.model} | sizes | config.network_options())
+    if config.own_model:
+        return NetworkConfig(config.model, config.timesteps, dataset.classes, config.strategy)
+    name, options = parse(config.model)
+    sizes = NETWORKS.find(name).sizes_for(dataset.sample_shape)
+    own = {"name": name, "num_classes": dataset.classes}
+    return NetworkConfig.of(own | sizes | options | config.network_options())
 
 
 def fresh_network(
-    made_by: NetworkConfig, seed: int, device: torch.device, *, placed: bool = True
+    config: RunConfig,
+    dataset: Dataset,
+    device: torch.device,
+    *,
+    placed: bool = True,
 ) -> SpikingNetwork:
-    """The network of this architecture, its weights drawn from `seed` alone; `placed` as of its `build`.
+    """The network of a run, its weights drawn from its seed alone; `placed` as of `NetworkConfig.build`.
 
     Raises:
         BadInput: settings that do not go together, or a network too large for the memory.
     """
+    if config.own_model:
+        from mpdviz.training.own import OwnNetwork
+
+        return OwnNetwork(config, dataset, device)
+    made_by = architecture(config, dataset)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.manual_seed(config.seed)
         try:
             return made_by.build(placed=placed).to(device).channels_last()
         except RuntimeError as error:
             problem = f"cannot build the network: {error}"
-            raise BadInput(problem, "lower `encode_channels` or `planes`") from None
+            raise BadInput(problem, f"choose smaller options of `model` {made_by.name}") from None
 
 
 def cautions(network: SpikingNetwork) -> list[str]:
@@ -51,3 +64,17 @@ def count_potentials(network: SpikingNetwork, dataset: Dataset, epochs: int) -> 
     one = dataset.train.take(torch.zeros(1, dtype=torch.long, device=dataset.train.y.device))
     x, _ = next(data.batches(replace(dataset, train=one), "train", 1))
     return network.count_potentials(x) * network.timesteps * len(dataset.train) * epochs
+
+
+def start_from(network: SpikingNetwork, config: RunConfig) -> str | None:
+    """Fill a fresh network from the run's `init` as far as it fits; what is left fresh, in words.
+
+    Raises:
+        BadInput: nothing of it fits, or it is no checkpoint.
+        NotFinite: weights that are NaN or infinite.
+    """
+    if config.init is None:
+        return None
+    left = checkpoint.fill_matching(network, best_checkpoint(config.init))
+    shown = ", ".join(left[:SHOWN]) + (", ..." if len(left) > SHOWN else "")
+    return f"{len(left)} weights are not in {config.init} and start fresh: {shown}" if left else None

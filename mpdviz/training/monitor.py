@@ -22,7 +22,7 @@ class Monitor:
 
     def __init__(self, network: SpikingNetwork, dataset: Dataset) -> None:
         """Watch `network` on the first SAMPLES validation samples of `dataset`."""
-        self._network, self._recorder = network, Recorder(network)
+        self._network, self._recorder = network, Recorder(network.observed)
         self._x, _ = next(data.batches(dataset, "val", SAMPLES))
 
     @torch.no_grad()
@@ -32,6 +32,8 @@ class Monitor:
         self._recorder.clear()
         self._recorder.attach()
         try:
+            if self._network.is_stepped:
+                self._recorder.new_sequence()
             self._network.eval()(self._x)
         finally:
             self._recorder.detach()

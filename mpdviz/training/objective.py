@@ -9,6 +9,7 @@ from mpdviz import losses, regularizers
 from mpdviz.config import RunConfig
 from mpdviz.errors import BadInput
 from mpdviz.networks import SpikingNetwork
+from mpdviz.training.targets import smoothed
 
 
 class Terms(NamedTuple):
@@ -32,6 +33,7 @@ class Objective:
             BadInput: an unknown name or option, a value out of range, or settings that do not go together.
         """
         self._loss, self._v_th = losses.get(config.loss), config.v_th
+        self._smoothing = config.label_smoothing
         self._regularizer = None if config.regularize is None else regularizers.get(config.regularize)
         if self._regularizer is not None and config.compile:
             raise BadInput(
@@ -59,12 +61,17 @@ class Objective:
         Args:
             network: whose potentials are penalised.
             forward: runs it over the batch, to logits `[T, N, classes]`.
-            y: labels `[N]`.
+            y: labels `[N]`, or shares of the classes `[N, classes]`.
         """
         if self._regularizer is None:
             logits = forward()
-            return Terms(self._loss.of(logits, y, self._v_th), None, logits)
+            return Terms(self._of_logits(logits, y), None, logits)
         with self._regularizer.watching(network) as terms:
             logits = forward()
         penalty = self._regularizer.penalty(terms)
-        return Terms(self._loss.of(logits, y, self._v_th) + penalty, penalty, logits)
+        return Terms(self._of_logits(logits, y) + penalty, penalty, logits)
+
+    def _of_logits(self, logits: Tensor, y: Tensor) -> Tensor:
+        if self._smoothing:
+            y = smoothed(y, self._smoothing, logits.shape[-1])
+        return self._loss.of(logits, y, self._v_th)

@@ -2,40 +2,32 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor
 
+from mpdviz.checkpoint import check_state
 from mpdviz.config import RunConfig
 from mpdviz.errors import BadInput
+from mpdviz.networks import SpikingNetwork
 from mpdviz.runs.state import Position
-from mpdviz.system.saved import check_tensor
 from mpdviz.system.schema import checked
+from mpdviz.training.optimizers import SavedOptimizer
 
 REMEDY = "train again into another `out`"
-
-
-class Momentum(BaseModel):
-    """What SGD remembers of one parameter."""
-
-    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
-
-    momentum_buffer: torch.Tensor | None = None
-
-
-class Optimizer(BaseModel):
-    """The state dict of SGD; its settings are the run's."""
-
-    state: dict[Annotated[int, Field(ge=0)], Momentum]
 
 
 class Training(BaseModel):
     """The part `training` of a checkpoint."""
 
-    optimizer: Optimizer
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    optimizer: SavedOptimizer
     position: Position
     scaler: dict[str, float | int] | None = None
+    averaged: dict[str, Tensor] | None = None
+    """Weights and buffers of a run with `ema`."""
 
 
 def training_of(content: Any, path: Path) -> Training:
@@ -67,25 +59,20 @@ def check_position(position: Position, config: RunConfig, steps: int, path: Path
         raise BadInput(f"checkpoint {path}: its training state is damaged ({where})", REMEDY)
 
 
-def optimizer_state(training: Training, own: torch.optim.Optimizer, path: Path) -> Mapping[str, Any]:
-    """What to load into the run's optimizer: the momenta, all else as its settings have it.
+def averaged_of(
+    saved: Training, network: SpikingNetwork, config: RunConfig, path: Path
+) -> Mapping[str, Tensor] | None:
+    """The averaged weights of a run that has any.
 
     Raises:
-        BadInput: momenta that are not of its parameters.
+        BadInput: there are none where there should be, or they are of another network or not finite.
     """
-    parameters = [parameter for group in own.param_groups for parameter in group["params"]]
-    state: dict[int, dict[str, Any]] = {}
-    for number, momentum in training.optimizer.state.items():
-        buffer = momentum.momentum_buffer
-        what = f"checkpoint {path}: momentum {number}"
-        if number >= len(parameters):
-            raise BadInput(f"{what} is of no parameter", REMEDY)
-        if buffer is not None:
-            check_tensor(buffer, what)
-            if buffer.shape != parameters[number].shape or not buffer.is_floating_point():
-                shape = list(parameters[number].shape)
-                raise BadInput(f"{what} is {list(buffer.shape)} where {shape} is expected", REMEDY)
-            if not bool(buffer.isfinite().all()):
-                raise BadInput(f"{what} holds values that are not finite", REMEDY)
-        state[number] = {"momentum_buffer": buffer}
-    return own.state_dict() | {"state": state}
+    if config.ema is None:
+        return None
+    if saved.averaged is None:
+        raise BadInput(f"checkpoint {path} lacks the averaged weights", REMEDY)
+    check_state(network, saved.averaged, path)
+    bad = next((name for name, value in saved.averaged.items() if not bool(value.isfinite().all())), None)
+    if bad is not None:
+        raise BadInput(f"checkpoint {path}: the average of {bad!r} is not finite", REMEDY)
+    return saved.averaged

@@ -16,10 +16,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mpdviz import checkpoint, data
+from mpdviz import data
 from mpdviz.config import RunConfig
 from mpdviz.data.augment import with_augmentation
-from mpdviz.errors import BadInput, Diverged, Interrupted, MpdvizWarning, TeamLost
+from mpdviz.errors import Diverged, Interrupted, MpdvizWarning, TeamLost
 from mpdviz.kernels.backends import resolve, using
 from mpdviz.runs.folder import RunFolder
 from mpdviz.runs.state import Position, Result, StepInfo
@@ -27,14 +27,17 @@ from mpdviz.system.files import exists
 from mpdviz.system.memory import keep_large_buffers, require_memory
 from mpdviz.system.signals import Stop, stop_signals
 from mpdviz.system.team import lost_team
+from mpdviz.training.averaged import Averaged
 from mpdviz.training.diagnose import first_nonfinite, nonfinite_state
 from mpdviz.training.engine import Engine, Gradients
-from mpdviz.training.evaluate import evaluate
-from mpdviz.training.fresh import architecture, cautions, count_potentials, fresh_network
+from mpdviz.training.fresh import architecture, cautions, count_potentials, fresh_network, start_from
 from mpdviz.training.monitor import Monitor
-from mpdviz.training.resumed import check_position, optimizer_state
+from mpdviz.training.optimizers import optimizer_of, restored
+from mpdviz.training.rates import Rates
+from mpdviz.training.resumed import REMEDY, averaged_of, check_position
 from mpdviz.training.saving import Saver
-from mpdviz.training.schedule import learning_rate, order_hash, remaining_batches, steps_per_epoch
+from mpdviz.training.schedule import order_hash, remaining_batches, steps_per_epoch
+from mpdviz.training.selection import Selection
 from mpdviz.training.sinks import SINKS, Sink
 
 BYTES = 12
@@ -66,7 +69,7 @@ class Run:
         kinds = [SINKS.find(name) for name in dict.fromkeys(("csv", config.log or "csv"))]
         for kind in kinds:
             kind.require()
-        self.engine = Engine(config)
+        self.engine, self._rates = Engine(config), Rates(config)
         self.team, device = self.engine.team, self.engine.device
         dataset = data.load(config.data, timesteps=config.timesteps, data_dir=config.data_dir)
         dataset.check_trainable(config.batch_size, config.timesteps)
@@ -74,15 +77,14 @@ class Run:
             dataset, own=config.augment, auto=config.auto_augment, cutout=config.cutout
         )
         self.dataset, self.folder = dataset.to(device), RunFolder(out)
-        made_by = architecture(config, dataset)
         goes_on = resume and exists(self.folder.last)
-        self.network = fresh_network(made_by, config.seed, device, placed=not goes_on)
+        self.network = fresh_network(config, self.dataset, device, placed=not goes_on)
+        left = None if goes_on else start_from(self.network, config)
         self.engine.objective.check(self.network)
-        for caution in cautions(self.network) if self.team.leads else ():
+        for caution in [*cautions(self.network), *filter(None, [left])] if self.team.leads else ():
             warnings.warn(caution, MpdvizWarning, stacklevel=2)
-        optimizer = torch.optim.SGD(
-            self.network.parameters(), config.lr, momentum=config.momentum, weight_decay=config.weight_decay
-        )
+        optimizer = optimizer_of(config, self.network.parameters())
+        self.averaged = None if config.ema is None else Averaged(self.network, config.ema)
         self.position = Position()
         potentials = count_potentials(self.network, self.dataset, config.epochs)
         batch = potentials // (config.epochs * len(self.dataset.train)) * config.batch_size
@@ -95,9 +97,12 @@ class Run:
             self.folder,
             self.config,
             self.network,
-            made_by,
+            architecture(config, dataset),
             order_hash(self.config, self.dataset),
             leads=self.team.leads,
+        )
+        self.selection = Selection(
+            self.config, self.network, self.dataset, self.engine, self.saver, self.folder, self.averaged
         )
         if self.team.leads:
             self.folder.create(resume=resume)
@@ -113,9 +118,12 @@ class Run:
         if saved is not None:
             steps = steps_per_epoch(self.config, self.dataset)
             check_position(saved.position, self.config, steps, self.folder.last)
-            state = optimizer_state(saved, optimizer, self.folder.last)
+            state = restored(saved.optimizer, optimizer, self.config, self.folder.last, REMEDY)
+            average = averaged_of(saved, self.network, self.config, self.folder.last)
+            if self.averaged is not None and average is not None:
+                self.averaged.restore(average)
         # Here: whatever is wrong with the settings is told by one process, before there are more.
-        self.engine.setup(self.network, optimizer)
+        self.engine.setup(self.network, optimizer, time_major=self.dataset.frames)
         if saved is None:
             self.saver.result(None)
         else:
@@ -140,12 +148,12 @@ class Run:
         keep_large_buffers()
         try:
             with using(self.config.backend), stop_signals() as stopped, self._team(stopped):
-                while self.position.epoch < self.config.epochs:
+                while not self.selection.is_over(self.position):
                     self._train_epoch(on_step, stopped)
                     row = self._close_epoch()
                     if on_epoch is not None:
                         on_epoch(row)
-                return self._finish()
+                return self.selection.finish(self.position)
         finally:
             self.engine.close()
             for sink in self.sinks:
@@ -169,12 +177,16 @@ class Run:
     def _train_epoch(self, on_step: Watcher | None, stopped: Stop) -> None:
         config, position = self.config, self.position
         steps = steps_per_epoch(config, self.dataset)
-        self.engine.set_lr(learning_rate(config, position.epoch))
         self.network.train()
+        # Here too: a run that was interrupted behind the last step has none left to set it.
+        self.engine.set_lr(self._rates.at(position.epoch, min(position.step, steps - 1), steps))
         for x, y in remaining_batches(config, self.dataset, position.epoch, position.step):
             started = time.perf_counter()
+            self.engine.set_lr(self._rates.at(position.epoch, position.step, steps))
             found = self._step(x, y)
             position.step += 1
+            if self.averaged is not None:
+                self.averaged.update(self._steps_done())
             self._tell_stage()
             position.loss += found.loss * len(y)
             position.penalty += found.penalty * len(y)
@@ -228,57 +240,32 @@ class Run:
     def _close_epoch(self) -> dict[str, Any]:
         """Evaluate, note the epoch in the tables and save."""
         config, position = self.config, self.position
-        val_loss, val_accuracy = self._evaluate("val")
+        self._check_finite()
+        validated, best = self.selection.validate(position)
+        steps = steps_per_epoch(config, self.dataset)
         row: dict[str, Any] = {
             "epoch": position.epoch + 1,
             "train_loss": position.loss / position.samples,
             "train_accuracy": position.correct / position.samples,
-            "val_loss": val_loss,
-            "val_accuracy": val_accuracy,
-            "lr": learning_rate(config, position.epoch),
+            "val_loss": validated.loss,
+            "val_accuracy": validated.accuracy,
+            "lr": self._rates.at(position.epoch, steps - 1, steps),
             "seconds": position.seconds,
         }
         if config.regularize is not None:
             row["train_penalty"] = position.penalty / position.samples
         widths = [{"epoch": position.epoch + 1, **layer} for layer in self.network.widths()]
-        self._check_finite()
-        score = (val_accuracy, -val_loss)
-        metrics = {"epoch": position.epoch + 1, "val_accuracy": val_accuracy}
-        if score > position.best:
-            self.saver.best(metrics)
         for sink in self.sinks:  # before the save: a resumed run repeats what comes after it
             sink.epoch(row, widths, self._steps_done())
         self.position = Position(
             epoch=position.epoch + 1,
-            best=max(score, position.best),
+            best=best,
             metrics=[*position.metrics, row],
             widths=[*position.widths, *widths],
         )
         self._tell_stage()
-        self._save_last(metrics)
+        self._save_last({"epoch": self.position.epoch, "val_accuracy": validated.accuracy})
         return row
-
-    def _evaluate(self, split: str) -> tuple[float, float]:
-        with self.engine.autocast():
-            return evaluate(self.network, self.dataset, split, self.config.batch_size, self.team)
-
-    def _finish(self) -> Result:
-        """Measure the test accuracy of the best epoch, once, and keep it in its checkpoint."""
-        self.team.share(None)  # the leader may still be writing it
-        best = checkpoint.load(self.folder.best)
-        metrics = best.metrics
-        if not {"epoch", "val_accuracy"} <= metrics.keys():
-            raise BadInput(f"checkpoint {self.folder.best} lacks what it reached", "train into another `out`")
-        if "test_accuracy" not in metrics:
-            self.network.load_state_dict(best.network.state_dict())
-            self.network.stage = best.network.stage
-            _, metrics["test_accuracy"] = self._evaluate("test")
-            self.saver.best(metrics)
-        result = Result(
-            self.folder.path, int(metrics["epoch"]), metrics["val_accuracy"], metrics["test_accuracy"]
-        )
-        self.saver.result(result)
-        return result
 
     def _check_finite(self) -> None:
         name = nonfinite_state(self.network)
@@ -297,6 +284,7 @@ class Run:
         # First: what a resumed run finds beyond its position it drops, what is missing it cannot make up.
         for sink in self.sinks:
             sink.flush()
-        self.saver.last(metrics, self.engine.state(), self.position)
+        averaged = {} if self.averaged is None else {"averaged": self.averaged.values}
+        self.saver.last(metrics, self.engine.state() | averaged, self.position)
         for sink in self.sinks:
             sink.saved()

@@ -77,20 +77,25 @@ class Saver:
         Raises:
             BadInput: it belongs to a run with other settings, those of role `log` apart, or to none.
         """
-        saved = checkpoint.load(self._folder.last)
-        if saved.training is None or saved.config is None:
+        saved = checkpoint.load(self._folder.last, into=self._of_this_run)
+        if saved.training is None:
             raise BadInput(f"{self._folder.last} holds no run to go on with", "choose another `out`")
-        changed = differences(saved.config, self._config, roles=("result", "machine"))
+        training = training_of(saved.training, self._folder.last)
+        self._network.place()
+        return training
+
+    def _of_this_run(self, saved: RunConfig | None) -> SpikingNetwork:
+        """The network, where the settings of a file are the run's."""
+        if saved is None:
+            raise BadInput(f"{self._folder.last} holds no run to go on with", "choose another `out`")
+        changed = differences(saved, self._config, roles=("result", "machine"))
         if changed:
             told = ", ".join(f"{name} was {before}, now {now}" for name, (before, now) in changed.items())
             raise BadInput(
                 f"{self._folder.path} holds a run with other settings: {told}",
                 "resume with the same settings, or choose another `out`",
             )
-        training = training_of(saved.training, self._folder.last)
-        self._network.load_state_dict(saved.network.state_dict())
-        self._network.place()
-        return training
+        return self._network
 
     def _save(self, metrics: dict[str, float], training: dict[str, Any] | None, *, best: bool) -> None:
         checkpoint.save(

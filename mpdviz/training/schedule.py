@@ -1,7 +1,6 @@
-"""What a run does in a given epoch, from its settings alone: learning rate, random draws and batches."""
+"""What a run sees in a given epoch, from its settings alone: random draws and batches."""
 
 import hashlib
-import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -11,11 +10,7 @@ from torch import Tensor
 from mpdviz import data
 from mpdviz.config import RunConfig
 from mpdviz.data import Dataset
-
-
-def learning_rate(config: RunConfig, epoch: int) -> float:
-    """Cosine from `config.lr` to 0 over the epochs, constant within one; `epoch` counts from 0."""
-    return config.lr * (1 + math.cos(math.pi * epoch / config.epochs)) / 2
+from mpdviz.training.targets import mixed
 
 
 def epoch_generator(seed: int, epoch: int) -> torch.Generator:
@@ -32,14 +27,19 @@ def steps_per_epoch(config: RunConfig, dataset: Dataset) -> int:
 def remaining_batches(
     config: RunConfig, dataset: Dataset, epoch: int, done: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """The batches of `epoch`, from 0, that come after the first `done`; see `data.batches`."""
+    """The batches of `epoch`, from 0, that come after the first `done`; see `data.batches`.
+
+    With `mixup` the second of a pair is shares of the classes, float32 `[n, classes]`.
+    """
     generator = epoch_generator(config.seed, epoch)
     order = _order(config, dataset, generator)
     batches = data.batches(dataset, "train", config.batch_size, order=order, augment=generator)
-    for step, batch in enumerate(batches):
+    for step, (x, y) in enumerate(batches):
         # A resumed epoch draws what was drawn before, so that the rest comes out the same.
+        if config.mixup is not None:
+            x, y = mixed(x, y, config.mixup, dataset.classes, generator, axis=int(dataset.frames))
         if step >= done:
-            yield batch
+            yield x, y
 
 
 def order_hash(config: RunConfig, dataset: Dataset) -> str:

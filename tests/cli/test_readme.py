@@ -79,7 +79,7 @@ def test_every_command_has_a_test_here():
 SHORTER = {"mpdviz train --out runs/digits": "--epochs 2", "mpdviz bench neurons": "--help"}
 SHORTER |= dict.fromkeys(
     (line for line in MPDVIZ if line.startswith(("mpdviz compare --strategies", "mpdviz compare --vary"))),
-    "--encode-channels 8 --planes 8,8",
+    "--model convsnn:encode_channels=8:planes=8-8",
 )
 """What the quick suite gives commands beside what is shown, which takes them minutes."""
 

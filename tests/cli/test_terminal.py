@@ -259,7 +259,7 @@ def test_one_bar_over_recording_and_figures(tmp_path):
 
 
 def test_training_shows_no_loss_before_there_is_one(tmp_path):
-    words = ("--epochs", 1, "--encode-channels", 4, "--planes", "4,4", "--out", tmp_path / "run")
+    words = ("--epochs", 1, "--model", "convsnn:encode_channels=4:planes=4-4", "--out", tmp_path / "run")
     seen = on_terminal("train", *words, columns=120)
     assert seen.code == 0, seen.plain
     bars = "\n".join(seen.drawn)

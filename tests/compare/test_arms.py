@@ -15,7 +15,7 @@ from mpdviz.errors import BadInput
 from mpdviz.runs.studies import Arm, arm_of, read_study, run_folders, run_of_study
 
 TINY = {name: value for name, value in TRAINING.items() if name != "strategy"} | {
-    "planes": "4,4",
+    "model": "convsnn:encode_channels=4:planes=4-4",
     "epochs": 1,
 }
 
@@ -220,7 +220,7 @@ def test_figures_compare_with_the_reference_of_the_study(searched, tmp_path):
 
 
 def test_arms_of_other_sizes_are_said_to_start_apart(tmp_path):
-    sides = [Arm("small", {}), Arm("wide", {"planes": [6, 6]})]
+    sides = [Arm("small", {}), Arm("wide", {"model": "convsnn:encode_channels=4:planes=6-6"})]
     found = mpdviz.compare.study(sides, seeds=[0], out=tmp_path / "s", on_event=lambda _: None, **TINY)
     assert "within these groups of arms alone: small; wide" in found.weights
 

@@ -31,7 +31,7 @@ from mpdviz.runs.reading import is_finished
 
 SAMPLES = Path(__file__).parents[2] / "sample_checkpoints"
 FIXED, ADAPTIVE = SAMPLES / "fixed.pt", SAMPLES / "mpd_agl.pt"
-TINY = TRAINING | {"planes": "4,4", "epochs": 2}
+TINY = TRAINING | {"epochs": 2}
 OPTIONS = [f"--{name.replace('_', '-')}={value}" for name, value in TINY.items()]
 
 

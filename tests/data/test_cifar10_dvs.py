@@ -35,7 +35,7 @@ def test_recordings_are_read_in_order_and_split_by_class(tmp_path):
     assert dataset.test.y.tolist() == [i % 10 for i in range(20)]
     assert torch.bincount(dataset.train.y).tolist() == [9] * 10
     assert torch.bincount(dataset.val.y).tolist() == [1] * 10
-    assert (dataset.timesteps, dataset.channels, dataset.image_size, dataset.classes) == (3, 2, 48, 10)
+    assert (dataset.timesteps, dataset.sample_shape, dataset.classes) == (3, (2, 48, 48), 10)
 
 
 def test_frames_are_resized_as_they_are(tmp_path):
@@ -71,7 +71,7 @@ def test_flips_and_rolls_are_numpy_s():
 def test_it_trains(tmp_path):
     write(tmp_path / "data", counts=(120, 20), frames=2)
     settings = {"data": "cifar10-dvs", "data_dir": str(tmp_path / "data"), "timesteps": 2, "epochs": 1}
-    settings |= {"batch_size": 16, "encode_channels": 4, "planes": (4, 4), "device": "cpu"}
+    settings |= {"batch_size": 16, "model": "convsnn:encode_channels=4:planes=4-4", "device": "cpu"}
     assert 0 <= fit(validate(settings), tmp_path / "run").test_accuracy <= 1
 
 

@@ -86,7 +86,7 @@ def binned(events, timesteps):
 def test_events_are_binned_into_frames_of_equal_counts(recordings):
     folder, written = recordings
     dataset = data.load("cifar10-dvs", data_dir=folder, timesteps=4)
-    assert (dataset.timesteps, dataset.channels, dataset.image_size, dataset.classes) == (4, 2, 48, 10)
+    assert (dataset.timesteps, dataset.sample_shape, dataset.classes) == (4, (2, 48, 48), 10)
     # The first 90 % of each class, in the order of the numbers in the names: 0 to 9, then 10 and 11.
     assert torch.bincount(dataset.train.y).tolist() == [9] * 10
     assert torch.bincount(dataset.val.y).tolist() == [1] * 10

@@ -134,7 +134,7 @@ def test_digits_are_those_of_scikit_learn(digits):
 
 def test_digits_describe_themselves(digits):
     assert (digits.name, digits.classes, digits.frames, digits.timesteps) == ("digits", 10, False, None)
-    assert (digits.channels, digits.image_size) == (1, 8)
+    assert digits.sample_shape == (1, 8, 8)
     values = digits.train.x.numpy().astype(np.float64)
     assert digits.mean == (pytest.approx(values.mean(), rel=1e-12),)
     assert digits.std == (pytest.approx(values.std(), rel=1e-12),)
@@ -221,7 +221,7 @@ def test_event_frames_have_the_samples_and_splits_of_the_digits(digits, dvs):
         assert torch.equal(dvs.split(part).y, digits.split(part).y)
     assert dvs.train.x.shape == (len(digits.train), 10, 2, 16, 16)
     assert dvs.train.x.dtype == torch.uint8
-    assert (dvs.frames, dvs.timesteps, dvs.channels, dvs.image_size, dvs.classes) == (True, 10, 2, 16, 10)
+    assert (dvs.frames, dvs.timesteps, dvs.sample_shape, dvs.classes) == (True, 10, (2, 16, 16), 10)
     assert (dvs.mean, dvs.std) == ((), ())
 
 
@@ -291,7 +291,7 @@ def test_cifar10_reads_every_record_of_the_official_layout(cifar10_files):
     assert torch.bincount(dataset.train.y).tolist() == [4500] * 10
     assert torch.bincount(dataset.val.y).tolist() == [500] * 10
     assert (len(dataset.train), len(dataset.val), len(dataset.test)) == (45_000, 5_000, 10_000)
-    assert (dataset.channels, dataset.image_size, dataset.classes, dataset.timesteps) == (3, 32, 10, None)
+    assert (dataset.sample_shape, dataset.classes, dataset.timesteps) == ((3, 32, 32), 10, None)
     assert np.array(dataset.mean) / 255 == pytest.approx([0.4914, 0.4822, 0.4465])
     assert np.array(dataset.std) / 255 == pytest.approx([0.2023, 0.1994, 0.2010])
 
@@ -391,7 +391,7 @@ def test_npz_values_are_used_as_they_are(tmp_path, stored, kept):
     np.testing.assert_array_equal(batch.numpy(), x)
     np.testing.assert_array_equal(labels.numpy(), LABELS)
     assert dataset.name == f"npz:{tmp_path / 'mine.npz'}"
-    assert (dataset.classes, dataset.channels, dataset.image_size, dataset.frames) == (3, 2, 4, False)
+    assert (dataset.classes, dataset.sample_shape, dataset.frames) == (3, (2, 4, 4), False)
 
 
 @pytest.mark.parametrize("timesteps", [None, 3])

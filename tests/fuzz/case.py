@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-TINY = ("--encode-channels", "4", "--planes", "4,4", "--timesteps", "2", "--batch-size", "16")
+TINY = ("--model", "convsnn:encode_channels=4:planes=4-4", "--timesteps", "2", "--batch-size", "16")
 TINY += ("--device", "cpu")
 """Settings of a run that takes a moment."""
 BEST, LAST = "run/checkpoints/best.pt", "run/checkpoints/last.pt"

@@ -201,8 +201,8 @@ def test_reset_prediction_knows_the_thresholds():
 
 def test_moving_averages_survive_saving_and_another_t_is_refused(tmp_path):
     config = validate(
-        {"data": "digits", "strategy": "ds-atgo", "epochs": 1, "timesteps": 2, "encode_channels": 4}
-        | {"planes": (4, 4), "device": "cpu"}
+        {"data": "digits", "strategy": "ds-atgo", "epochs": 1, "timesteps": 2, "device": "cpu"}
+        | {"model": "convsnn:encode_channels=4:planes=4-4"}
     )
     fit(config, tmp_path / "run")
     loaded = checkpoint.load(tmp_path / "run" / "checkpoints" / "last.pt").network.eval()

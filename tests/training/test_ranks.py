@@ -96,7 +96,7 @@ IN_FLOAT64 = [
     {"model": "convsnn", "strategy": "asgl", "accumulate": 2},
     {"model": "convsnn", "strategy": "mpd-agl-correlated", "decay": 0.9, "frames": True},
     {"model": "convsnn", "strategy": "lsg", "accumulate": 2},
-    {"model": "resnet19", "planes": "4,6,8", "encode_channels": 4},
+    {"model": "resnet19:encode_channels=4:planes=4-6-8"},
     {"model": "convsnn", "loss": "tet", "norm": "tebn", "regularize": "im-loss:weight=1"},
     {"model": "convsnn", "regularize": "mpd-sgr", "neuron": "plif", "accumulate": 2},
 ]

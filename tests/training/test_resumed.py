@@ -9,7 +9,7 @@ from mpdviz.config import validate
 from mpdviz.errors import BadInput
 from mpdviz.training.run import Run, fit
 
-SETTINGS = {"epochs": 2, "encode_channels": 4, "planes": "4,4", "timesteps": 2, "batch_size": 256}
+SETTINGS = {"epochs": 2, "model": "convsnn:encode_channels=4:planes=4-4", "timesteps": 2, "batch_size": 256}
 
 
 @pytest.fixture(scope="module")

@@ -23,12 +23,13 @@ from networks import TRAINING
 import mpdviz
 from mpdviz import checkpoint, data, networks
 from mpdviz.config import validate
-from mpdviz.errors import BadInput, Diverged, Interrupted, MpdvizError
+from mpdviz.errors import BadInput, Diverged, Interrupted, MpdvizError, MpdvizWarning
 from mpdviz.runs.folder import RunFolder
 from mpdviz.system.signals import BURST
 from mpdviz.training.diagnose import first_nonfinite
 from mpdviz.training.run import Run, fit
-from mpdviz.training.schedule import epoch_generator, learning_rate, remaining_batches
+from mpdviz.training.rates import Rates
+from mpdviz.training.schedule import epoch_generator, remaining_batches
 
 EPOCHS, STEPS, LAYERS = 3, 3, 5
 
@@ -103,7 +104,9 @@ def test_the_run_folder_holds_what_its_docstring_says(run, config):
         "checkpoints",
         "checkpoints/best.pt",
         "checkpoints/last.pt",
+        "classes.csv",
         "config.toml",
+        "confusion.csv",
         "metrics.csv",
         "mpd.csv",
         "result.json",
@@ -352,7 +355,7 @@ def test_each_epoch_draws_its_own_numbers():
 def test_learning_rate_is_the_cosine():
     config = validate({"lr": 0.4, "epochs": 6})
     cosines = [1, math.sqrt(3) / 2, 0.5, 0, -0.5, -math.sqrt(3) / 2]
-    rates = [learning_rate(config, epoch) for epoch in range(6)]
+    rates = [Rates(config).at(epoch, 0, 1) for epoch in range(6)]
     assert rates == pytest.approx([0.2 * (1 + cosine) for cosine in cosines], rel=1e-14)
 
 
@@ -430,6 +433,101 @@ def test_a_strategy_that_keeps_averages_or_draws_resumes_with_them(config, tmp_p
     assert widths.groupby("epoch")["kappa"].nunique().min() > 1
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"optimizer": "adamw", "warmup": 1.5, "mixup": 0.4, "label_smoothing": 0.1, "clip": 0.5, "ema": 0.9},
+        {"schedule": "step:every=2", "ema": 0.99, "accumulate": 2, "loss": "tet", "mixup": 1},
+        {"model": "spikformer:dim=8:depth=1:heads=2:patch=2", "patience": 1, "clip": 1e-3, "momentum": 0.0},
+        {"model": "mlp:hidden=8-8", "optimizer": "adamw", "lr": 0.05, "patience": 1},
+    ],
+)
+def test_every_recipe_resumes_bit_for_bit(config, tmp_path, settings):
+    settings = validate(config.model_dump(mode="json", exclude_none=True) | settings)
+    whole, folder = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "run")
+    fit(settings, whole.path)
+    with pytest.raises(Interrupted):
+        Run(settings, folder.path).fit(on_step=stop_at(2, 2, signal.SIGINT))
+    fit(settings, folder.path, resume=True)
+    assert_same_run(folder, whole)
+
+
+def test_patience_ends_a_run_that_gets_no_better(sample, tmp_path):
+    settings = validate({"data": sample, **TRAINING, "epochs": 9, "lr": 1e-9, "patience": 2})
+    result = fit(settings, tmp_path / "run")
+    # Steps too small to move a float32: nothing gets better but by the running statistics.
+    table = pd.read_csv(tmp_path / "run" / "metrics.csv")
+    scores = list(zip(table["val_accuracy"], -table["val_loss"], strict=True))
+    assert result.epochs == len(table) < 9
+    assert scores.index(max(scores)) == len(scores) - 3 == result.epoch - 1
+    last = (tmp_path / "run" / "checkpoints" / "last.pt").read_bytes()
+    assert fit(settings, tmp_path / "run", resume=True) == result
+    assert (tmp_path / "run" / "checkpoints" / "last.pt").read_bytes() == last
+
+
+def test_the_best_of_an_averaged_run_holds_the_averages(config, tmp_path):
+    settings = config.model_copy(update={"ema": 0.9, "epochs": 1})
+    fit(settings, tmp_path / "run")
+    folder = RunFolder(tmp_path / "run")
+    averaged = plain(folder.last)["training"]["averaged"]
+    assert same(plain(folder.best)["state"], averaged)
+    assert not same(plain(folder.last)["state"], averaged)
+
+
+def test_clipping_bounds_the_step(config, tmp_path):
+    """One step of plain SGD moves the weights by lr times the clipped gradient."""
+    lengths = []
+    for clip in (None, 1e-2):
+        settings = config.model_copy(
+            update={"clip": clip, "momentum": 0.0, "weight_decay": 0.0, "epochs": 1, "lr": 1.0}
+        )
+        run, before = Run(settings, tmp_path / f"run-{clip}"), {}
+        before = {name: value.detach().clone() for name, value in run.network.named_parameters()}
+        moved = []
+
+        def note(_, run=run, before=before, moved=moved):
+            own = run.network.named_parameters()
+            moved.append(sum(float((value - before[name]).square().sum()) for name, value in own) ** 0.5)
+            os.kill(os.getpid(), signal.SIGINT)
+
+        with pytest.raises(Interrupted):
+            run.fit(on_step=note)
+        lengths += moved[:1]
+    assert lengths[0] > 0.02
+    assert lengths[1] == pytest.approx(1e-2, rel=1e-3)
+
+
+def test_fine_tuning_starts_from_the_weights_that_fit(run, config, sample, tmp_path):
+    settings = config.model_copy(update={"init": run.path, "epochs": 1})
+    started = Run(settings, tmp_path / "same")
+    assert same(dict(started.network.state_dict()), plain(run.best)["state"])
+    started.folder.release()
+    wider = validate({**config.model_dump(mode="json", exclude_none=True), "init": str(run.best)})
+    wider = wider.model_copy(update={"model": "convsnn:encode_channels=4:planes=4-6"})
+    with pytest.warns(MpdvizWarning, match=r"4 weights are not in .*best.pt and start fresh: features.2"):
+        other = Run(wider, tmp_path / "wider")
+    other.folder.release()
+    own, before = other.network.state_dict(), plain(run.best)["state"]
+    assert torch.equal(own["encode.conv.weight"], before["encode.conv.weight"])
+    with pytest.raises(BadInput, match="no weights of .* fit the network"):
+        Run(settings.model_copy(update={"model": "mlp:hidden=3"}), tmp_path / "mlp")
+
+
+def test_classes_and_confusions_are_those_of_the_best_checkpoint(run, config):
+    dataset, network = data.load(config.data), checkpoint.load(run.best).network
+    confusion, classes = pd.read_csv(run.confusion), pd.read_csv(run.classes)
+    for split in ("val", "test"):
+        x, y = next(data.batches(dataset, split, 100))
+        with torch.no_grad():
+            guessed = network(x).mean(0).argmax(1)
+        pairs = confusion[confusion["split"] == split].set_index(["label", "predicted"])["count"]
+        found = pd.Series(1, index=pd.MultiIndex.from_arrays([y.numpy(), guessed.numpy()])).groupby(level=[0, 1])
+        assert pairs.to_dict() == found.sum().to_dict()
+        assert classes[classes["split"] == split]["samples"].tolist() == [2, 2, 2]
+    recall = classes[classes["split"] == "test"]["recall"]
+    assert json.loads(run.result.read_text())["balanced_accuracy"] == pytest.approx(recall.mean())
+
+
 def test_a_second_signal_acts_at_once(config, tmp_path):
     signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where a script started us behind an &
     with pytest.raises(KeyboardInterrupt):
@@ -451,7 +549,7 @@ def command(config, folder):
     return [
         Path(sys.executable).with_name("mpdviz"),
         "train",
-        *("--data", config.data, "--planes", "4,4", "--encode-channels", "4", "--timesteps", "2"),
+        *("--data", config.data, "--model", "convsnn:encode_channels=4:planes=4-4", "--timesteps", "2"),
         *("--epochs", str(config.epochs), "--batch-size", str(config.batch_size), "--device", "cpu"),
         *("--out", folder),
     ]
@@ -545,11 +643,11 @@ def test_resume_with_changed_settings_names_them(run, config):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"planes": (5, 6)}, "planes was .* now"),
+        ({"model": "convsnn:planes=5-6"}, "model was .* now"),
         ({"neuron": "plif"}, "neuron was lif, now plif"),
         ({"data": "digits"}, "data was .*, now digits"),
         (
-            {"data": "digits", "model": "resnet19", "planes": (4, 4, 4)},
+            {"data": "digits", "model": "resnet19:encode_channels=4:planes=4-4-4"},
             "data was .*model was convsnn, now resnet19",
         ),
     ],
@@ -569,8 +667,8 @@ def test_resume_from_another_architecture_or_data_set_names_it(run, config, chan
     [
         (60, {"batch_size": 49}, "batch size 49 is larger than the 48 training samples of npz:"),
         (5, {"batch_size": 2}, "too small to keep a val split"),
-        (60, {"model": "vggsnn"}, "`planes` .* give 3 channel counts"),
-        (60, {"model": "vggsnn", "planes": None}, "halves the image 4 times"),
+        (60, {"model": "vggsnn:planes=4-4"}, "`planes` .* give 3 numbers"),
+        (60, {"model": "vggsnn"}, "halves the image 4 times"),
         (60, {"batch_size": 1, "timesteps": 1}, "one single value per channel"),
         (60, {"device": "meta"}, "'meta' is not usable here"),
         (60, {"device": "cuda:99"}, "'cuda:99' is not usable here"),
