@@ -29,7 +29,7 @@ Timesteps = Annotated[int, Field(ge=1, le=MOST_TIMESTEPS)]
 
 OWN = "own"
 """Strategy of a network of the user's own, whose surrogates stand in its code."""
-OF_OURS = ("strategy", "neuron", "decay", "reset", "gamma", "norm", "surrogate", "regularize")
+OF_OURS = ("strategy", "neuron", "decay", "reset", "gamma", "norm", "surrogate", "regularize", "compile")
 """Settings that make our networks and say nothing to others."""
 OF_OWN = ("time_axis", "repeat_input")
 """Settings that say how a network of the user's own takes its input."""

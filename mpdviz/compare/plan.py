@@ -110,7 +110,7 @@ def plan(
         if name in settings:
             raise BadInput(f"`{name}` in a comparison", "leave it out; give `strategies` and `seeds`")
     config = validate(dict(settings))
-    shared = _shared(config)
+    shared = _shared(config, settings)
     checked = arms_of.check(arms, shared)
     values = arms_of.check_grid(grid or {}, checked)
     found = StudyPlan(tuple(checked), tuple(seeds), shared, values, _reference(reference, checked))
@@ -196,9 +196,11 @@ def _reference(name: str | None, arms: Sequence[Arm]) -> str:
     return name or names[0]
 
 
-def _shared(config: RunConfig) -> dict[str, Any]:
+def _shared(config: RunConfig, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What all runs have; not what an arm's own model or optimizer brings along where nothing else is given."""
     settings: dict[str, Any] = config.model_dump(mode="json", exclude_none=True)
-    return {name: value for name, value in settings.items() if name != "seed"}
+    left = {"seed", *({"lr", "strategy"} - given.keys())}
+    return {name: value for name, value in settings.items() if name not in left}
 
 
 def _toml(settings: Mapping[str, Any]) -> dict[str, Any]:
