@@ -78,20 +78,23 @@ def bin_events(events: Events, timesteps: int, camera: Camera, path: Path) -> np
     A sensor that is no square lies in the middle of one; a smaller frame adds up the pixels that fall
     together, so no event is lost.
     """
-    x, y, on = (values.astype(np.int64) for values in events)
+    x, y, on = events
     if len(x) < timesteps:
         raise BadInput(f"{path} holds {len(x)} events for {timesteps} frames", camera.again)
     if x.max() >= camera.width or y.max() >= camera.height:
         problem = f"{path} holds events outside {camera.width} x {camera.height} pixels"
         raise BadInput(problem, camera.again)
     each, square = len(x) // timesteps, max(camera.width, camera.height)
-    column = (x + (square - camera.width) // 2) * camera.side // square
-    row = (y + (square - camera.height) // 2) * camera.side // square
-    frame = np.arange(len(x)) // each
-    place = ((frame * 2 + on) * camera.side + row) * camera.side + column
+    columns, rows = (
+        (np.arange(pixels) + (square - pixels) // 2) * camera.side // square
+        for pixels in (camera.width, camera.height)
+    )
+    used = slice(0, each * timesteps)
+    frame = np.repeat(np.arange(timesteps), each)
+    place = ((frame * 2 + on[used]) * camera.side + rows[y[used]]) * camera.side + columns[x[used]]
     shape = (timesteps, 2, camera.side, camera.side)
     # Counted in int64: tonic's own frames are int16, which a pixel that fires all the time overflows.
-    return np.bincount(place[: each * timesteps], minlength=int(np.prod(shape))).reshape(shape)
+    return np.bincount(place, minlength=int(np.prod(shape))).reshape(shape)
 
 
 def in_smallest(counts: np.ndarray) -> np.ndarray:
