@@ -17,7 +17,10 @@ NAMES: dict[str, tuple[str, ...]] = {
     "regularizers": ("mpd-sgr", "im-loss"),
     "neurons": ("lif", "plif", "klif", "clif", "psn"),
     "networks": ("convsnn", "resnet19", "vggsnn"),
-    "data": ("digits", "digits-dvs", "cifar10", "cifar100", "cifar10-dvs"),
+    "data": (
+        *("digits", "digits-dvs", "mnist", "fashion-mnist", "cifar10", "cifar100", "tiny-imagenet"),
+        *("cifar10-dvs", "n-mnist", "dvs-gesture", "shd"),
+    ),
     "kernels": ("auto", "eager", "compiled"),
     "splits": ("train", "val", "test", "all"),
     "modes": ("eval", "train"),
