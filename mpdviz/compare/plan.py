@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import tomli_w
+import torch
 
 from mpdviz import data
 from mpdviz.compare import arms as arms_of
@@ -22,7 +23,7 @@ from mpdviz.runs.studies import Arm, StudyPlan, point_name, read_study, run_of_s
 from mpdviz.system.devices import pick_device
 from mpdviz.system.files import exists, make_folder, write_text
 from mpdviz.system.places import COMPARISON
-from mpdviz.training.fresh import architecture
+from mpdviz.training.fresh import fresh_network
 from mpdviz.training.objective import Objective
 from mpdviz.training.sinks import SINKS
 
@@ -181,7 +182,7 @@ def check(comparison: Comparison) -> None:
         dataset.check_trainable(first.batch_size, timesteps)
         for config in configs:
             if config.timesteps == timesteps:
-                Objective(config).check(architecture(config, dataset).build())
+                Objective(config).check(fresh_network(config, dataset, torch.device("cpu")))
 
 
 def shard(runs: Sequence[Planned], number: int, shards: int) -> list[Planned]:
@@ -197,7 +198,7 @@ def _reference(name: str | None, arms: Sequence[Arm]) -> str:
 
 
 def _shared(config: RunConfig, given: Mapping[str, Any]) -> dict[str, Any]:
-    """What all runs have; not what an arm's own model or optimizer brings along where nothing else is given."""
+    """What all runs have, without what an arm's own model or optimizer brings along unless it is given."""
     settings: dict[str, Any] = config.model_dump(mode="json", exclude_none=True)
     left = {"seed", *({"lr", "strategy"} - given.keys())}
     return {name: value for name, value in settings.items() if name not in left}

@@ -99,10 +99,10 @@ def _as_trained(options: Options, weights: Path | None) -> Options:
     config = None if weights is None else checkpoint.trained_by(best_checkpoint(weights))
     if config is None:
         return options
-    found = {"data": config.data, "data_dir": config.data_dir}
-    if options.batch is None:
-        found |= {"time_axis": config.time_axis, "repeat_input": config.repeat_input}
-    return replace(options, **{name: value for name, value in found.items() if getattr(options, name) is None})
+    options = replace(options, data=options.data or config.data, data_dir=options.data_dir or config.data_dir)
+    if options.batch is not None or options.time_axis is not None or options.repeat_input is not None:
+        return options
+    return replace(options, time_axis=config.time_axis, repeat_input=config.repeat_input)
 
 
 def _of_other_length(recording: Recording, length: int | None) -> tuple[str, ...]:

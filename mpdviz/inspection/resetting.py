@@ -19,9 +19,9 @@ class Rest:
 
     SpikingJelly's modules are reset as its `functional.reset_net` does, snnTorch's by `reset_mem`, however
     deep they lie. Of code written by hand only what it keeps is known: attributes that are tensors, numbers,
-    None or containers of such, and buffers that a forward in evaluation mode changes. They become fresh copies
-    of what they were before the first forward; what was not changed is left alone, aliases included. Other
-    buffers that a forward in training mode changes, as batch norm does, stay as they have become.
+    None or containers of such, and buffers that a forward in evaluation mode changes. They become fresh
+    copies of what they were before the first forward; what was not changed is left alone, aliases included.
+    Other buffers that a forward in training mode changes, as batch norm does, stay as they have become.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -51,6 +51,11 @@ class Rest:
             kept.put_back(states, memo)
             kept.take_up([name for name in changed if name not in states])
         self._reset()
+
+    def take_up(self) -> None:
+        """Take buffers as they are now, filled from a file, for what they are at rest, known states apart."""
+        for number, (_, kept) in enumerate(self._buffers):
+            kept.take_up([name for name in kept.changed() if (number, name) not in self._states])
 
     @property
     def left(self) -> bool:
@@ -101,7 +106,6 @@ class _Kept:
                 self._marks[name] = _mark(value)
             else:
                 del self._values[name]
-
 
     def take_up(self, names: list[str]) -> None:
         """Take what these names have now for what they are to have."""

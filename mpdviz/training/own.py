@@ -81,7 +81,9 @@ class OwnNetwork(SpikingNetwork):
 
     @override
     def load_state_dict(self, state_dict: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
-        return self.module.load_state_dict(state_dict, *args, **kwargs)
+        loaded = self.module.load_state_dict(state_dict, *args, **kwargs)
+        self._rest.take_up()
+        return loaded
 
     @override
     def channels_last(self) -> "OwnNetwork":

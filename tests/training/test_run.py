@@ -509,7 +509,7 @@ def test_fine_tuning_starts_from_the_weights_that_fit(run, config, sample, tmp_p
     other.folder.release()
     own, before = other.network.state_dict(), plain(run.best)["state"]
     assert torch.equal(own["encode.conv.weight"], before["encode.conv.weight"])
-    with pytest.raises(BadInput, match="no weights of .* fit the network"):
+    with pytest.raises(BadInput, match=r"no weights of .* fit the network"):
         Run(settings.model_copy(update={"model": "mlp:hidden=3"}), tmp_path / "mlp")
 
 
