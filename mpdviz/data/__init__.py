@@ -1,13 +1,25 @@
 """Named data sets. A new one is a file here and a line in the registry."""
 
 from pathlib import Path
+from typing import Any
 
 from mpdviz.data import event_folder, image_folder, npz
 from mpdviz.data.base import SPLITS, Dataset, NamedData, Split, batches
-from mpdviz.errors import unknown_name
+from mpdviz.errors import BadInput, unknown_name
 from mpdviz.registry import Registry
 
-__all__ = ["DATA", "SPLITS", "Dataset", "NamedData", "Split", "batches", "describe", "load"]
+__all__ = [
+    "DATA",
+    "GIVEN",
+    "SPLITS",
+    "Dataset",
+    "NamedData",
+    "Split",
+    "batches",
+    "describe",
+    "load",
+    "obtain",
+]
 
 DATA: Registry[NamedData] = Registry(
     "data set",
@@ -28,6 +40,8 @@ DATA: Registry[NamedData] = Registry(
     NamedData,
 )
 
+GIVEN = "given:"
+"""What stands before the hash of data that were handed over in Python."""
 _FILE = "npz:"
 _OWN = {
     f"{_FILE}FILE": (
@@ -69,6 +83,29 @@ def load(
         return image_folder.load(name)
     if name.startswith(event_folder.PREFIX):
         return event_folder.load(name, timesteps)
+    if name.startswith(GIVEN):
+        raise BadInput(f"data {name} were handed over in Python", "hand them over again, as `data`")
     if name not in DATA:
         raise unknown_name(DATA.kind, name, [*DATA, *_OWN])
     return DATA[name].load(timesteps, data_dir)
+
+
+def obtain(
+    data: Any, *, timesteps: int | None = None, data_dir: Path | None = None, as_it_is: bool = False
+) -> Dataset:
+    """A data set by its name, or from data themselves.
+
+    Args:
+        data: one of `describe()`, or whatever `given.dataset_of` takes.
+        timesteps: see `load`, like the others, which data themselves have no use for.
+        data_dir: see `load`.
+        as_it_is: see `load`.
+
+    Raises:
+        BadInput: see `load` and `given.dataset_of`.
+    """
+    if isinstance(data, str):
+        return load(data, timesteps=timesteps, data_dir=data_dir, as_it_is=as_it_is)
+    from mpdviz.data.given import dataset_of
+
+    return dataset_of(data, timesteps=timesteps)

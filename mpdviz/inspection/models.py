@@ -53,7 +53,7 @@ class PreparedModel:
         self._weights = weights or f"fresh weights (seed {SEED})"
         loss = function("loss", options.loss)
         self._keep = first if loss is None else lambda output: output
-        dataset = data.load(options.data, data_dir=options.data_dir, as_it_is=True)
+        dataset = data.obtain(options.data, data_dir=options.data_dir, as_it_is=True)
         self._judge = Judge(dataset.classes, dataset.about_labels, loss)
         origin = {"network": type(model).__name__, "weights": str(self._weights)}
         if weights is not None:
@@ -99,7 +99,8 @@ def _as_trained(options: Options, weights: Path | None) -> Options:
     config = None if weights is None else checkpoint.trained_by(best_checkpoint(weights))
     if config is None:
         return options
-    options = replace(options, data=options.data or config.data, data_dir=options.data_dir or config.data_dir)
+    given = config.data if options.data is None else options.data
+    options = replace(options, data=given, data_dir=options.data_dir or config.data_dir)
     if options.batch is not None or options.time_axis is not None or options.repeat_input is not None:
         return options
     return replace(options, time_axis=config.time_axis, repeat_input=config.repeat_input)

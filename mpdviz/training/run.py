@@ -54,13 +54,16 @@ def fit(config: RunConfig, out: Path, *, resume: bool = False) -> Result:
 class Run:
     """A run under way: the network, the engine that trains it and where it stands."""
 
-    def __init__(self, config: RunConfig, out: Path, *, resume: bool = False) -> None:
+    def __init__(
+        self, config: RunConfig, out: Path, *, resume: bool = False, dataset: data.Dataset | None = None
+    ) -> None:
         """Check everything, build the network and make the run folder ready.
 
         Args:
             config: the run's settings.
             out: the run folder, created where needed; see `runs.folder` for what will be in it.
             resume: continue the run in `out`; a fresh start in an empty folder, no work for a finished run.
+            dataset: the data; None loads those that `config` names.
 
         Raises:
             BadInput: settings that contradict the data, the devices or the run to be resumed; nothing has
@@ -71,7 +74,8 @@ class Run:
             kind.require()
         self.engine, self._rates = Engine(config), Rates(config)
         self.team, device = self.engine.team, self.engine.device
-        dataset = data.load(config.data, timesteps=config.timesteps, data_dir=config.data_dir)
+        if dataset is None:
+            dataset = data.load(config.data, timesteps=config.timesteps, data_dir=config.data_dir)
         dataset.check_trainable(config.batch_size, config.timesteps)
         dataset = with_augmentation(
             dataset, own=config.augment, auto=config.auto_augment, cutout=config.cutout
