@@ -95,7 +95,7 @@ def say_what_is_wrong(mpd):
 
 
 def lowered(weights, images):
-    """Thresholds from `advice()`, layer by layer from the first: each one changes what the next layer gets."""
+    """Thresholds from `advice()`, layer by layer from the first: each changes what the next layer gets."""
     thresholds = [1.0, 1.0, 1.0, 1.0]
     for layer in range(4):
         advice = recorded(spiking(weights, rectangle, thresholds=thresholds), images).advice()

