@@ -82,6 +82,16 @@ def accuracies(network, images, labels, timesteps):
     return right / len(labels)
 
 
+def largest_activations(network, images):
+    """Of each ReLU layer."""
+    largest = []
+    for module in network:
+        images = module(images)
+        if isinstance(module, nn.ReLU):
+            largest.append(float(images.max()))
+    return largest
+
+
 def listed(values):
     return "  ".join(f"{value:.3f}" for value in values)
 
@@ -120,9 +130,11 @@ def main():
     others, labels = packages.digits(mnist_package, 20, 70)
 
     print(f"# Right answers, {len(labels)} digits")
+    trained = relu_network(weights)
     with torch.no_grad():
-        right = relu_network(weights)(others).argmax(1) == labels
-    print(f"as trained, with ReLU: {right.float().mean():.1%}")
+        right = trained(others).argmax(1) == labels
+        print(f"as trained, with ReLU: {right.float().mean():.1%}")
+        print("its largest activations, layer 1 to 4:", listed(largest_activations(trained, others)))
     over_time = accuracies(spiking(weights, rectangle, 64), others, labels, 64)
     print("as IF neurons:", ", ".join(f"T={t} {over_time[t - 1]:.1%}" for t in (8, 16, 24, 32, 48, 64)))
 
