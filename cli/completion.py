@@ -18,6 +18,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     "neurons": ("lif", "plif", "klif", "clif", "psn"),
     "networks": ("convsnn", "resnet19", "vggsnn"),
     "data": ("digits", "digits-dvs", "cifar10", "cifar100", "cifar10-dvs"),
+    "sinks": ("csv", "tensorboard", "wandb", "mlflow"),
     "kernels": ("auto", "eager", "compiled"),
     "splits": ("train", "val", "test", "all"),
     "modes": ("eval", "train"),

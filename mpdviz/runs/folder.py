@@ -5,7 +5,8 @@ metrics.csv           one row an epoch
 mpd.csv               the main table of the first validation samples, over training
 result.json           hashes of initial weights and data order; what the run reached, once it is finished
 widths.csv            surrogate width and batch-norm weights, one row an epoch, layer and timestep
-tensorboard/          event files, where `log` is tensorboard
+tensorboard/          event files, where `log` names tensorboard
+wandb/, mlflow/       run.json, which run it is there; the rest where it is kept here; where `log` names them
 checkpoints/last.pt   the latest state, to resume from
 checkpoints/best.pt   the epoch that was best on validation
 .mpdviz               says that the folder is a run's
@@ -46,7 +47,6 @@ class RunFolder:
         self.widths = path / "widths.csv"
         self.mpd = path / "mpd.csv"
         self.result = path / "result.json"
-        self.tensorboard = path / "tensorboard"
         self.last = path / LAST
         self.best = path / BEST
         self._lock: FileLock | None = None

@@ -35,7 +35,7 @@ from mpdviz.training.monitor import Monitor
 from mpdviz.training.resumed import check_position, optimizer_state
 from mpdviz.training.saving import Saver
 from mpdviz.training.schedule import learning_rate, order_hash, remaining_batches, steps_per_epoch
-from mpdviz.training.sinks import SINKS, Sink
+from mpdviz.training.sinks import Sink, required
 
 BYTES = 12
 """What a potential leaves for the backward pass at the least: its input, itself, its spike."""
@@ -63,9 +63,7 @@ class Run:
             BadInput: settings that contradict the data, the devices or the run to be resumed; nothing has
                 been written.
         """
-        kinds = [SINKS.find(name) for name in dict.fromkeys(("csv", config.log or "csv"))]
-        for kind in kinds:
-            kind.require()
+        kinds = required(config.log)
         self.engine = Engine(config)
         self.team, device = self.engine.team, self.engine.device
         dataset = data.load(config.data, timesteps=config.timesteps, data_dir=config.data_dir)
