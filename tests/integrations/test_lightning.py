@@ -346,24 +346,16 @@ def in_a_process(folder, package, options):
 
 @pytest.mark.skipif(find_spec("lightning") is None, reason="lightning is not installed")
 def test_the_other_package_of_lightning(tmp_path):
-    _, found = in_a_process(tmp_path, "lightning.pytorch", "")
+    _, found = in_a_process(tmp_path, "lightning.pytorch", "devices=1")
     _, expected = by_hand({0, 2, 4})
     assert ours(found) == expected
 
 
 def test_of_two_processes_the_first_records_its_share_and_says_so(tmp_path):
-    done, found = in_a_process(tmp_path, "pytorch_lightning", "devices=2, strategy='ddp'")
+    """Both have the same batches, so that the mean of their gradients is that of one, bit for bit."""
+    options = "devices=2, strategy='ddp', use_distributed_sampler=False"
+    done, found = in_a_process(tmp_path, "pytorch_lightning", options)
     assert done.stderr.count("of 2 processes the first records, of its own share of the batches") == 1
-    assert sorted(done.stdout.split("recorded by ")[1:]) == [f"0 : {2 * BATCH}\n", "1 : 0\n"]
-    module = Module()
-    optimizer = module.configure_optimizers()
-    expected = {}
-    for step in range(BATCHES // 2):
-        mine, theirs = batches()[2 * step : 2 * step + 2]
-        with mpdviz.record(module) as recording:
-            loss = module.loss(mine)
-        expected[step] = contents.scalars(recording.layers)
-        ((loss + module.loss(theirs)) / 2).backward()
-        optimizer.step()
-        optimizer.zero_grad()
-    assert ours(found) == {step: pytest.approx(expected[step]) for step in (0, 2)}
+    assert sorted(done.stdout.split("recorded by ")[1:]) == [f"0 : {3 * BATCH}\n", "1 : 0\n"]
+    _, expected = by_hand({0, 2, 4})
+    assert ours(found) == expected
