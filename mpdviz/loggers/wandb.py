@@ -49,6 +49,8 @@ class WandB(RunTracker):
     @override
     @classmethod
     def require(cls) -> None:
+        # Read at its import: nothing is sent to anybody who was not asked for.
+        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
         try:
             import wandb
         except ImportError:
@@ -65,7 +67,6 @@ class WandB(RunTracker):
     @classmethod
     def opened(cls, folder: Path, settings: Mapping[str, Any], done: int, run: str) -> Self:
         """A run in the project `mpdviz`, called like the folder, or the one it was before."""
-        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
         import wandb
 
         theirs = wandb.setup().settings.model_fields_set
