@@ -16,11 +16,12 @@ NAMES: dict[str, tuple[str, ...]] = {
     "losses": ("ce", "tet"),
     "regularizers": ("mpd-sgr", "im-loss"),
     "neurons": ("lif", "plif", "klif", "clif", "psn"),
-    "networks": ("convsnn", "resnet19", "vggsnn"),
+    "networks": ("convsnn", "mlp", "resnet19", "spikformer", "vggsnn"),
     "data": (
         *("digits", "digits-dvs", "mnist", "fashion-mnist", "cifar10", "cifar100", "tiny-imagenet"),
         *("cifar10-dvs", "n-mnist", "dvs-gesture", "shd"),
     ),
+    "sinks": ("csv", "tensorboard", "wandb", "mlflow"),
     "kernels": ("auto", "eager", "compiled"),
     "splits": ("train", "val", "test", "all"),
     "modes": ("eval", "train"),

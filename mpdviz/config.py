@@ -124,7 +124,7 @@ class RunConfig(BaseModel):
     )
     log: str | None = Field(
         None,
-        description="also log to RUN/tensorboard, for `tensorboard --logdir`: tensorboard",
+        description="also log to tensorboard (RUN/tensorboard), wandb or mlflow; several with commas between",
         json_schema_extra=LOG,
     )
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(0, description="initial weights and data order")

@@ -25,7 +25,7 @@ from mpdviz.system.files import exists, make_folder, write_text
 from mpdviz.system.places import COMPARISON
 from mpdviz.training.fresh import fresh_network
 from mpdviz.training.objective import Objective
-from mpdviz.training.sinks import SINKS
+from mpdviz.training.sinks import required
 
 Item = TypeVar("Item")
 
@@ -174,8 +174,7 @@ def check(comparison: Comparison) -> None:
     first_seed = comparison.plan.seeds[0]
     configs = [run.config for run in comparison.runs() if run.config.seed == first_seed]
     first = configs[0]
-    if first.log is not None:
-        SINKS.find(first.log).require()
+    required(first.log)
     pick_device(first.device)
     for timesteps in dict.fromkeys(config.timesteps for config in configs):
         dataset = data.load(first.data, timesteps=timesteps, data_dir=first.data_dir)

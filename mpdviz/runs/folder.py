@@ -7,7 +7,8 @@ result.json           hashes of initial weights and data order; what the run rea
 confusion.csv         pairs of label and prediction on validation and test, once it is finished
 classes.csv           recall, precision and F1 of every class on them
 widths.csv            surrogate width and batch-norm weights, one row an epoch, layer and timestep
-tensorboard/          event files, where `log` is tensorboard
+tensorboard/          event files, where `log` names tensorboard
+wandb/, mlflow/       run.json, which run it is there; the rest where it is kept here; where `log` names them
 checkpoints/last.pt   the latest state, to resume from
 checkpoints/best.pt   the epoch that was best on validation
 .mpdviz               says that the folder is a run's
@@ -50,7 +51,6 @@ class RunFolder:
         self.confusion = path / "confusion.csv"
         self.classes = path / "classes.csv"
         self.result = path / "result.json"
-        self.tensorboard = path / "tensorboard"
         self.last = path / LAST
         self.best = path / BEST
         self._lock: FileLock | None = None

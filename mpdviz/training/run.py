@@ -38,7 +38,7 @@ from mpdviz.training.resumed import REMEDY, averaged_of, check_position
 from mpdviz.training.saving import Saver
 from mpdviz.training.schedule import order_hash, remaining_batches, steps_per_epoch
 from mpdviz.training.selection import Selection
-from mpdviz.training.sinks import SINKS, Sink
+from mpdviz.training.sinks import Sink, required
 
 BYTES = 12
 """What a potential leaves for the backward pass at the least: its input, itself, its spike."""
@@ -69,9 +69,7 @@ class Run:
             BadInput: settings that contradict the data, the devices or the run to be resumed; nothing has
                 been written.
         """
-        kinds = [SINKS.find(name) for name in dict.fromkeys(("csv", config.log or "csv"))]
-        for kind in kinds:
-            kind.require()
+        kinds = required(config.log)
         self.engine, self._rates = Engine(config), Rates(config)
         self.team, device = self.engine.team, self.engine.device
         if dataset is None:
