@@ -99,7 +99,9 @@ def test_mpdviz_commands(folder, shorter):
 @pytest.mark.parametrize("number", range(len(blocks("python"))))
 def test_python_examples(folder, number):
     example = blocks("python")[number]
-    for framework in re.findall(r"^(?:import|from) (spikingjelly|snntorch|norse|pytorch_lightning)", example, re.MULTILINE):
+    for framework in re.findall(
+        r"^(?:import|from) (spikingjelly|snntorch|norse|pytorch_lightning)", example, re.MULTILINE
+    ):
         if find_spec(framework) is None:
             pytest.skip(f"{framework} is not installed")
     command = [sys.executable, "-c", example]
