@@ -22,6 +22,7 @@ NAMES: dict[str, tuple[str, ...]] = {
         *("cifar10-dvs", "n-mnist", "dvs-gesture", "shd"),
     ),
     "sinks": ("csv", "tensorboard", "wandb", "mlflow"),
+    "schedules": ("cosine", "step", "constant"),
     "kernels": ("auto", "eager", "compiled"),
     "splits": ("train", "val", "test", "all"),
     "modes": ("eval", "train"),

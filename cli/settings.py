@@ -17,6 +17,8 @@ COMPLETED: dict[str, str | tuple[str, ...]] = {
     "strategy": "strategies",
     "surrogate": "surrogates",
     "norm": "norms",
+    "schedule": "schedules",
+    "optimizer": ("sgd", "adamw"),
     "loss": "losses",
     "regularize": "regularizers",
     "device": "devices",
