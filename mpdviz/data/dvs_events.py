@@ -10,8 +10,8 @@ from torch import Tensor
 
 from mpdviz.data.base import Split
 from mpdviz.data.dvs_frames import SIZE, resized
-from mpdviz.data.events import Camera, bin_events, kept
-from mpdviz.data.recordings import read_aedat4
+from mpdviz.data.formats.events import Camera, bin_events, kept
+from mpdviz.data.formats.recordings import read_aedat4
 from mpdviz.errors import BadInput
 
 NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")

@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 
 from mpdviz.data.base import Dataset, NamedData, Split
-from mpdviz.data.events import Camera, folder_with, frames, wanted, with_validation
-from mpdviz.data.recordings import read_npy
+from mpdviz.data.formats.events import Camera, folder_with, frames, wanted, with_validation
+from mpdviz.data.formats.recordings import read_npy
 from mpdviz.errors import BadInput
 
 SENSOR, SIDE = 128, 64  # pixels; a frame adds up 2 x 2 of them

@@ -5,9 +5,9 @@ from pathlib import Path
 import torch
 
 from mpdviz.data.base import Dataset, Split
-from mpdviz.data.class_folders import classes_of, place_of
-from mpdviz.data.events import Camera, frames, wanted
-from mpdviz.data.recordings import READERS, Events, sensor_of
+from mpdviz.data.formats.class_folders import classes_of, place_of
+from mpdviz.data.formats.events import Camera, frames, wanted
+from mpdviz.data.formats.recordings import READERS, Events, sensor_of
 from mpdviz.errors import BadInput
 
 PREFIX = "events:"

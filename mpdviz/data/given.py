@@ -11,9 +11,9 @@ import numpy as np
 import torch
 
 from mpdviz.data.base import Dataset, Split
-from mpdviz.data.given_samples import Samples, is_pair, of_arrays, of_items, of_table
-from mpdviz.data.images import statistics
-from mpdviz.data.samples import check_timesteps, checked_labels, checked_samples, divided, has_frames
+from mpdviz.data.formats.given_samples import Samples, is_pair, of_arrays, of_items, of_table
+from mpdviz.data.formats.images import statistics
+from mpdviz.data.formats.samples import check_timesteps, checked_labels, checked_samples, divided, has_frames
 from mpdviz.data.splits import stratified
 from mpdviz.errors import BadInput, MpdvizWarning
 

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from mpdviz.data.augment import random_shift
 from mpdviz.data.base import Dataset, Split
-from mpdviz.data.class_folders import Classes, classes_of, place_of
-from mpdviz.data.images import GREY, SUFFIXES, fitted, opened_image, pixels, statistics
+from mpdviz.data.formats.class_folders import Classes, classes_of, place_of
+from mpdviz.data.formats.images import GREY, SUFFIXES, fitted, opened_image, pixels, statistics
 from mpdviz.errors import BadInput
 from mpdviz.system.memory import require_memory
 from mpdviz.system.progress import bar

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from mpdviz.data.augment import random_shift
 from mpdviz.data.base import NamedData
-from mpdviz.data.idx import File, Idx, load
+from mpdviz.data.formats.idx import File, Idx, load
 
 SHIFT = 2  # pixels
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 
 from mpdviz.data.base import Dataset, NamedData, Split
-from mpdviz.data.events import Camera, folder_with, frames, wanted, with_validation
-from mpdviz.data.recordings import read_bin
+from mpdviz.data.formats.events import Camera, folder_with, frames, wanted, with_validation
+from mpdviz.data.formats.recordings import read_bin
 from mpdviz.errors import BadInput
 
 SIDE = 34  # pixels

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from mpdviz.data.base import Dataset
-from mpdviz.data.samples import (
+from mpdviz.data.formats.samples import (
     MOST_CLASSES,
     check_timesteps,
     checked_labels,

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from mpdviz.data.base import Dataset, NamedData, Split
-from mpdviz.data.events import folder_with, in_smallest, kept, wanted, with_validation
+from mpdviz.data.formats.events import folder_with, in_smallest, kept, wanted, with_validation
 from mpdviz.errors import BadInput
 from mpdviz.system.reading import opened
 

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mpdviz.data.archives import Archive, check_md5, check_member, downloaded, remedy
 from mpdviz.data.augment import random_flip, random_shift
 from mpdviz.data.base import Dataset, NamedData, Split
-from mpdviz.data.images import opened_image, pixels
+from mpdviz.data.formats.archives import Archive, check_md5, check_member, downloaded, remedy
+from mpdviz.data.formats.images import opened_image, pixels
 from mpdviz.data.splits import stratified
 from mpdviz.errors import BadInput
 from mpdviz.system.files import exists

@@ -7,7 +7,7 @@ from event_files import frames_of, nmnist, random_events
 
 from mpdviz import data
 from mpdviz.data import dvs_gesture, n_mnist, shd
-from mpdviz.data.events import in_smallest
+from mpdviz.data.formats.events import in_smallest
 from mpdviz.data.n_mnist import NMnist
 from mpdviz.data.shd import Shd
 from mpdviz.errors import BadInput

@@ -14,10 +14,10 @@ import pytest
 import torch
 
 from mpdviz import data
-from mpdviz.data import idx
 from mpdviz.data.augment import random_flip, random_shift
 from mpdviz.data.fashion_mnist import FASHION_MNIST, shifted_and_flipped
-from mpdviz.data.idx import File
+from mpdviz.data.formats import idx
+from mpdviz.data.formats.idx import File
 from mpdviz.data.mnist import MNIST, shifted
 from mpdviz.errors import BadInput
 

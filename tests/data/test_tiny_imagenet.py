@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 
 from mpdviz.data import tiny_imagenet
-from mpdviz.data.archives import Archive
 from mpdviz.data.augment import random_flip, random_shift
+from mpdviz.data.formats.archives import Archive
 from mpdviz.data.tiny_imagenet import TINY_IMAGENET, TinyImageNet
 from mpdviz.errors import BadInput
 

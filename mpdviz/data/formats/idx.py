@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mpdviz.data.archives import downloaded
 from mpdviz.data.base import Dataset, Split
+from mpdviz.data.formats.archives import downloaded
 from mpdviz.data.splits import stratified
 from mpdviz.errors import BadInput
 from mpdviz.system.files import exists

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from mpdviz.data.images import GREY, check_mode, pixels
+from mpdviz.data.formats.images import GREY, check_mode, pixels
 from mpdviz.errors import BadInput
 from mpdviz.system.memory import require_memory
 

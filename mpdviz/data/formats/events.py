@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from mpdviz.data.base import Dataset, Split
-from mpdviz.data.recordings import Events
+from mpdviz.data.formats.recordings import Events
 from mpdviz.data.splits import stratified
 from mpdviz.errors import BadInput
 from mpdviz.system.arrays import read_arrays
