@@ -1,1 +1,1 @@
-"""What files data sets are made of and how they are read: archives, idx, pictures, event recordings, arrays."""
+"""What files data sets are made of and how they are read: archives, idx, pictures, events, arrays."""
