@@ -271,7 +271,7 @@ def test_a_released_file_alone_does_not_know_its_data(refused, golden):
     refused("inspect", path, words=["does not say what it was trained on", "--data"])
     refused("inspect", path, "--decay", 0.3, words=["learned decays", "leave --decay out"])
     refused("inspect", path, "--data", "npz:data.npz", words=["samples [1, 8, 8], not [2, 48, 48]"])
-    refused("inspect", path, "--data", "digits-dvs", words=["[2, 16, 16]", "48x48"])
+    refused("inspect", path, "--data", "digits-dvs", words=["[2, 16, 16]", "[2, 48, 48]"])
 
 
 def altered(**changes):
@@ -287,7 +287,7 @@ def altered(**changes):
         ({"x": arrays()["x"]}, ["no array y", "np.savez"]),
         (
             altered(x=np.zeros((60, 64))),
-            ["samples [64], not [1, 8, 8]"],
+            ["[64]"],
         ),
         (altered(x=np.zeros((60, 1, 8, 6))), ["8 high and 6 wide", "squares"]),
         (altered(x=np.zeros((59, 1, 8, 8))), ["59 samples and y 60", "one label"]),
