@@ -211,7 +211,7 @@ def _train(
     from mpdviz.compare import arms
 
     if training.arms is not None:
-        sides, shared = arms.read(training.arms)
+        sides, shared = arms.read(training.arms, [str(settings.get("model", ""))])
         settings = shared | settings
     elif training.vary is not None:
         sides = arms.crossed(parse_values(training.vary, "vary"))

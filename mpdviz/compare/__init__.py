@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mpdviz.config import read_recipe
+from mpdviz.config import check_code, read_recipe
 from mpdviz.errors import BadInput
 from mpdviz.runs.reading import is_finished
 
@@ -80,7 +80,11 @@ def study(
         raise BadInput(f"`shard` {number} of {shards}", "give which of how many, like (2, 8)")
     train = EXECUTORS.find(executor)()
     recipe_settings = {} if recipe is None else read_recipe(Path(recipe))
+    named = [str(given.get("model", "")) for given in (settings, *(arm.settings for arm in arms))]
+    check_code(recipe_settings, named, f"recipe {recipe}")
     comparison = plan.plan(arms, seeds, recipe_settings | settings, Path(out), grid=grid, reference=reference)
+    for arm in comparison.plan.arms:  # some may be of the study that is there already
+        check_code({**comparison.plan.settings, **arm.settings}, named, f"{out}/comparison.toml")
     plan.check(comparison)
     comparison.write()
     runs = plan.shard(comparison.runs(), number, shards)

@@ -19,7 +19,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from mpdviz.config import RunConfig, role, validate
+from mpdviz.config import RunConfig, check_code, role, validate
 from mpdviz.errors import BadInput, unknown_name
 from mpdviz.runs.folder import slug
 from mpdviz.runs.studies import Arm, said
@@ -70,11 +70,15 @@ def crossed(vary: Mapping[str, Sequence[Any]]) -> list[Arm]:
     return arms
 
 
-def read(path: Path) -> tuple[list[Arm], dict[str, Any]]:
+def read(path: Path, named: Sequence[str] = ()) -> tuple[list[Arm], dict[str, Any]]:
     """The arms of a TOML file, and the settings that it gives every run.
 
+    Args:
+        path: of the file.
+        named: networks of the user's own that arms may be of (see `config.check_code`).
+
     Raises:
-        BadInput: the file cannot be read or holds anything else.
+        BadInput: the file cannot be read, holds anything else, or names code that the user has not.
     """
     remedy = "write [[arms]] with a name and settings, and [settings] for all"
     content = read_toml(path, "arms", remedy)
@@ -88,7 +92,9 @@ def read(path: Path) -> tuple[list[Arm], dict[str, Any]]:
     for number, one in enumerate(listed, 1):
         if not isinstance(one, dict) or not isinstance(one.get("name"), str) or not one["name"].strip():
             raise BadInput(f"arms {path}: arm {number} has no name", 'give it one, like name = "control"')
+        check_code(one, named, f"arms {path}")
         arms.append(Arm(one["name"].strip(), {name: one[name] for name in one if name != "name"}))
+    check_code(settings, named, f"arms {path}")
     return arms, settings
 
 

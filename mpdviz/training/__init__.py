@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mpdviz.config import RunConfig, read_recipe, validate
+from mpdviz.config import RunConfig, check_code, read_recipe, validate
 from mpdviz.errors import BadInput
 from mpdviz.system.files import exists
 
@@ -37,8 +37,8 @@ def train(
 
     Args:
         out: the run folder; None takes runs/DATA-MODEL-STRATEGY-seedN.
-        resume: continue the run in `out`, whose settings need not be repeated; a fresh start where there is
-            none, no work where it is finished.
+        resume: continue the run in `out`, whose settings need not be repeated, but for a `model` of your own,
+            since no file runs code; a fresh start where there is none, no work where it is finished.
         recipe: TOML file of settings, or a name among `config.recipes()`; `settings` override it.
         on_step: called after every training step.
         on_epoch: called after every epoch with its row of `metrics.csv`.
@@ -77,13 +77,18 @@ def prepare(
     Raises:
         BadInput: as of `train`.
     """
+    named = [str(settings.get("model", ""))]
     if recipe is not None:
-        settings = read_recipe(Path(recipe)) | settings
+        of_file = read_recipe(Path(recipe))
+        check_code(of_file, named, f"recipe {recipe}")
+        settings = of_file | settings
     if resume:
         if out is None:
             raise BadInput("`resume` without `out`", "say which run folder to continue")
         if exists(Path(out) / "config.toml"):
-            settings = read_recipe(Path(out) / "config.toml") | settings
+            of_file = read_recipe(Path(out) / "config.toml")
+            check_code(of_file, named, f"{out}/config.toml")
+            settings = of_file | settings
     dataset = None
     if not isinstance(settings.get("data", ""), str):
         from mpdviz.data import obtain

@@ -15,7 +15,18 @@ import pytest
 import torch
 
 ROOT = Path(__file__).parents[2]
-GUIDE = ("inspect", "advise", "networks", "train", "data", "compare", "paper", "report", "library", "command-line")
+GUIDE = (
+    "inspect",
+    "advise",
+    "networks",
+    "train",
+    "data",
+    "compare",
+    "paper",
+    "report",
+    "library",
+    "command-line",
+)
 """In an order in which later pages use what commands of earlier ones have made."""
 PAGES = [ROOT / "README.md", *(ROOT / "docs" / "guide" / f"{name}.md" for name in GUIDE)]
 TEXT = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)

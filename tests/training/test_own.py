@@ -239,8 +239,44 @@ def test_what_cannot_be_trained_is_refused_in_one_line(nets, model, others, prob
     assert not (nets / "run").exists()
 
 
-def test_a_file_never_names_code_to_run(nets):
-    """A checkpoint whose network is code by name is not built from the file, whoever wrote the name."""
+@pytest.mark.parametrize("kind", ["config.toml", "recipe", "arms", "comparison.toml"])
+def test_no_file_runs_code_that_the_user_has_not_named(nets, kind):
+    """Files that would make a folder if what they name ran."""
+    bait = nets / "ran"
+    model = f"os:mkdir:path={bait}"
+    text = f'model = "{model}"\ndata = "npz:data.npz"\n'
+    shared = {"seeds": [0], "on_event": lambda _: None}
+    with pytest.raises(
+        BadInput, match=r"names code, os:mkdir:path=.* which no file can have run; name it: `model`"
+    ):
+        if kind == "config.toml":
+            (nets / "run").mkdir()
+            (nets / "run" / "config.toml").write_text(text, encoding="utf-8")
+            mpdviz.train(out=nets / "run", resume=True)
+        elif kind == "recipe":
+            (nets / "recipe.toml").write_text(text, encoding="utf-8")
+            mpdviz.train(recipe=nets / "recipe.toml", out=nets / "run")
+        elif kind == "arms":
+            (nets / "arms.toml").write_text(f'[[arms]]\nname = "a"\nmodel = "{model}"\n', encoding="utf-8")
+            study(arms.read(nets / "arms.toml")[0], out=nets / "study", data="npz:data.npz", **shared)
+        else:
+            (nets / "study").mkdir()
+            stored = 'seeds = [0]\n[settings]\ndata = "npz:data.npz"\n[[arms]]\nname = "a"\n'
+            stored += f'settings = {{model = "{model}"}}\n'
+            (nets / "study" / "comparison.toml").write_text(stored, encoding="utf-8")
+            study(arms.crossed({"lr": [0.1]}), out=nets / "study", data="npz:data.npz", **shared)
+    assert not bait.exists()
+
+
+def test_a_run_goes_on_with_its_function_named(nets):
+    fit(settings("loop:width=5", epochs=1), nets / "run")
+    with pytest.raises(BadInput, match="name it: `model` own_nets:loop:width=5"):
+        mpdviz.train(out=nets / "run", resume=True)
+    assert mpdviz.train(out=nets / "run", resume=True, model="own_nets:loop:width=5").epochs == 1
+
+
+def test_a_checkpoint_never_names_code_to_run(nets):
+    """One whose network is code by name is not built from the file, whoever wrote the name."""
     fit(settings("loop", epochs=1), nets / "run")
     path = RunFolder(nets / "run").best
     content = torch.load(path, weights_only=True)
