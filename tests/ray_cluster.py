@@ -1,7 +1,7 @@
 """A Ray cluster of two machines with a CPU each, on this one: `python ray_cluster.py`.
 
-Says its address; `lose` on stdin takes the second machine away without notice, `join` adds another one, and the
-end of stdin ends the cluster.
+Says its address; `lose` on stdin takes the second machine away without notice, `join` adds another one, and
+the end of stdin ends the cluster.
 """
 
 import sys

@@ -97,6 +97,10 @@ class RunFolder:
         if self._lock is not None:
             self._lock.release()
 
+    def holder(self) -> str:
+        """Which process trains in it, or did last, as far as this machine sees it."""
+        return held_by(self.path / ".lock")
+
     def wait(self, seconds: float) -> None:
         """Wait until no process trains in it, but no longer than so many seconds."""
         until = time.monotonic() + seconds

@@ -90,9 +90,10 @@ class Slurm(Executor):
         number = ids[0].partition("_")[0]
         names = {job: _place(run) for job, run in zip(ids, waiting, strict=True)}
         write_text(folder / f"{number}{OF_JOBS}", json.dumps(names, indent=1) + "\n")
+        what = f"{len(waiting)} run{'s' * (len(waiting) != 1)}"
         on_event(
-            f"{len(waiting)} runs submitted as Slurm job {number}, {self.time} minutes each; the same "
-            "command again submits those that are neither finished nor in the queue by then"
+            f"{what} submitted as Slurm job {number}, {self.time} minutes each; the same command again "
+            "submits those that are neither finished nor in the queue by then"
         )
         return []
 
