@@ -85,6 +85,12 @@ def slurm(folder):
             daemon.wait(30)
 
 
-def ask(*words, environment):
-    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+def ask(*words, environment, timeout=None):
+    """What a command of Slurm's says; one that takes longer than `timeout` is ended."""
+    try:
+        done = subprocess.run(
+            words, env=environment, capture_output=True, text=True, check=False, timeout=timeout
+        )
+    except subprocess.TimeoutExpired:
+        return ""
     return done.stdout + done.stderr

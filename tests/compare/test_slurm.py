@@ -49,8 +49,9 @@ def test_jobs_are_submitted_signalled_cancelled_and_given_again(environment, loc
 
     first, second = out / "runs/fixed/seed-0", out / "runs/mpd-agl/seed-0"
     until(lambda: {first, second} <= set(saved(out)))
-    ask("scancel", "--signal=USR2", f"{job}_0", environment=environment)  # as when its time is up
     ask("scancel", f"{job}_1", environment=environment)
+    # As when its time is up. Not for longer: scancel signals again and again where Slurm is busy with a job.
+    ask("scancel", "--signal=USR2", f"{job}_0", environment=environment, timeout=3)
     drained(environment)
     for name in ("fixed", "mpd-agl"):
         assert "interrupted in epoch" in (out / f"logs/{name}-seed-0.log").read_text()
@@ -77,15 +78,12 @@ def test_a_run_that_fails_says_so_in_its_log_and_may_be_tried_again(environment,
     drained(environment)
 
 
-@pytest.mark.parametrize(
-    ("executor", "words"),
-    [("slurm:partition=mian", "invalid partition"), ("slurm:cpus=4000", "Requested node configuration")],
-)
-def test_what_slurm_refuses_is_told_in_its_words(environment, executor, words, tmp_path):
-    process = compare(*STUDY, "--out", tmp_path / "study", "--executor", executor, environment=environment)
+def test_what_slurm_refuses_is_told_in_its_words(environment, tmp_path):
+    words = [*STUDY, "--out", tmp_path / "study", "--executor", "slurm:partition=mian"]
+    process = compare(*words, environment=environment)
     _, err = process.communicate(timeout=LONGEST)
     assert process.returncode == 2, err
     assert "Traceback" not in err
     line = err.strip().splitlines()[-1]
     assert line.startswith("mpdviz: Slurm refuses the runs: ")
-    assert words in line
+    assert "invalid partition" in line

@@ -129,6 +129,7 @@ class Task:
     def __init__(self) -> None:
         """Nothing is under way yet."""
         self._child: process.Child | None = None
+        self._asked = False
 
     def __call__(self, run: Planned, threads: int) -> None:
         """Train a run, or go on with it; a failure is the job's, its log says why."""
@@ -150,7 +151,9 @@ class Task:
             pid = self._child.process.pid
             # Not `wait`: this is a signal's handler, and what it interrupts may hold the process's lock.
             with suppress(ProcessLookupError, ChildProcessError):  # it has just ended
-                os.kill(pid, signal.SIGTERM)
+                if not self._asked:  # Slurm may signal again, and a run that is asked again does not save
+                    self._asked = True
+                    os.kill(pid, signal.SIGTERM)
                 os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
         return DelayedSubmission(Task(), run, threads)
 
