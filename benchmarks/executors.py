@@ -44,7 +44,7 @@ def main() -> None:
                     "ray: a cluster of its own, and the run", partial(_train, "ray", run), arguments.repeats
                 )
                 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-                ray.init(include_dashboard=False, log_to_driver=False)
+                ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR")
                 _measure("ray: the run alone", partial(_train, "ray", run), arguments.repeats)
                 ray.shutdown()
             else:

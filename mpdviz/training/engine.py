@@ -67,6 +67,8 @@ class Engine:
             raise BadInput("`precision` 16-mixed needs a GPU", "choose bf16-mixed or 32")
         # Here, not above: it takes half a second that only training needs.
         from lightning_fabric import Fabric
+        from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+        from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
         from lightning_fabric.strategies.ddp import DDPStrategy
 
         logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
@@ -78,6 +80,8 @@ class Engine:
             precision=config.precision,
             # Batch norms and strategies keep their buffers equal themselves.
             strategy=DDPStrategy(broadcast_buffers=False) if size > 1 else "auto",
+            # Named, or Fabric takes a job of Slurm for one of several processes that srun started.
+            plugins=TorchElasticEnvironment() if TorchElasticEnvironment.detect() else LightningEnvironment(),
         )
         self.team = Team(rank() if size > 1 else 0, size)
         self.device: torch.device = self._fabric.device

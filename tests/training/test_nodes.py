@@ -11,6 +11,8 @@ from slurm_cluster import free_ports
 from tiny_study import ENVIRONMENT, LONGEST
 
 from mpdviz import checkpoint
+from mpdviz.config import RunConfig
+from mpdviz.training.engine import Engine
 
 SETTINGS = TRAINING | {"planes": "4,4", "epochs": 1, "backend": "eager"}
 TRAIN = [
@@ -40,6 +42,16 @@ def two_machines(*outs):
     ]
     said = [launch.communicate(timeout=LONGEST) for launch in launches]
     return said, [launch.returncode for launch in launches]
+
+
+def test_a_job_of_slurm_is_one_process_until_torchrun_starts_more(monkeypatch):
+    """Slurm's variables in a job of two tasks, of which Lightning Fabric would want two processes."""
+    variables = {"NTASKS": 2, "JOB_ID": 7, "JOB_NAME": "study", "PROCID": 1, "LOCALID": 1, "NODEID": 0}
+    for name, value in variables.items():
+        monkeypatch.setenv(f"SLURM_{name}", str(value))
+    engine = Engine(RunConfig(device="cpu"))
+    assert (engine.team.rank, engine.team.size) == (0, 1)
+    assert engine._fabric.global_rank == 0
 
 
 @pytest.mark.slow

@@ -21,8 +21,6 @@ from mpdviz.training import command
 
 PAUSE = 0.05
 """Seconds between two looks at a process."""
-OF_SLURM = "SLURM_NTASKS"
-"""By this Lightning Fabric would take a run in a job of Slurm for one of several that srun started."""
 
 
 class Ended(NamedTuple):
@@ -57,14 +55,13 @@ def start(run: Planned, threads: int, folder: Path | None = None) -> Child:
         folder: to work in, if not this process's.
     """
     make_folder(run.log.parent)
-    environment = {name: value for name, value in os.environ.items() if name != OF_SLURM}
     with run.log.open("ab") as file:
         process = subprocess.Popen(
             command(run.config, run.folder.path),
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,
-            env=environment | {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)},
+            env=os.environ | {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)},
             cwd=folder,
             # Ctrl-C at the terminal reaches us alone: a run that got it twice would not save.
             process_group=0,
