@@ -63,7 +63,21 @@ class Training:
     ] = None
     seeds: Annotated[str | None, typer.Option(help="e.g. 0-4 or 0,2,5")] = None
     recipe: Annotated[Path | None, typer.Option(help="TOML file or name of a recipe", metavar="FILE")] = None
-    jobs: Annotated[int | None, typer.Option(help="runs side by side (default: 1)", metavar="N")] = None
+    jobs: Annotated[
+        int | None,
+        typer.Option(help="runs side by side (default: 1, or all that fit a cluster)", metavar="N"),
+    ] = None
+    executor: Annotated[
+        str | None,
+        typer.Option(
+            help="local (default), ray or slurm; `mpdviz list executors`",
+            metavar="NAME",
+            autocompletion=names(("local", "ray", "slurm")),
+        ),
+    ] = None
+    address: Annotated[
+        str | None, typer.Option(help="of the Ray cluster (default: this machine's)", metavar="HOST:PORT")
+    ] = None
     shard: Annotated[
         str | None, typer.Option(help="only every 8th run, from the 2nd on; then --collect", metavar="2/8")
     ] = None
@@ -208,8 +222,9 @@ def _train(
     if out is None:
         raise BadInput(f"--{given[0]} without --out", "give --out too, e.g. --seeds 0-4 --out DIR")
     from mpdviz import compare as comparing
-    from mpdviz.compare import arms
+    from mpdviz.compare import arms, executors
 
+    executor = executors.get(training.executor or "local", training.address)
     if training.arms is not None:
         sides, shared = arms.read(training.arms, [str(settings.get("model", ""))])
         settings = shared | settings
@@ -225,13 +240,16 @@ def _train(
         reference=training.reference,
         seeds=parse_seeds(training.seeds),
         out=out,
-        jobs=1 if training.jobs is None else training.jobs,
+        jobs=training.jobs,
         shard=(number, shards),
+        executor=executor,
         on_event=lambda line: tell("", line),
         recipe=training.recipe,
         **settings,
     )
-    if shards > 1:
+    if not executor.waits:
+        say(f"mpdviz compare --collect {escape(str(out))} shows what is finished")
+    elif shards > 1:
         say(f"shard {number} of {shards} is through; mpdviz compare --collect {out} brings all together")
     elif collected.any_finished:
         _print_collected(collected, out, format_, verbose=verbose)

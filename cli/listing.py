@@ -14,11 +14,11 @@ from .fitted import Column, print_table
 from .output import show
 
 HELP = """List what there is to choose from: models, neurons, norms, strategies, surrogates, losses,
-regularizers, schedules, backends, data, recipes, samples, columns."""
+regularizers, schedules, backends, executors, data, recipes, samples, columns."""
 
 WORDS = (
     *("models", "neurons", "norms", "strategies", "surrogates", "losses", "regularizers", "schedules"),
-    *("backends", "data", "recipes", "samples", "columns"),
+    *("backends", "executors", "data", "recipes", "samples", "columns"),
 )
 OF_DATA = ("in_channels", "image_size", "in_shape")
 """Options of models that training takes from the data."""
@@ -64,6 +64,10 @@ def list_(
         from mpdviz.losses import LOSSES
 
         show(f"options, as in tet:lambda=0.1: {_options(LOSSES)}")
+    elif what == "executors":
+        from mpdviz.compare.executors import EXECUTORS
+
+        show(f"options, as in slurm:partition=gpu:time=600: {_options(EXECUTORS)}")
     elif what == "regularizers":
         from mpdviz.regularizers import REGULARIZERS
 
@@ -124,6 +128,15 @@ def _regularizers() -> Rows:
     return [
         ("regularizer", "source", "what it adds to the loss"),
         *((name, kind.source, _summary(kind)) for name, kind in REGULARIZERS.items()),
+    ]
+
+
+def _executors() -> Rows:
+    from mpdviz.compare.executors import EXECUTORS
+
+    return [
+        ("executor", "where runs are trained"),
+        *((name, _summary(kind)) for name, kind in EXECUTORS.items()),
     ]
 
 
@@ -215,6 +228,7 @@ LISTINGS: dict[str, Callable[[], Rows]] = {
     "regularizers": _regularizers,
     "schedules": _schedules,
     "backends": _backends,
+    "executors": _executors,
     "data": _data,
     "recipes": _recipes,
     "samples": _samples,

@@ -9,6 +9,7 @@ from mpdviz.errors import BadInput
 from mpdviz.runs.reading import is_finished
 
 if TYPE_CHECKING:
+    from mpdviz.compare.executors import Executor
     from mpdviz.compare.results import Collected
     from mpdviz.compare.side_by_side import Sides
     from mpdviz.runs.studies import Arm
@@ -35,9 +36,9 @@ def study(
     out: str | Path,
     grid: Mapping[str, Sequence[Any]] | None = None,
     reference: str | None = None,
-    jobs: int = 1,
+    jobs: int | None = None,
     shard: tuple[int, int] | None = None,
-    executor: str = "local",
+    executor: "str | Executor" = "local",
     on_event: Callable[[str], object] = print,
     recipe: str | Path | None = None,
     **settings: Any,
@@ -54,9 +55,11 @@ def study(
         grid: values by setting. Every arm is trained at every combination of them, and the one with the
             highest mean validation accuracy over seeds is the arm's own; its test accuracies are compared.
         reference: the arm that the others are compared with; None: the first.
-        jobs: runs side by side; results depend on it in their last bits.
+        jobs: runs side by side at most; None: one, or as many as a cluster has room for. Results depend on
+            it in their last bits, as it shares out the cores.
         shard: only every n-th run, from the m-th on: `(m, n)`, for one machine of n.
-        executor: where the runs are trained, a name among `executors.EXECUTORS`.
+        executor: where the runs are trained, an object or its string, as of `executors.get`; one that does
+            not wait, `slurm`, leaves the runs missing here: `collect` reads them later.
         on_event: called with a line before anything starts, and whenever a run starts, ends or is skipped.
         recipe: TOML file of settings, or a name among `config.recipes()`; `settings` override it.
         settings: of every run, any of `config.RunConfig` but the seed.
@@ -70,24 +73,25 @@ def study(
         Interrupted: stopped by a signal; the runs under way have saved their state.
     """
     from mpdviz.compare import plan
-    from mpdviz.compare.executors import EXECUTORS
+    from mpdviz.compare.executors import get
     from mpdviz.compare.results import read_results
 
     number, shards = shard or (1, 1)
-    if jobs < 1:
+    if jobs is not None and jobs < 1:
         raise BadInput(f"`jobs` {jobs}", "give at least 1")
     if not 1 <= number <= shards:
         raise BadInput(f"`shard` {number} of {shards}", "give which of how many, like (2, 8)")
-    train = EXECUTORS.find(executor)()
+    train = get(executor) if isinstance(executor, str) else executor
     recipe_settings = {} if recipe is None else read_recipe(Path(recipe))
     named = [str(given.get("model", "")) for given in (settings, *(arm.settings for arm in arms))]
     check_code(recipe_settings, named, f"recipe {recipe}")
     comparison = plan.plan(arms, seeds, recipe_settings | settings, Path(out), grid=grid, reference=reference)
     for arm in comparison.plan.arms:  # some may be of the study that is there already
         check_code({**comparison.plan.settings, **arm.settings}, named, f"{out}/comparison.toml")
-    plan.check(comparison)
-    comparison.write()
     runs = plan.shard(comparison.runs(), number, shards)
+    train.require(runs)
+    plan.check(comparison, here=train.here)
+    comparison.write()
     waiting = [run for run in runs if not is_finished(run.folder)]
     if grid:
         counts = len(comparison.plan.arms), len(comparison.plan.points()), len(comparison.plan.seeds)

@@ -40,6 +40,8 @@ class Planned:
     config: RunConfig
     folder: RunFolder
     log: Path
+    study: Path
+    """The study's folder."""
 
     @property
     def name(self) -> str:
@@ -67,9 +69,8 @@ class Comparison:
         config = validate({**self.plan.settings, **arm.settings, **point, "seed": seed}, f"arm {arm.name!r}")
         folder = RunFolder(run_of_study(self.folder, arm.name, point, seed))
         words = [slug(word) for word in (arm.name, point_name(point)) if word]
-        return Planned(
-            arm.name, point, config, folder, self.folder / "logs" / f"{'-'.join(words)}-seed-{seed}.log"
-        )
+        log = self.folder / "logs" / f"{'-'.join(words)}-seed-{seed}.log"
+        return Planned(arm.name, point, config, folder, log, self.folder)
 
     def write(self) -> None:
         """Keep the study in its folder."""
@@ -165,8 +166,12 @@ def told(changed: Mapping[str, tuple[Any, Any]]) -> str:
     return ", ".join(f"{name} {one} and {other}" for name, (one, other) in changed.items())
 
 
-def check(comparison: Comparison) -> None:
+def check(comparison: Comparison, *, here: bool = True) -> None:
     """Find out before anything is started whether the runs can be: data, sizes, device, network, log.
+
+    Args:
+        comparison: what is to be started.
+        here: whether on this machine; elsewhere its devices do not count.
 
     Raises:
         BadInput: whatever would stop every run of an arm.
@@ -175,7 +180,8 @@ def check(comparison: Comparison) -> None:
     configs = [run.config for run in comparison.runs() if run.config.seed == first_seed]
     first = configs[0]
     required(first.log)
-    pick_device(first.device)
+    if here:
+        pick_device(first.device)
     for timesteps in dict.fromkeys(config.timesteps for config in configs):
         dataset = data.load(first.data, timesteps=timesteps, data_dir=first.data_dir)
         dataset.check_trainable(first.batch_size, timesteps)

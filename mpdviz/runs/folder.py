@@ -18,6 +18,7 @@ checkpoints/best.pt   the epoch that was best on validation
 import csv
 import io
 import re
+import time
 from collections.abc import Iterable, Mapping
 from itertools import count
 from pathlib import Path
@@ -31,6 +32,8 @@ from mpdviz.system.outputs import check, claim
 from mpdviz.system.places import BEST, CONFIG, LAST
 
 PURPOSE = "train"
+PAUSE = 0.2
+"""Seconds between two looks at a lock."""
 
 
 def slug(name: str) -> str:
@@ -97,6 +100,20 @@ class RunFolder:
         """Let other processes have the folder."""
         if self._lock is not None:
             self._lock.release()
+
+    def holder(self) -> str:
+        """Which process trains in it, or did last, as far as this machine sees it."""
+        return held_by(self.path / ".lock")
+
+    def wait(self, seconds: float) -> None:
+        """Wait until no process trains in it, but no longer than so many seconds."""
+        until = time.monotonic() + seconds
+        while exists(self.path / ".lock") and time.monotonic() < until:
+            free = lock(self.path / ".lock")
+            if free is not None:
+                free.release()
+                return
+            time.sleep(PAUSE)
 
     def write_table(self, path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
         """Write a table whole; a crash leaves the old one."""

@@ -83,6 +83,8 @@ class Engine:
             plugins=TorchElasticEnvironment() if TorchElasticEnvironment.detect() else LightningEnvironment(),
             # Batch norms and strategies keep their buffers equal themselves.
             strategy=DDPStrategy(broadcast_buffers=False) if size > 1 else "auto",
+            # Named, or Fabric takes a job of Slurm for one of several processes that srun started.
+            plugins=TorchElasticEnvironment() if TorchElasticEnvironment.detect() else LightningEnvironment(),
         )
         self.team = Team(rank() if size > 1 else 0, size)
         self.device: torch.device = self._fabric.device

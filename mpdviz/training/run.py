@@ -126,6 +126,7 @@ class Run:
                 self.averaged.restore(average)
         # Here: whatever is wrong with the settings is told by one process, before there are more.
         self.engine.setup(self.network, optimizer, time_major=self.dataset.frames)
+        self._check_shared()
         if saved is None:
             self.saver.result(None)
         else:
@@ -134,6 +135,19 @@ class Run:
         self.saver.begin()
         self._tell_stage()
         self.sinks = [kind(self.folder, self.position, self._steps_done()) for kind in kinds]
+
+    def _check_shared(self) -> None:
+        """Refuse a run of several machines that do not all see its folder: each goes on from what lies there.
+
+        Raises:
+            BadInput: there are such machines.
+        """
+        if len(set(self.team.share(self.folder.holder()))) > 1:
+            self.engine.close()
+            raise BadInput(
+                f"not every machine of the run sees the same folder {self.folder.path}",
+                "choose an `out` on a folder that they share",
+            )
 
     def fit(self, *, on_step: Watcher | None = None, on_epoch: EpochWatcher | None = None) -> Result:
         """Train what is left of the run. SIGINT and SIGTERM finish the step under way and save.

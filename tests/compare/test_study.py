@@ -24,7 +24,8 @@ import mpdviz.compare
 from mpdviz import checkpoint, data
 from mpdviz.analysis import paired
 from mpdviz.compare import arms, plan
-from mpdviz.compare.executors import EXECUTORS, local
+from mpdviz.compare.executors import get
+from mpdviz.compare.executors.process import threads_for
 from mpdviz.errors import BadInput
 from mpdviz.figures.compared import compared, numbers
 from mpdviz.runs.reading import is_finished
@@ -183,7 +184,7 @@ def test_tables_are_what_the_run_folders_say(trained):
 def test_two_names_of_one_strategy_give_one_result(tmp_path):
     # Same weights to start from and same order of the data, so nothing is left to differ.
     made = plan.plan(arms.of_strategies(["fixed", "fixed:kappa=1"]), [3], TINY, tmp_path / "study")
-    assert not EXECUTORS.find("local")().run(made.runs(), 2, lambda _: None)
+    assert not get("local").run(made.runs(), 2, lambda _: None)
     first, second = (pd.read_csv(run.folder.metrics).drop(columns="seconds") for run in made.runs())
     pd.testing.assert_frame_equal(first, second, check_exact=True)
 
@@ -292,7 +293,7 @@ def test_a_run_that_fails_does_not_stop_the_others(tmp_path):
     failing.folder.path.parent.mkdir(parents=True)
     failing.folder.path.write_text("a file where the run folder should be")
     said = []
-    failures = EXECUTORS.find("local")().run([failing, fine], 2, said.append)
+    failures = get("local").run([failing, fine], 2, said.append)
     assert [failure.run.name for failure in failures] == ["mpd-agl seed 0"]
     assert "exit 2" in failures[0].why
     assert is_finished(fine.folder)
@@ -553,10 +554,10 @@ def test_mistakes_get_one_line_and_leave_nothing(words, said, tmp_path, monkeypa
 def test_threads_are_shared_out(monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    assert local._threads(1) == cores
-    assert local._threads(10 * cores) == 1
+    assert threads_for(1) == cores
+    assert threads_for(10 * cores) == 1
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    assert local._threads(1) == 1
+    assert threads_for(1) == 1
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="of Linux's signals")

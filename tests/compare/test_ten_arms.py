@@ -13,7 +13,7 @@ import pytest
 from places import TINY
 
 import mpdviz
-from mpdviz.compare.executors import local
+from mpdviz.compare.executors.process import threads_for
 from mpdviz.errors import BadInput
 from mpdviz.figures.style import spelled
 from mpdviz.runs.folder import RunFolder
@@ -94,7 +94,7 @@ def test_every_arm_and_seed_is_there_and_equals_a_run_by_itself(study):
     for name in NAMES:
         assert name in printed
     # What was trained in the study, interrupted or not, is what is trained alone on as many threads.
-    threads = {name: str(local._threads(2)) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
+    threads = {name: str(threads_for(2)) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
     for row in runs[runs["seed"] == 3].iloc[[0, 4, 7]].to_dict("records"):
         alone = RunFolder(folder.parent / "alone" / Path(row["folder"]).parent.name)
         words = command(read_config(RunFolder(folder / row["folder"])), alone.path)
