@@ -79,8 +79,6 @@ class Engine:
             devices=here if device.index is None or device.type == "cpu" else [device.index],
             num_nodes=size // here,
             precision=config.precision,
-            # torchrun or this process starts the others: a cluster's own job is to Fabric a team of its own.
-            plugins=TorchElasticEnvironment() if TorchElasticEnvironment.detect() else LightningEnvironment(),
             # Batch norms and strategies keep their buffers equal themselves.
             strategy=DDPStrategy(broadcast_buffers=False) if size > 1 else "auto",
             # Named, or Fabric takes a job of Slurm for one of several processes that srun started.
