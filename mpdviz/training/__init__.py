@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mpdviz.config import RunConfig, read_recipe, validate
 from mpdviz.errors import BadInput
+from mpdviz.system.environment import call
 from mpdviz.system.files import exists
 
 if TYPE_CHECKING:
@@ -53,7 +54,11 @@ def train(
         Diverged: a loss or gradient that is not finite; the last good checkpoint stays.
         Interrupted: stopped by a signal, state saved.
     """
-    run = prepare(settings, out=out, resume=resume, recipe=recipe)
+    given = {"out": out, "resume": resume or None, "recipe": recipe}
+    told = call(
+        "mpdviz.train", settings | {name: value for name, value in given.items() if value is not None}
+    )
+    run = prepare(settings, out=out, resume=resume, recipe=recipe, command=told)
     return run.fit(on_step=on_step, on_epoch=on_epoch)
 
 
@@ -63,6 +68,7 @@ def prepare(
     out: str | Path | None = None,
     resume: bool = False,
     recipe: str | Path | None = None,
+    command: str | None = None,
 ) -> "Run":
     """The run that `train` trains, checked and its folder made, for callers that want to know it first.
 
@@ -71,6 +77,7 @@ def prepare(
         out: as of `train`, like the others.
         resume: continue the run in `out`.
         recipe: settings that `settings` override.
+        command: what to note as what the run was started by; None takes the command line.
 
     Raises:
         BadInput: as of `train`.
@@ -85,7 +92,9 @@ def prepare(
     config = validate(settings, where=str(recipe or "settings"))
     from mpdviz.training.run import Run
 
-    return Run(config, Path(out) if out is not None else default_folder(config), resume=resume)
+    return Run(
+        config, Path(out) if out is not None else default_folder(config), resume=resume, command=command
+    )
 
 
 def default_folder(config: RunConfig) -> Path:

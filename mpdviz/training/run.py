@@ -54,13 +54,16 @@ def fit(config: RunConfig, out: Path, *, resume: bool = False) -> Result:
 class Run:
     """A run under way: the network, the engine that trains it and where it stands."""
 
-    def __init__(self, config: RunConfig, out: Path, *, resume: bool = False) -> None:
+    def __init__(
+        self, config: RunConfig, out: Path, *, resume: bool = False, command: str | None = None
+    ) -> None:
         """Check everything, build the network and make the run folder ready.
 
         Args:
             config: the run's settings.
             out: the run folder, created where needed; see `runs.folder` for what will be in it.
             resume: continue the run in `out`; a fresh start in an empty folder, no work for a finished run.
+            command: what the run was started by; None takes the command line.
 
         Raises:
             BadInput: settings that contradict the data, the devices or the run to be resumed; nothing has
@@ -107,12 +110,19 @@ class Run:
         if self.team.leads:
             self.folder.create(resume=resume)
         try:
-            self._begin(optimizer, kinds if self.team.leads else [], resume=resume)
+            self._begin(optimizer, kinds if self.team.leads else [], resume=resume, command=command)
         except BaseException:
             self.folder.release()
             raise
 
-    def _begin(self, optimizer: torch.optim.Optimizer, kinds: Sequence[type[Sink]], *, resume: bool) -> None:
+    def _begin(
+        self,
+        optimizer: torch.optim.Optimizer,
+        kinds: Sequence[type[Sink]],
+        *,
+        resume: bool,
+        command: str | None,
+    ) -> None:
         self.monitor = Monitor(self.network, self.dataset)
         saved = self.saver.restore() if resume and self.folder.last.exists() else None
         if saved is not None:
@@ -129,7 +139,7 @@ class Run:
         else:
             self.engine.restore(state, saved.scaler)
             self.position = saved.position
-        self.saver.begin()
+        self.saver.begin(command)
         self._tell_stage()
         self.sinks = [kind(self.folder, self.position, self._steps_done()) for kind in kinds]
 

@@ -8,8 +8,11 @@ from mpdviz import checkpoint
 from mpdviz.config import RunConfig, differences
 from mpdviz.errors import BadInput
 from mpdviz.networks import NetworkConfig, SpikingNetwork
+from mpdviz.runs.environments import add_environment
 from mpdviz.runs.folder import RunFolder
+from mpdviz.runs.reading import is_finished
 from mpdviz.runs.state import Position, Result
+from mpdviz.system.environment import collect
 from mpdviz.system.files import write_text
 from mpdviz.training.resumed import Training, training_of
 
@@ -45,10 +48,12 @@ class Saver:
             "data_order": order,
         }
 
-    def begin(self) -> None:
-        """Note the settings."""
+    def begin(self, command: str | None = None) -> None:
+        """Note the settings, and this process where there is work left; see `system.environment.collect`."""
         if self._leads:
             write_text(self._folder.config, self._config.to_toml())
+            if not is_finished(self._folder):
+                add_environment(self._folder, collect(command))
 
     def result(self, result: Result | None) -> None:
         """Note what the run reached, None while it is under way."""

@@ -416,4 +416,4 @@ def test_a_full_disk_in_a_real_process(place, kilobytes, kept):
     assert "File too large; free space" in last
     assert ended.returncode == 2
     left = sorted(path.name for path in (place / "new").rglob("*") if path.is_file())
-    assert left == sorted([".lock", ".mpdviz", "config.toml", "result.json", *kept])
+    assert left == sorted([".lock", ".mpdviz", "config.toml", "environment.json", "result.json", *kept])

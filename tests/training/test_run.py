@@ -107,6 +107,7 @@ def test_the_run_folder_holds_what_its_docstring_says(run, config):
         "classes.csv",
         "config.toml",
         "confusion.csv",
+        "environment.json",
         "metrics.csv",
         "mpd.csv",
         "result.json",
