@@ -108,11 +108,11 @@ class Environment(BaseModel):
         return {name: str(value) for name, value in found.items() if value is not None}
 
 
-def collect(command: str | None = None) -> Environment:
+def collect(command: str = "") -> Environment:
     """This process, now; what cannot be found out is left out, and nothing fails.
 
     Args:
-        command: what it was started by; None takes the command line.
+        command: what started it; empty: the command line.
     """
     torch: Any = sys.modules.get("torch")
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

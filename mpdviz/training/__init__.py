@@ -68,7 +68,7 @@ def prepare(
     out: str | Path | None = None,
     resume: bool = False,
     recipe: str | Path | None = None,
-    command: str | None = None,
+    command: str = "",
 ) -> "Run":
     """The run that `train` trains, checked and its folder made, for callers that want to know it first.
 
@@ -77,7 +77,7 @@ def prepare(
         out: as of `train`, like the others.
         resume: continue the run in `out`.
         recipe: settings that `settings` override.
-        command: what to note as what the run was started by; None takes the command line.
+        command: what started it, to be noted in its folder; empty: the command line.
 
     Raises:
         BadInput: as of `train`.

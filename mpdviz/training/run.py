@@ -39,6 +39,7 @@ from mpdviz.training.saving import Saver
 from mpdviz.training.schedule import order_hash, remaining_batches, steps_per_epoch
 from mpdviz.training.selection import Selection
 from mpdviz.training.sinks import SINKS, Sink
+from mpdviz.training.sinks.news import News
 
 BYTES = 12
 """What a potential leaves for the backward pass at the least: its input, itself, its spike."""
@@ -54,16 +55,14 @@ def fit(config: RunConfig, out: Path, *, resume: bool = False) -> Result:
 class Run:
     """A run under way: the network, the engine that trains it and where it stands."""
 
-    def __init__(
-        self, config: RunConfig, out: Path, *, resume: bool = False, command: str | None = None
-    ) -> None:
+    def __init__(self, config: RunConfig, out: Path, *, resume: bool = False, command: str = "") -> None:
         """Check everything, build the network and make the run folder ready.
 
         Args:
             config: the run's settings.
             out: the run folder, created where needed; see `runs.folder` for what will be in it.
             resume: continue the run in `out`; a fresh start in an empty folder, no work for a finished run.
-            command: what the run was started by; None takes the command line.
+            command: what started it, to be noted; empty: the command line.
 
         Raises:
             BadInput: settings that contradict the data, the devices or the run to be resumed; nothing has
@@ -103,6 +102,7 @@ class Run:
             architecture(config, dataset),
             order_hash(self.config, self.dataset),
             leads=self.team.leads,
+            command=command,
         )
         self.selection = Selection(
             self.config, self.network, self.dataset, self.engine, self.saver, self.folder, self.averaged
@@ -110,19 +110,12 @@ class Run:
         if self.team.leads:
             self.folder.create(resume=resume)
         try:
-            self._begin(optimizer, kinds if self.team.leads else [], resume=resume, command=command)
+            self._begin(optimizer, kinds if self.team.leads else [], resume=resume)
         except BaseException:
             self.folder.release()
             raise
 
-    def _begin(
-        self,
-        optimizer: torch.optim.Optimizer,
-        kinds: Sequence[type[Sink]],
-        *,
-        resume: bool,
-        command: str | None,
-    ) -> None:
+    def _begin(self, optimizer: torch.optim.Optimizer, kinds: Sequence[type[Sink]], *, resume: bool) -> None:
         self.monitor = Monitor(self.network, self.dataset)
         saved = self.saver.restore() if resume and self.folder.last.exists() else None
         if saved is not None:
@@ -139,9 +132,11 @@ class Run:
         else:
             self.engine.restore(state, saved.scaler)
             self.position = saved.position
-        self.saver.begin(command)
+        self.saver.begin()
         self._tell_stage()
         self.sinks = [kind(self.folder, self.position, self._steps_done()) for kind in kinds]
+        self.news = News(self.folder, self.position, self._steps_done())
+        self.sinks += [self.news] if self.team.leads else []
 
     def fit(self, *, on_step: Watcher | None = None, on_epoch: EpochWatcher | None = None) -> Result:
         """Train what is left of the run. SIGINT and SIGTERM finish the step under way and save.
@@ -203,8 +198,11 @@ class Run:
             position.correct += found.correct
             position.samples += len(y)
             position.seconds += time.perf_counter() - started
+            now = position.info(config.epochs, steps)
+            for sink in self.sinks:
+                sink.step(now)
             if on_step is not None:
-                on_step(position.info(config.epochs, steps))
+                on_step(now)
             if position.step % (config.record_every or steps) == 0:
                 self._check_finite()
                 self._record()

@@ -28,6 +28,7 @@ class Saver:
         architecture: NetworkConfig,
         order: str,
         leads: bool,
+        command: str = "",
     ) -> None:
         """Name what is to be saved; nothing is written yet.
 
@@ -38,22 +39,23 @@ class Saver:
             architecture: what made it.
             order: hash of the order in which it sees the data.
             leads: whether this process writes.
+            command: what started it; empty: the command line.
         """
         self._folder, self._config, self._network = folder, config, network
         self._architecture = architecture
-        self._leads = leads
+        self._leads, self._command = leads, command
         self._start = {
             "initial_weights": network.weights_hash(),
             "drawn_weights": network.drawn_hash(),
             "data_order": order,
         }
 
-    def begin(self, command: str | None = None) -> None:
-        """Note the settings, and this process where there is work left; see `system.environment.collect`."""
+    def begin(self) -> None:
+        """Note the settings, and where there is work left this process."""
         if self._leads:
             write_text(self._folder.config, self._config.to_toml())
             if not is_finished(self._folder):
-                add_environment(self._folder, collect(command))
+                add_environment(self._folder, collect(self._command))
 
     def result(self, result: Result | None) -> None:
         """Note what the run reached, None while it is under way."""

@@ -18,7 +18,11 @@ def trained(tmp_path_factory):
     """A tiny data set, a run trained on it and a recipe; each test copies what it damages."""
     folder = tmp_path_factory.mktemp("trained")
     np.savez(folder / "data.npz", **arrays())
-    config = {"data": f"npz:{folder / 'data.npz'}", "epochs": 1, "model": "convsnn:encode_channels=4:planes=4-4"}
+    config = {
+        "data": f"npz:{folder / 'data.npz'}",
+        "epochs": 1,
+        "model": "convsnn:encode_channels=4:planes=4-4",
+    }
     fit(validate(config | {"timesteps": 2, "batch_size": 16, "device": "cpu"}), folder / "run")
     return folder
 

@@ -98,7 +98,13 @@ def nets(tmp_path, monkeypatch):
 
 
 def settings(model, **others):
-    given = {"data": "npz:data.npz", "model": f"own_nets:{model}", "epochs": 3, "batch_size": 16, "device": "cpu"}
+    given = {
+        "data": "npz:data.npz",
+        "model": f"own_nets:{model}",
+        "epochs": 3,
+        "batch_size": 16,
+        "device": "cpu",
+    }
     return validate(given | others)
 
 
@@ -147,7 +153,11 @@ def test_training_is_a_loop_written_by_hand(nets, model, repeat):
 
 @pytest.mark.parametrize(
     ("model", "others"),
-    [("loop", {"ema": 0.9, "mixup": 0.2}), ("step", {"repeat_input": 3}), ("step", {"data": "npz:frames.npz"})],
+    [
+        ("loop", {"ema": 0.9, "mixup": 0.2}),
+        ("step", {"repeat_input": 3}),
+        ("step", {"data": "npz:frames.npz"}),
+    ],
 )
 def test_interrupted_and_resumed_is_the_uninterrupted_run(nets, model, others):
     config = settings(model, **others)
@@ -160,7 +170,9 @@ def test_interrupted_and_resumed_is_the_uninterrupted_run(nets, model, others):
     with pytest.raises(Interrupted):
         Run(config, nets / "run").fit(on_step=stop)
     fit(config, nets / "run", resume=True)
-    states = [torch.load(nets / name / "checkpoints" / "last.pt", weights_only=True) for name in ("whole", "run")]
+    states = [
+        torch.load(nets / name / "checkpoints" / "last.pt", weights_only=True) for name in ("whole", "run")
+    ]
     assert all(torch.equal(states[0]["state"][name], states[1]["state"][name]) for name in states[0]["state"])
     mpd = [pd.read_csv(nets / name / "mpd.csv") for name in ("whole", "run")]
     pd.testing.assert_frame_equal(*mpd, check_exact=True)

@@ -40,7 +40,8 @@ def test_warming_up_rises_in_equal_steps_to_the_schedule(schedule):
 
 
 @pytest.mark.parametrize(
-    "schedule", ["cosine:every=2", "step:every=0", "step:every=1.5", "step:factor=1", "step:factor=nan", "linear", ""]
+    "schedule",
+    ["cosine:every=2", "step:every=0", "step:every=1.5", "step:factor=1", "step:factor=nan", "linear", ""],
 )
 def test_no_such_schedule(schedule):
     with pytest.raises(BadInput, match="schedule"):

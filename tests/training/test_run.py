@@ -111,6 +111,7 @@ def test_the_run_folder_holds_what_its_docstring_says(run, config):
         "metrics.csv",
         "mpd.csv",
         "result.json",
+        "status.json",
         "widths.csv",
     ]
     resolved = config.model_copy(update={"backend": "eager", "devices": 1})  # too short to compile
@@ -522,7 +523,9 @@ def test_classes_and_confusions_are_those_of_the_best_checkpoint(run, config):
         with torch.no_grad():
             guessed = network(x).mean(0).argmax(1)
         pairs = confusion[confusion["split"] == split].set_index(["label", "predicted"])["count"]
-        found = pd.Series(1, index=pd.MultiIndex.from_arrays([y.numpy(), guessed.numpy()])).groupby(level=[0, 1])
+        found = pd.Series(1, index=pd.MultiIndex.from_arrays([y.numpy(), guessed.numpy()])).groupby(
+            level=[0, 1]
+        )
         assert pairs.to_dict() == found.sum().to_dict()
         assert classes[classes["split"] == split]["samples"].tolist() == [2, 2, 2]
     recall = classes[classes["split"] == "test"]["recall"]

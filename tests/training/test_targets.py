@@ -50,7 +50,11 @@ def test_smoothed_labels():
 @pytest.mark.parametrize("name", ["ce", "tet:lambda=0.2"])
 def test_a_loss_of_labels_is_that_of_their_shares(name):
     torch.manual_seed(0)
-    logits, y, loss = torch.randn(3, 5, 4, dtype=torch.float64), torch.tensor([0, 3, 1, 1, 2]), losses.get(name)
+    logits, y, loss = (
+        torch.randn(3, 5, 4, dtype=torch.float64),
+        torch.tensor([0, 3, 1, 1, 2]),
+        losses.get(name),
+    )
     hot = torch.from_numpy(one_hot(y, 4))
     torch.testing.assert_close(loss.of(logits, hot, 0.5), loss.of(logits, y, 0.5))
 
