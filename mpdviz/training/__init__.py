@@ -17,9 +17,10 @@ from mpdviz.system.files import exists
 
 if TYPE_CHECKING:
     from mpdviz.runs.state import Result, StepInfo
+    from mpdviz.training.again import Rerun
     from mpdviz.training.run import Run
 
-__all__ = ["command", "prepare", "train"]
+__all__ = ["command", "prepare", "rerun", "train"]
 
 
 def train(
@@ -95,6 +96,37 @@ def prepare(
     return Run(
         config, Path(out) if out is not None else default_folder(config), resume=resume, command=command
     )
+
+
+def rerun(
+    run: str | Path,
+    out: str | Path | None = None,
+    *,
+    on_step: "Callable[[StepInfo], object] | None" = None,
+    on_epoch: Callable[[dict[str, Any]], object] | None = None,
+) -> "Rerun":
+    """Train a run again with the settings in its folder, into another one, and compare.
+
+    Args:
+        run: the run folder; it is only read.
+        out: the new one; None adds `-rerun` to its name.
+        on_step: as of `train`.
+        on_epoch: as of `train`.
+
+    Returns:
+        What was reached, what was not as it was then (versions, hardware, git) and how the runs compare.
+
+    Raises:
+        BadInput: no run folder, one without a finished epoch, data that were handed over by a program, or
+            anything that `train` refuses.
+    """
+    from mpdviz.training.again import Again, Rerun
+
+    given = {"run": run} if out is None else {"run": run, "out": out}
+    again = Again(Path(run), None if out is None else Path(out), command=call("mpdviz.training.rerun", given))
+    changed = again.changes() if again.run.team.leads else None
+    result = again.run.fit(on_step=on_step, on_epoch=on_epoch)
+    return Rerun(result, changed, again.compared() if again.run.team.leads else None)
 
 
 def default_folder(config: RunConfig) -> Path:
