@@ -8,8 +8,8 @@ import typer
 
 from .output import show, tell
 
-HELP = """Train a run again with the settings in its folder, into another one, and compare: versions, hardware and
-git first, then initial weights, data order and metrics to the last digit.
+HELP = """Train a run again with the settings in its folder, into another one, and compare: versions, hardware
+and git first, then initial weights, data order and metrics to the last digit.
 
 Ends with 0 where everything is equal, and with 1 where anything differs."""
 
@@ -49,3 +49,6 @@ def _say_changes(run: Path, changes: Mapping[str, tuple[str, str]] | None) -> No
     tell("", f"not as it was for {run}:")
     for name, (then, now) in changes.items():
         tell("", f"  {name}: {then} then, {now} now")
+    threads = changes.get("threads", ("", ""))[0]
+    if threads.isdecimal():
+        tell("", f"  (OMP_NUM_THREADS={threads} gives it as many threads again; results depend on them)")

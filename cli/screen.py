@@ -39,17 +39,12 @@ class Screen:
         self._drawn = time.monotonic()
 
 
-def can_draw(what: str, instead: str) -> bool:
-    """Whether stderr is a terminal that can be drawn on; if not, that is said.
-
-    Args:
-        what: was asked for.
-        instead: what is done then.
-    """
+def can_draw(instead: str) -> bool:
+    """Whether stderr is a terminal that can be drawn on; if not, that is said, and what is done instead."""
     console = Console(stderr=True)
     if console.is_terminal and not console.is_dumb_terminal:
         return True
-    note("[yellow]mpdviz:[/]", f"{what} needs a terminal that can be drawn on as stderr; {instead} instead")
+    note("[yellow]mpdviz:[/]", f"stderr is no terminal that can be drawn on; {instead} instead")
     return False
 
 

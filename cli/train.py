@@ -44,7 +44,7 @@ def train(
     from . import screen
 
     run = prepare(settings, out=out, resume=resume, recipe=recipe)
-    shown = live and run.team.leads and screen.can_draw("`live`", "lines are printed")
+    shown = live and run.team.leads and screen.can_draw("a line an epoch is printed")
     result = _in_a_view(run) if shown else in_lines(run)
     if run.team.leads:
         print(lines.last_line(run.config, result))

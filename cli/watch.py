@@ -39,7 +39,7 @@ def watch(
         width = console().width
         _print(_lines(seen, several, run, width, TALL), seen, several)
         return _code(seen)
-    if not screen.can_draw("`mpdviz watch`", "a line is printed for every change"):
+    if not screen.can_draw("a line for every change is printed"):
         return _in_lines(followers, several, run)
     with screen.drawing() as view:
         while True:
@@ -83,7 +83,8 @@ def _lines(seen: "Sequence[Seen]", several: bool, run: Path, width: int, height:
 
     if not several:
         (one,) = seen
-        return view.of_run(_title(one), one.status, spelled(news(one)), width, height)
+        said = "" if one.phase == "finished" else spelled(news(one))  # its result stands below
+        return view.of_run(_title(one), one.status, said, width, height)
     lines = [Text(_counted(seen), "bold")]
     # What changes first, where not all of them fit.
     order = ("runs", "stopped", "waits", "finished")

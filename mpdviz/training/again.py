@@ -15,6 +15,8 @@ from mpdviz.runs.folder import RunFolder
 from mpdviz.runs.reading import StoredRun
 from mpdviz.runs.state import Result
 from mpdviz.system.environment import changes
+from mpdviz.system.files import exists
+from mpdviz.system.rank import rank
 from mpdviz.training.run import Run
 
 GIVEN = "given:"
@@ -93,9 +95,12 @@ class Again:
             raise BadInput(
                 f"{path} was trained on {data}, which a program handed over", "run that program again"
             )
-        out = out or path.absolute().with_name(f"{path.absolute().name}-rerun")
-        if out.absolute() == path.absolute():
-            raise BadInput(f"`out` {out} is the run itself", "choose another `out`")
+        if out is None:
+            own = path if path.name not in ("", "..") else path.resolve()
+            out = own.with_name(f"{own.name}-rerun")
+        holds = exists(RunFolder(out).last) or exists(RunFolder(out).best)
+        if holds and rank() == 0:  # the leader's own, to the others
+            raise BadInput(f"{out} already holds a run", "choose another `out`")
         self.run = Run(self._before.config, out, command=command)
 
     def changes(self) -> dict[str, tuple[str, str]] | None:
