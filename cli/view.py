@@ -30,11 +30,11 @@ def of_run(title: str, status: Status | None, news: str, width: int, height: int
         width: characters that a line may have.
         height: lines that there may be, at least 5; of more layers than fit the worst are shown.
     """
-    lines = [Text(shortened(title, width), "bold")]
+    lines = [Text(shortened(_clean(title), width), "bold")]
     if status is not None:
         lines += _progress(status, width)
     if news:
-        lines.append(Text(shortened(news, width), "yellow"))
+        lines.append(Text(shortened(_clean(news), width), "yellow"))
     if status is not None and status.layers:
         lines += _layers(status, width, height - len(lines))
     return lines[:height]
@@ -43,14 +43,14 @@ def of_run(title: str, status: Status | None, news: str, width: int, height: int
 def one_line(name: str, status: Status | None, news: str) -> str:
     """A run of a study."""
     if status is None or not status.of:
-        return f"{name}  {news}"
+        return _clean(f"{name}  {news}")
     worst = next(iter(status.worst_first()), None)
     parts = [f"epoch {status.epoch}/{status.epochs}"]
     if status.val_accuracy is not None:
         parts.append(f"validation {percent(status.val_accuracy, 2)}")
     if worst is not None and worst.lowest is not None:
         parts.append(f"{'! ' if worst.starved else ''}lowest share {percent(worst.lowest)} in {worst.name}")
-    return "  ".join([name, news, *parts])
+    return _clean("  ".join([name, news, *parts]))
 
 
 def curve(losses: Sequence[float | None], width: int) -> str:

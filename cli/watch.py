@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 from rich.text import Text
 
+from .fitted import shortened
 from .output import console, say, show, spelled
 
 if TYPE_CHECKING:
@@ -68,7 +70,7 @@ def _in_lines(followers: "Sequence[Follower]", several: bool, run: Path) -> int:
             if told.get(one.folder.path) != key:
                 told[one.folder.path] = key
                 words = spelled(news(one)) or "runs"
-                say(view.one_line(_name(one, run, several), one.status, words).replace("[", r"\["))
+                say(escape(view.one_line(_name(one, run, several), one.status, words)))
         if _is_over(seen):
             break
         time.sleep(PAUSE)
@@ -93,7 +95,7 @@ def _lines(seen: "Sequence[Seen]", several: bool, run: Path, width: int, height:
     for one in shown:
         name = f"{_name(one, run, several):{longest}}"
         line = view.one_line(name, one.status, spelled(news(one)) or "runs")
-        lines.append(Text(view.shortened(line, width), "yellow" if one.phase == "stopped" else ""))
+        lines.append(Text(shortened(line, width), "yellow" if one.phase == "stopped" else ""))
     if len(shown) < len(seen):
         lines.append(Text(f"and {len(seen) - len(shown)} more", "dim"))
     return lines
@@ -118,7 +120,7 @@ def _name(one: "Seen", run: Path, several: bool) -> str:
 def _counted(seen: "Sequence[Seen]") -> str:
     phases = [one.phase for one in seen]
     counts = {"finished": "finished", "runs": "running", "stopped": "stopped", "waits": "not begun"}
-    said = [f"{phases.count(phase)} {word}" for phase, word in counts.items() if phase in phases]  # type: ignore[arg-type]
+    said = [f"{phases.count(phase)} {word}" for phase, word in counts.items() if phase in phases]
     return f"{len(seen)} run{'s' * (len(seen) != 1)}: {', '.join(said)}"
 
 
@@ -138,8 +140,8 @@ def _result(one: "Seen") -> str:
 
     reached = read_result(one.folder)
     nothing = float("nan")
-    accuracies = [reached.get(name, nothing) for name in ("val_accuracy", "test_accuracy")]
-    result = Result(one.folder.path, reached.get("epoch", 0), *accuracies, 0, nothing, nothing)
+    validation, test = (reached.get(name, nothing) for name in ("val_accuracy", "test_accuracy"))
+    result = Result(one.folder.path, reached.get("epoch", 0), validation, test, 0, nothing, nothing)
     return last_line(read_config(one.folder), result)
 
 

@@ -130,8 +130,10 @@ def compare(before: StoredRun, after: StoredRun) -> Compared:
     largest, where = 0.0, ""
     if len(differing):
         # NaN against a number is further apart than any two numbers.
-        row, column = np.unravel_index(int(apart.fillna(np.inf).to_numpy().argmax()), apart.shape)
-        largest, where = float(apart.iloc[row, column]), f"{columns[column]} of epoch {apart.index[row]}"
+        distances = apart.fillna(np.inf).to_numpy()
+        row, column = divmod(int(distances.argmax()), len(columns))
+        largest = float(apart.to_numpy()[row, column])
+        where = f"{columns[column]} of epoch {epochs[row]}"
     values = {name: (before.result.get(name), after.result.get(name)) for name in REACHED}
     return Compared(
         hashes={name: _same(before.result.get(name), after.result.get(name)) for name in HASHES},

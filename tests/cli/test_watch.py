@@ -85,8 +85,9 @@ def test_the_curve_goes_from_the_highest_to_the_lowest():
 
 def test_names_of_others_cannot_move_the_cursor():
     told = status(layers=[LayerShare(layer=1, name="\x1b[2J\nevil", lowest=0.5, at=1)])
-    for line in view.of_run("run", told, "", 80, 23):
+    for line in view.of_run("run\x1b", told, "\x1b[2J", 80, 23):
         assert line.plain.isprintable()
+    assert view.one_line("run", told, "\r").isprintable()
 
 
 def test_before_the_first_step_nothing_is_made_up():

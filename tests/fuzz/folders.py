@@ -67,7 +67,12 @@ CELLS = (
     "1+2j",
     " ",
 )
-SETTINGS = {"data": "npz:data.npz", "model": "convsnn:encode_channels=4:planes=4-4", "timesteps": 2, "batch_size": 16}
+SETTINGS = {
+    "data": "npz:data.npz",
+    "model": "convsnn:encode_channels=4:planes=4-4",
+    "timesteps": 2,
+    "batch_size": 16,
+}
 SETTINGS |= {
     "device": "cpu",
     "epochs": 1,
@@ -178,11 +183,28 @@ def run_folder(random, place):
     return Case(words, done, may_change=(words[-1],) if words in (resume, collect) else ())
 
 
+def watched(random, place):
+    """What a run says of itself, before it is looked at, trained again or reported on."""
+    name = random.choice(("status.json", "status.json", "environment.json", "result.json"))
+    path = place / "run" / name
+    done = _whole(random, path) if random.random() < 0.07 else _json(random, path)
+    again, report = ("rerun", "run", "--out", "new"), ("report", "run", "--limit", "4", "--out", "new.html")
+    words = random.choices((("watch", "--once", "run"), again, report), (8, 1, 1))[0]
+    return Case(words, f"run: {done}")
+
+
 def comparison(random, place):
     """The file that makes a folder a comparison."""
     path = place / "cmp/comparison.toml"
     done = _whole(random, path) if random.random() < 0.05 else _toml(random, path)
-    settings = ("--data", "npz:data.npz", "--model", "convsnn:encode_channels=4:planes=4-4", "--timesteps", "2")
+    settings = (
+        "--data",
+        "npz:data.npz",
+        "--model",
+        "convsnn:encode_channels=4:planes=4-4",
+        "--timesteps",
+        "2",
+    )
     settings += ("--batch-size", "16", "--device", "cpu", "--epochs", "1")
     again = ("compare", "--strategies", "fixed,mpd-agl", "--seeds", "0", "--out", "cmp", *settings)
     figures = ("figures", "cmp", "--out", "new", "--format", "png", "--limit", "4")

@@ -52,7 +52,7 @@ class News(Sink):
             host=platform.node(),
             process=os.getpid(),
             written=time.time(),
-            losses=self._curve.points(),
+            losses=[*self._curve.points()],
             **self._facts,
         )
 
