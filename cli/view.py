@@ -40,17 +40,31 @@ def of_run(title: str, status: Status | None, news: str, width: int, height: int
     return lines[:height]
 
 
-def one_line(name: str, status: Status | None, news: str) -> str:
-    """A run of a study."""
-    if status is None or not status.of:
-        return _clean(f"{name}  {news}")
-    worst = next(iter(status.worst_first()), None)
-    parts = [f"epoch {status.epoch}/{status.epochs}"]
-    if status.val_accuracy is not None:
-        parts.append(f"validation {percent(status.val_accuracy, 2)}")
-    if worst is not None and worst.lowest is not None:
-        parts.append(f"{'! ' if worst.starved else ''}lowest share {percent(worst.lowest)} in {worst.name}")
-    return _clean("  ".join([name, news, *parts]))
+def one_line(name: str, status: Status | None, news: str, width: int | None = None) -> str:
+    """A run of a study.
+
+    Args:
+        name: the run's.
+        status: how it stands.
+        news: whether it still runs, in words.
+        width: characters that the line may have; what does not fit is left out.
+    """
+    parts = [news]
+    if status is not None and status.of:
+        parts.append(f"epoch {status.epoch}/{status.epochs}")
+        if status.val_accuracy is not None:
+            parts.append(f"validation {percent(status.val_accuracy, 2)}")
+        worst = next(iter(status.worst_first()), None)
+        if worst is not None and worst.lowest is not None:
+            mark = "! " if worst.starved else ""
+            parts += [f"{mark}lowest share {percent(worst.lowest)}", f"in {worst.name}"]
+    line = _clean(name)
+    for part in parts:
+        longer = f"{line}  {_clean(part)}"
+        if width is not None and cell_len(longer) > width:
+            break
+        line = longer
+    return line if width is None else shortened(line, width)
 
 
 def curve(losses: Sequence[float | None], width: int) -> str:

@@ -9,7 +9,6 @@ import typer
 from rich.markup import escape
 from rich.text import Text
 
-from .fitted import shortened
 from .output import console, say, show, spelled
 
 if TYPE_CHECKING:
@@ -94,8 +93,8 @@ def _lines(seen: "Sequence[Seen]", several: bool, run: Path, width: int, height:
     longest = max(len(_name(one, run, several)) for one in shown)
     for one in shown:
         name = f"{_name(one, run, several):{longest}}"
-        line = view.one_line(name, one.status, spelled(news(one)) or "runs")
-        lines.append(Text(shortened(line, width), "yellow" if one.phase == "stopped" else ""))
+        line = view.one_line(name, one.status, spelled(news(one)) or "runs", width)
+        lines.append(Text(line, "yellow" if one.phase == "stopped" else ""))
     if len(shown) < len(seen):
         lines.append(Text(f"and {len(seen) - len(shown)} more", "dim"))
     return lines

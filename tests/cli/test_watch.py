@@ -100,7 +100,8 @@ def test_before_the_first_step_nothing_is_made_up():
 
 def test_live_fits_a_terminal_and_leaves_the_last_state(tmp_path):
     out = tmp_path / "run"
-    seen = on_terminal("train", "--live", *TINY, "--record-every", 5, "--out", out, rows=24)
+    words = ("train", "--live", *TINY, "--record-every", 5, "--out", out)
+    seen = on_terminal(*words, rows=24, PYTHONIOENCODING="utf-8", alone=True)
     assert seen.code == 0, seen.plain
     assert "Traceback" not in seen.plain
     assert "\x1b[?25h" in seen.raw  # the cursor is back
@@ -114,6 +115,7 @@ def test_live_fits_a_terminal_and_leaves_the_last_state(tmp_path):
     assert [row.split()[-5 if row[0] == "!" else 1] for row in rows] == list(lowest.index)
     assert [float(row.split(" %")[0].split()[-1]) for row in rows] == pytest.approx(100 * lowest, abs=0.051)
     assert f"{out}/checkpoints/best.pt: test accuracy" in seen.plain.replace("\n", "")
+    assert "━" in said
     assert said.count("epoch 2/2") == 1  # drawn over, not again below
     assert len(set(re.findall(r"step (\d+)/", "\n".join(seen.drawn)))) > 1
 
@@ -228,6 +230,7 @@ def test_a_folder_of_runs_has_a_line_a_run(place, mpdviz):
     assert code == 0
     lines = out.splitlines()
     assert lines[0] == "3 runs: 2 finished, 1 running"
+    assert all(cell_len(line) <= 80 for line in lines)
     assert [line.split()[:2] for line in lines[1:]] == [
         ["one", "finished"],
         ["three", "finished"],
