@@ -14,12 +14,14 @@ from .fitted import Column, print_table
 from .output import show
 
 HELP = """List what there is to choose from: models, neurons, norms, strategies, surrogates, losses,
-regularizers, backends, data, recipes, samples, columns."""
+regularizers, schedules, backends, data, recipes, samples, columns."""
 
 WORDS = (
-    *("models", "neurons", "norms", "strategies", "surrogates", "losses", "regularizers"),
+    *("models", "neurons", "norms", "strategies", "surrogates", "losses", "regularizers", "schedules"),
     *("backends", "data", "recipes", "samples", "columns"),
 )
+OF_DATA = ("in_channels", "image_size", "in_shape")
+"""Options of models that training takes from the data."""
 Rows = list[tuple[str, ...]]
 
 
@@ -48,6 +50,16 @@ def list_(
             "options, as in fixed:kappa=2.5, mpd-agl:shape=atan or fixed:shape=fast-sigmoid:k=10: all take "
             f"shape but {own}, which have their own; {_options(STRATEGIES)}"
         )
+    elif what == "models":
+        from mpdviz.networks import NETWORKS, options_of
+
+        mine = {name: [option for option in options_of(name) if option not in OF_DATA] for name in NETWORKS}
+        told = "; ".join(f"{name}: {', '.join(options)}" for name, options in mine.items())
+        show(f"options, as in convsnn:planes=16-32:hidden=64: {told}; or your own network, MODULE:FUNCTION")
+    elif what == "schedules":
+        from mpdviz.training.rates import SCHEDULES
+
+        show(f"options, as in step:every=30:factor=0.1: {_options(SCHEDULES)}")
     elif what == "losses":
         from mpdviz.losses import LOSSES
 
@@ -98,6 +110,12 @@ def _losses() -> Rows:
         ("loss", "source", "what it is"),
         *((name, kind.source, _summary(kind)) for name, kind in LOSSES.items()),
     ]
+
+
+def _schedules() -> Rows:
+    from mpdviz.training.rates import SCHEDULES
+
+    return [("schedule", "learning rate"), *((name, _summary(kind)) for name, kind in SCHEDULES.items())]
 
 
 def _regularizers() -> Rows:
@@ -195,6 +213,7 @@ LISTINGS: dict[str, Callable[[], Rows]] = {
     "surrogates": _surrogates,
     "losses": _losses,
     "regularizers": _regularizers,
+    "schedules": _schedules,
     "backends": _backends,
     "data": _data,
     "recipes": _recipes,

@@ -17,14 +17,19 @@ COMPLETED: dict[str, str | tuple[str, ...]] = {
     "strategy": "strategies",
     "surrogate": "surrogates",
     "norm": "norms",
+    "schedule": "schedules",
+    "optimizer": ("sgd", "adamw"),
     "loss": "losses",
     "regularize": "regularizers",
     "device": "devices",
     "backend": "kernels",
     "reset": ("hard", "soft", "hard-detached", "soft-detached"),
     "precision": ("32", "bf16-mixed", "16-mixed"),
+    "log": "sinks",
 }
 """Settings whose values a shell completes."""
+SEVERAL = ("log",)
+"""Those that take several, with commas between them."""
 
 
 def takes_settings(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -65,7 +70,7 @@ def _option(name: str) -> inspect.Parameter:
                 help=f"{field.description}{default}",
                 show_default=False,
                 metavar=None if kind is bool else _metavar(field.annotation),
-                autocompletion=names(COMPLETED[name]) if name in COMPLETED else None,
+                autocompletion=names(COMPLETED[name], several=name in SEVERAL) if name in COMPLETED else None,
                 rich_help_panel="Settings (also in a recipe)",
             ),
         ],

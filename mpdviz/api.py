@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from mpdviz import advising, figures, surrogates
+from mpdviz import advising, figures, loggers, surrogates
 from mpdviz.accumulations import storage
 from mpdviz.accumulations.contents import Contents
 from mpdviz.accumulations.layer import LayerAccumulation
@@ -173,6 +173,30 @@ class Recording:
 
         heading = title or self.contents.origin.get("network", "Recording")
         report.write(Path(path), heading, [report.of_recording(heading, self.contents), report.of_making()])
+
+    def log_to(self, target: object, step: int | None = None, prefix: str = "") -> None:
+        """Log the available ratios, widths, reach, firing rates, gradient norms and potentials to a tracker.
+
+            writer = torch.utils.tensorboard.SummaryWriter()
+            for step, (images, labels) in enumerate(loader):
+                with mpdviz.record(network) as mpd:
+                    loss = criterion(network(images), labels)
+                ...
+                mpd.log_to(writer, step)
+
+        `mpdviz.loggers.contents` has the tags. What was not measured is not logged.
+
+        Args:
+            target: a TensorBoard `SummaryWriter`; a W&B run, or the module `wandb` for the run under way; an
+                MLflow run, or the module `mlflow` for the active run (neither has histograms); or a logger of
+                Lightning. It stays open.
+            step: of the training; None leaves it to the tracker: W&B counts on, the others take it for 0.
+            prefix: put before every tag, e.g. `val/`.
+
+        Raises:
+            BadInput: `target` is none of these, or is `wandb` without a run under way.
+        """
+        loggers.log(target, self.layers, step, prefix)
 
     def save(self, path: str | Path) -> None:
         """Write everything recorded to an `.npz` file of plain arrays.

@@ -29,7 +29,7 @@ Timesteps = Annotated[int, Field(ge=1, le=MOST_TIMESTEPS)]
 
 OWN = "own"
 """Strategy of a network of the user's own, whose surrogates stand in its code."""
-OF_OURS = ("strategy", "neuron", "decay", "reset", "gamma", "norm", "surrogate", "regularize")
+OF_OURS = ("strategy", "neuron", "decay", "reset", "gamma", "norm", "surrogate", "regularize", "compile")
 """Settings that make our networks and say nothing to others."""
 OF_OWN = ("time_axis", "repeat_input")
 """Settings that say how a network of the user's own takes its input."""
@@ -124,7 +124,7 @@ class RunConfig(BaseModel):
     )
     log: str | None = Field(
         None,
-        description="also log to RUN/tensorboard, for `tensorboard --logdir`: tensorboard",
+        description="also log to tensorboard (RUN/tensorboard), wandb or mlflow; several with commas between",
         json_schema_extra=LOG,
     )
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(0, description="initial weights and data order")

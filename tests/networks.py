@@ -11,7 +11,9 @@ SIZES = {
     "spikformer": {"image_size": 8, "dim": 8, "depth": 1, "heads": 2, "patch": 2, "expansion": 2},
     "vggsnn": {"encode_channels": 4, "planes": (4, 6, 8), "image_size": 16},
 }
-TRAINING = {"model": "convsnn:encode_channels=4:planes=4-4", "timesteps": 2, "batch_size": 16, "device": "cpu"}
+TINY = "convsnn:encode_channels=4:planes=4-4"
+"""A network that is trained in a moment."""
+TRAINING = {"model": TINY, "timesteps": 2, "batch_size": 16, "device": "cpu"}
 """Settings of a run that takes a moment."""
 
 

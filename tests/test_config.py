@@ -53,7 +53,9 @@ def test_toml_gives_back_every_setting(given):
 
 
 def test_a_recipe_file_gives_back_every_setting(tmp_path):
-    config = validate({"model": "convsnn:planes=4-8", "lr": "0.07", "data_dir": str(tmp_path), "augment": False})
+    config = validate(
+        {"model": "convsnn:planes=4-8", "lr": "0.07", "data_dir": str(tmp_path), "augment": False}
+    )
     recipe = tmp_path / "recipe.toml"
     recipe.write_text("# a comment\n" + config.to_toml(), encoding="utf-8")
     again = validate(read_recipe(recipe))

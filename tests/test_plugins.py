@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from networks import TINY
 
 STRATEGY = """
 import torch
@@ -164,7 +165,7 @@ from mpdviz.training.run import Run
 from mpdviz.config import validate
 from pathlib import Path
 import signal
-settings = dict(strategy="narrowing", epochs=2, timesteps=2, model="convsnn:encode_channels=4:planes=4-4", batch_size=400)
+settings = dict(strategy="narrowing", epochs=2, timesteps=2, model="{TINY}", batch_size=400)
 out = Path({str(tmp_path)!r})
 whole = mpdviz.train(**settings, out=out / "whole")
 try:

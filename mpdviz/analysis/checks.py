@@ -168,7 +168,8 @@ def _share_of_neurons(of: Subject, column: str, limit: float, what: str) -> Meas
         unknown = "single neurons could not be followed"
         return _not_measured(of.why(column, "neurons", "lower", "kappa", otherwise=unknown))
     value = float(counted / neurons)
-    where = f", most of them in channel {of.layer[f'{column}_channel']}" if counted else ""
+    # Of all of them no channel stands out.
+    where = f", most of them in channel {of.layer[f'{column}_channel']}" if 0 < counted < neurons else ""
     return value, value <= limit, f"{counted} of {neurons} neurons {what}{where}"
 
 

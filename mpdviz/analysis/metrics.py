@@ -23,6 +23,12 @@ def main_columns(layers: Layers) -> pd.DataFrame:
     return frame(_blocks(layers, (PAPER,)), columns.MAIN)
 
 
+def observed(layers: Layers) -> pd.DataFrame:
+    """The columns of `columns.MAIN` and, where gradients were recorded, of `columns.FLOW`; none predicted."""
+    flows = any(layer.flow is not None for layer in layers.values())
+    return frame(_blocks(layers, ()), [*columns.MAIN, *(columns.FLOW if flows else ())])
+
+
 def table(layers: Layers) -> pd.DataFrame:
     """The main table: one row a neuron layer and timestep, both from 1.
 

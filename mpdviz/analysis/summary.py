@@ -1,6 +1,7 @@
 """A recording at a glance: a row a layer, what is the matter with it, and the answer in words (no torch)."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -112,10 +113,10 @@ def answer(table: pd.DataFrame) -> str:
     known, starved = table.drop(unknown.index), table[table["starved"]]
     parts = []
     if len(known):
-        worst = known.iloc[int(known["lowest_ratio"].argmin())]
+        worst = known.loc[_worst(known)]
         if len(starved):
             counted = f"{len(starved)} {of} {'is' if len(starved) == 1 else 'are'} starved"
-            where = f"{_called(worst)} gets {percent(worst['lowest_ratio'])} at t={worst['at_timestep']}"
+            where = f"{_called(worst)} gets {percent(worst['lowest_ratio'])} {_when(worst)}"
             parts.append(f"{counted}: {where}, {REASONS[worst['why']]}.")
         else:
             nobody = f"None {of} is" if len(table) > 1 else "The one layer is not"
@@ -136,8 +137,17 @@ def answer(table: pd.DataFrame) -> str:
 def neediest(layers: Mapping[int, LayerAccumulation]) -> int:
     """Number of the layer with the lowest available share; the first one where none is known."""
     table = by_layer(layers)
-    lowest = table["lowest_ratio"]
-    return int(table["layer"].iloc[int(lowest.fillna(2).argmin())])
+    return int(table["layer"].loc[_worst(table)])
+
+
+def _worst(table: pd.DataFrame) -> Any:
+    """Label of the row with the lowest share; of equals, of that which gets least over all timesteps."""
+    return (
+        table[["lowest_ratio", "available_ratio"]]
+        .fillna(2)
+        .sort_values(["lowest_ratio", "available_ratio"], kind="stable")
+        .index[0]
+    )
 
 
 def one_line(layers: Mapping[int, LayerAccumulation]) -> str:
@@ -151,11 +161,14 @@ def one_line(layers: Mapping[int, LayerAccumulation]) -> str:
         parts.append(_counted(seen, "sample"))
     table = by_layer(layers)
     worst = table[table["layer"] == neediest(layers)].iloc[0]
-    lowest = (
-        f"; lowest available share {percent(worst['lowest_ratio'])} in {_called(worst)} at "
-        f"t={worst['at_timestep']}"
-    )
+    lowest = f"; lowest available share {percent(worst['lowest_ratio'])} in {_called(worst)} {_when(worst)}"
     return ", ".join(parts) + (lowest if np.isfinite(worst["lowest_ratio"]) else "")
+
+
+def _when(row: pd.Series) -> str:
+    """When a layer's share is lowest."""
+    never = len(row["by_timestep"]) > 1 and not any(row["by_timestep"])
+    return "at every timestep" if never else f"at t={row['at_timestep']}"
 
 
 def _said(rows: pd.DataFrame, why: str) -> str:

@@ -7,7 +7,7 @@ from mpdviz.checkpoint import ours, released
 from mpdviz.checkpoint.archive import check_state, fill, read_archive
 from mpdviz.checkpoint.foreign import fill_any, fill_matching
 from mpdviz.checkpoint.ours import Checkpoint, save
-from mpdviz.config import RunConfig
+from mpdviz.config import RunConfig, validate
 from mpdviz.errors import BadInput
 from mpdviz.networks import SpikingNetwork
 from mpdviz.system.places import best_checkpoint
@@ -21,7 +21,21 @@ __all__ = [
     "load",
     "read_archive",
     "save",
+    "trained_by",
 ]
+
+
+def trained_by(path: Path) -> RunConfig | None:
+    """The settings of the run that a checkpoint is of; None of a file that knows none.
+
+    Raises:
+        BadInput: missing, damaged or unsafe file.
+    """
+    content = read_archive(path)
+    settings = content.get("config")
+    if content.get("format") != ours.FORMAT or not isinstance(settings, dict) or not settings:
+        return None
+    return validate(settings, f"checkpoint {path}")
 
 
 def load(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import tomli_w
+import torch
 
 from mpdviz import data
 from mpdviz.compare import arms as arms_of
@@ -22,9 +23,9 @@ from mpdviz.runs.studies import Arm, StudyPlan, point_name, read_study, run_of_s
 from mpdviz.system.devices import pick_device
 from mpdviz.system.files import exists, make_folder, write_text
 from mpdviz.system.places import COMPARISON
-from mpdviz.training.fresh import architecture
+from mpdviz.training.fresh import fresh_network
 from mpdviz.training.objective import Objective
-from mpdviz.training.sinks import SINKS
+from mpdviz.training.sinks import required
 
 Item = TypeVar("Item")
 
@@ -110,7 +111,7 @@ def plan(
         if name in settings:
             raise BadInput(f"`{name}` in a comparison", "leave it out; give `strategies` and `seeds`")
     config = validate(dict(settings))
-    shared = _shared(config)
+    shared = _shared(config, settings)
     checked = arms_of.check(arms, shared)
     values = arms_of.check_grid(grid or {}, checked)
     found = StudyPlan(tuple(checked), tuple(seeds), shared, values, _reference(reference, checked))
@@ -173,15 +174,14 @@ def check(comparison: Comparison) -> None:
     first_seed = comparison.plan.seeds[0]
     configs = [run.config for run in comparison.runs() if run.config.seed == first_seed]
     first = configs[0]
-    if first.log is not None:
-        SINKS.find(first.log).require()
+    required(first.log)
     pick_device(first.device)
     for timesteps in dict.fromkeys(config.timesteps for config in configs):
         dataset = data.load(first.data, timesteps=timesteps, data_dir=first.data_dir)
         dataset.check_trainable(first.batch_size, timesteps)
         for config in configs:
             if config.timesteps == timesteps:
-                Objective(config).check(architecture(config, dataset).build())
+                Objective(config).check(fresh_network(config, dataset, torch.device("cpu")))
 
 
 def shard(runs: Sequence[Planned], number: int, shards: int) -> list[Planned]:
@@ -196,9 +196,11 @@ def _reference(name: str | None, arms: Sequence[Arm]) -> str:
     return name or names[0]
 
 
-def _shared(config: RunConfig) -> dict[str, Any]:
+def _shared(config: RunConfig, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What all runs have, without what an arm's own model or optimizer brings along unless it is given."""
     settings: dict[str, Any] = config.model_dump(mode="json", exclude_none=True)
-    return {name: value for name, value in settings.items() if name != "seed"}
+    left = {"seed", *({"lr", "strategy"} - given.keys())}
+    return {name: value for name, value in settings.items() if name not in left}
 
 
 def _toml(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mpdviz.data.archives import Archive, members, remedy
 from mpdviz.data.augment import random_flip, random_shift
 from mpdviz.data.base import Dataset, Split
+from mpdviz.data.formats.archives import Archive, members, remedy
 from mpdviz.data.splits import stratified
 from mpdviz.errors import BadInput
 

@@ -1,8 +1,8 @@
 """`cifar10`: 60,000 colour photographs of 10 kinds of things (Krizhevsky 2009)."""
 
-from mpdviz.data.archives import Archive
 from mpdviz.data.base import NamedData
 from mpdviz.data.cifar import Cifar, load
+from mpdviz.data.formats.archives import Archive
 
 CIFAR10 = Cifar(
     name="cifar10",

@@ -1,8 +1,8 @@
 """`cifar100`: 60,000 colour photographs of 100 kinds of things (Krizhevsky 2009), by their fine labels."""
 
-from mpdviz.data.archives import Archive
 from mpdviz.data.base import NamedData
 from mpdviz.data.cifar import Cifar, load
+from mpdviz.data.formats.archives import Archive
 
 CIFAR100 = Cifar(
     name="cifar100",

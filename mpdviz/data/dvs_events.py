@@ -1,15 +1,8 @@
-"""CIFAR10-DVS as events: AEDAT4 recordings in one folder a class, read and binned by tonic.
+"""CIFAR10-DVS as events: AEDAT4 recordings in one folder a class, binned into frames kept beside them."""
 
-Binning 10,000 recordings takes minutes, so the frames are kept beside them, in `frames-T.npz`, and read from
-there the next time, as long as the recordings are the same.
-"""
-
-import hashlib
-import json
 import re
-from contextlib import suppress
+from collections.abc import Iterable
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import torch
@@ -17,10 +10,9 @@ from torch import Tensor
 
 from mpdviz.data.base import Split
 from mpdviz.data.dvs_frames import SIZE, resized
+from mpdviz.data.formats.events import Camera, bin_events, kept
+from mpdviz.data.formats.recordings import read_aedat4
 from mpdviz.errors import BadInput
-from mpdviz.system.arrays import read_arrays
-from mpdviz.system.files import write_atomically
-from mpdviz.system.progress import bar
 
 NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 """Folders of the classes, in the order of their labels."""
@@ -28,6 +20,7 @@ SENSOR = 128  # pixels
 TRAINED = 0.9
 """The leading share of every class that is for training; the field tests on the last 100 of 1,000."""
 AGAIN = "unpack it again from the archive of its class"
+CAMERA = Camera(read_aedat4, SENSOR, SENSOR, SENSOR, AGAIN)
 
 
 def folder_of(data_dir: Path) -> Path | None:
@@ -76,51 +69,10 @@ def _recordings(folder: Path) -> list[Path]:
 
 
 def _frames(paths: list[Path], folder: Path, timesteps: int) -> Tensor:
-    found = [(str(path.relative_to(folder)), path.stat()) for path in paths]
-    listing = [[name, stat.st_size, stat.st_mtime_ns] for name, stat in found]
-    digest = hashlib.sha256(json.dumps(listing).encode()).hexdigest()
-    kept = folder / f"frames-{timesteps}.npz"
-    # Whatever is wrong with the kept frames, the recordings are still there.
-    with suppress(BadInput, KeyError):
-        content = read_arrays(kept, "frames", AGAIN)
-        before = content["x"]
-        shape = (len(paths), timesteps, 2, SIZE, SIZE)
-        if str(content["recordings"]) == digest and before.dtype == np.float16 and before.shape == shape:
-            return torch.from_numpy(before)
-    tonic = _tonic()
-    with bar("binning events", len(paths)) as progress:
-        frames = []
+    def binned() -> Iterable[np.ndarray]:
         for path in paths:
-            frames.append(_binned(tonic, path, timesteps))
-            progress.update()
-    x = torch.stack(frames)
-    with suppress(BadInput):  # a folder that is not ours to write in: bin again next time
-        write_atomically(kept, lambda file: np.savez(file, x=x.numpy(), recordings=np.array(digest)))
-    return x
+            counts = bin_events(read_aedat4(path, AGAIN), timesteps, CAMERA, path)
+            yield resized(torch.from_numpy(counts).float()).numpy()
 
-
-def _tonic() -> ModuleType:
-    try:
-        import aedat  # noqa: F401 - tonic imports it when it reads
-        import tonic
-        import tonic.transforms
-    except ImportError as error:
-        raise BadInput(
-            f"event files need {error.name}, which is not installed", "pip install 'mpdviz[events]'"
-        ) from None
-    module: ModuleType = tonic
-    return module
-
-
-def _binned(tonic: ModuleType, path: Path, timesteps: int) -> Tensor:
-    try:
-        events = tonic.io.read_aedat4(path)
-    except Exception as error:  # the decoder answers damage with exceptions of many kinds
-        raise BadInput(f"cannot read {path}: {error}", AGAIN) from None
-    events.dtype.names = ("t", "x", "y", "p")
-    if len(events) < timesteps:
-        raise BadInput(f"{path} holds {len(events)} events for {timesteps} frames", AGAIN)
-    if max(events["x"].max(), events["y"].max()) >= SENSOR:
-        raise BadInput(f"{path} holds events outside {SENSOR} x {SENSOR} pixels", AGAIN)
-    binned = tonic.transforms.ToFrame((SENSOR, SENSOR, 2), n_event_bins=timesteps)(events)
-    return resized(torch.from_numpy(binned).float())
+    shape = (len(paths), timesteps, 2, SIZE, SIZE)
+    return torch.from_numpy(kept(folder / f"frames-{timesteps}.npz", paths, "resized", shape, binned))

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mpdviz.inspection.options import Function, Options
 from mpdviz.inspection.prepared import Prepared, prepare
@@ -19,7 +19,7 @@ def inspect(
     source: "str | Path | Sequence[str | Path] | nn.Module",
     *,
     weights: str | Path | None = None,
-    data: str | None = None,
+    data: Any = None,
     data_dir: str | Path | None = None,
     split: str | None = None,
     limit: int | None = None,
@@ -50,7 +50,8 @@ def inspect(
         source: a checkpoint of mpdviz or a released one, a run folder (its best checkpoint), a recording
             (.npz) or several to merge, or a module of your own.
         weights: state dict to fill your own module with; None takes it as it is.
-        data: data set, or `npz:FILE`; None: what the checkpoint was trained on.
+        data: name of a data set, or data themselves (see `data.given.dataset_of`); None: what the checkpoint
+            was trained on.
         data_dir: where the data set's files lie.
         split: `train`, `val`, `test` or `all`; None: `test`, and `all` of an npz file.
         limit: only the first so many samples.

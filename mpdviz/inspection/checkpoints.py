@@ -98,14 +98,16 @@ def _require_memory(network: SpikingNetwork, dataset: Dataset, options: Options)
 
 
 def _load_data(loaded: Checkpoint, options: Options) -> Dataset:
-    network, name, data_dir = loaded.network, options.data, options.data_dir
+    network, given, data_dir = loaded.network, options.data, options.data_dir
     if loaded.config is not None:
-        name, data_dir = name or loaded.config.data, data_dir or loaded.config.data_dir
-    if name is None:
+        given = loaded.config.data if given is None else given
+        data_dir = data_dir or loaded.config.data_dir
+    if given is None:
         raise BadInput(f"{loaded.path} does not say what it was trained on", "give `data`, e.g. npz:FILE")
     # An own file has its own number of frames; made-up frames come as many as the network had.
-    wanted = options.timesteps if name.startswith("npz:") else network.timesteps
-    dataset = data.load(name, timesteps=wanted, data_dir=data_dir)
+    own = not isinstance(given, str) or given.startswith("npz:")
+    wanted = options.timesteps if own else network.timesteps
+    dataset = data.obtain(given, timesteps=wanted, data_dir=data_dir)
     found_shape, own_shape = list(dataset.sample_shape), list(network.sample_shape)
     classes = loaded.architecture.num_classes
     mismatches = {
@@ -115,7 +117,7 @@ def _load_data(loaded: Checkpoint, options: Options) -> Dataset:
     for mismatch, found in mismatches.items():
         if found:
             raise BadInput(
-                f"{name} does not fit {loaded.path}: it {mismatch}", "give the data it was trained on"
+                f"{dataset.name} does not fit {loaded.path}: it {mismatch}", "give the data it was trained on"
             )
     if dataset.timesteps is not None and dataset.timesteps != network.timesteps:
         network.timesteps = dataset.timesteps

@@ -1,5 +1,6 @@
 """Networks of the user's own, filled with their weights, run one batch after another as their authors do."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ class PreparedModel:
             NotFinite: weights that are NaN or infinite.
         """
         options.refuse(OF_RELEASED, "with `model`", "leave it out: the network knows it")
+        options = _as_trained(options, weights)
         if options.data is None:
             raise BadInput("`model` without `data`", "give the data, e.g. npz:FILE")
         self._filled: tuple[str, ...] = ()
@@ -51,7 +53,7 @@ class PreparedModel:
         self._weights = weights or f"fresh weights (seed {SEED})"
         loss = function("loss", options.loss)
         self._keep = first if loss is None else lambda output: output
-        dataset = data.load(options.data, data_dir=options.data_dir, as_it_is=True)
+        dataset = data.obtain(options.data, data_dir=options.data_dir, as_it_is=True)
         self._judge = Judge(dataset.classes, dataset.about_labels, loss)
         origin = {"network": type(model).__name__, "weights": str(self._weights)}
         if weights is not None:
@@ -90,6 +92,18 @@ class PreparedModel:
             shape = f"an input {list(given.shape)}" if isinstance(given, Tensor) else MADE
             raise BadInput(f"the model does not take {shape} ({said(error)})", REMEDY) from None
         return output, scores(output, len(y), time_axis=self._feed.time_axis)
+
+
+def _as_trained(options: Options, weights: Path | None) -> Options:
+    """The options, what is not given being that of the run of ours that the weights are of."""
+    config = None if weights is None else checkpoint.trained_by(best_checkpoint(weights))
+    if config is None:
+        return options
+    given = config.data if options.data is None else options.data
+    options = replace(options, data=given, data_dir=options.data_dir or config.data_dir)
+    if options.batch is not None or options.time_axis is not None or options.repeat_input is not None:
+        return options
+    return replace(options, time_axis=config.time_axis, repeat_input=config.repeat_input)
 
 
 def _of_other_length(recording: Recording, length: int | None) -> tuple[str, ...]:

@@ -30,7 +30,7 @@ OF_RELEASED = ("timesteps", "strategy", "decay", "v_th")
 class Options:
     """The arguments of `inspect` but the source, which explains them."""
 
-    data: str | None = None
+    data: Any = None
     data_dir: Path | None = None
     split: str | None = None
     limit: int | None = None

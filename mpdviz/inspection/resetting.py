@@ -19,9 +19,9 @@ class Rest:
 
     SpikingJelly's modules are reset as its `functional.reset_net` does, snnTorch's by `reset_mem`, however
     deep they lie. Of code written by hand only what it keeps is known: attributes that are tensors, numbers,
-    None or containers of such, and buffers that a forward in evaluation mode changes (in training mode batch
-    norm changes some too). They become fresh copies of what they were before the first forward; what was not
-    changed is left alone, aliases included.
+    None or containers of such, and buffers that a forward in evaluation mode changes. They become fresh
+    copies of what they were before the first forward; what was not changed is left alone, aliases included.
+    Other buffers that a forward in training mode changes, as batch norm does, stay as they have become.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -35,7 +35,7 @@ class Rest:
         self._states: set[tuple[int, str]] = set()
 
     def restore(self) -> None:
-        """Put the network back to rest.
+        """Put the network back to rest, in the mode in which it has just run.
 
         Raises:
             BadInput: its own reset fails.
@@ -47,8 +47,15 @@ class Rest:
             changed = kept.changed()
             if not module.training:
                 self._states |= {(number, name) for name in changed}
-            kept.put_back([name for name in changed if (number, name) in self._states], memo)
+            states = [name for name in changed if (number, name) in self._states]
+            kept.put_back(states, memo)
+            kept.take_up([name for name in changed if name not in states])
         self._reset()
+
+    def take_up(self) -> None:
+        """Take buffers as they are now, filled from a file, for what they are at rest, known states apart."""
+        for number, (_, kept) in enumerate(self._buffers):
+            kept.take_up([name for name in kept.changed() if (number, name) not in self._states])
 
     @property
     def left(self) -> bool:
@@ -99,6 +106,17 @@ class _Kept:
                 self._marks[name] = _mark(value)
             else:
                 del self._values[name]
+
+    def take_up(self, names: list[str]) -> None:
+        """Take what these names have now for what they are to have."""
+        memo: dict[int, Any] = {}
+        for name in names:
+            if name not in self._values:
+                for known in (self._then, self._copies, self._marks):
+                    known.pop(name)
+                continue
+            value = self._then[name] = self._values[name]
+            self._copies[name], self._marks[name] = _copied(value, memo), _mark(value)
 
 
 class _Same:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Self, get_args, get_origin
 
 from mpdviz import neurons, surrogates
+from mpdviz.config import is_own
 from mpdviz.errors import BadInput, unknown_name
 from mpdviz.networks.base import SpikingNetwork
 from mpdviz.networks.blocks import NeuronSpec
@@ -103,9 +104,16 @@ class NetworkConfig:
     def of(cls, settings: Mapping[str, Any]) -> Self:
         """From one flat mapping, as `to_dict` gives it; what is no field above is one of `sizes`.
 
+        The name may carry options (see `parse`), before which those in the mapping go.
+
         Raises:
             TypeError: a field without default is missing.
+            BadInput: an option that is none of the network's.
         """
+        name = settings.get("name")
+        if isinstance(name, str) and ":" in name and not is_own(name):
+            bare, options = parse(name)
+            settings = options | dict(settings) | {"name": bare}
         own = {field.name for field in fields(cls)} - {"sizes"}
         sizes = {name: value for name, value in settings.items() if name not in own}
         return cls(**{name: value for name, value in settings.items() if name in own}, sizes=sizes)
@@ -169,6 +177,5 @@ def build(name: str, *, timesteps: int, num_classes: int, **options: Any) -> Spi
     Raises:
         BadInput: an unknown name or option, or a value out of range.
     """
-    name, own = parse(name)
-    settings = {"name": name, "timesteps": timesteps, "num_classes": num_classes, **own, **options}
+    settings = {"name": name, "timesteps": timesteps, "num_classes": num_classes, **options}
     return NetworkConfig.of(settings).build()

@@ -42,8 +42,9 @@ class SpikingNetwork(nn.Module):
             BadInput: data of a kind that it does not take.
         """
         if len(sample_shape) != 3 or sample_shape[1] != sample_shape[2]:
+            name = cls.__name__.lower()
             raise BadInput(
-                f"{cls.__name__} takes square images, and a sample of the data is {list(sample_shape)}",
+                f"model {name} takes square images, and a sample of the data is {list(sample_shape)}",
                 "choose another `model`, e.g. mlp, which takes everything",
             )
         return {"in_channels": sample_shape[0], "image_size": sample_shape[1]}

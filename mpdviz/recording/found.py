@@ -105,7 +105,8 @@ class Finder:
             if layer is None:
                 return
             if isinstance(found, str):
-                self._counting.refute(layer, found)
+                known = "" if adapter is None else adapter.silent
+                self._counting.refute(layer, known or found)
                 return
             if u is None or self._layers.is_copy(layer, place, found.u, live=result.requires_grad):
                 return

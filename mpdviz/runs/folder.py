@@ -9,7 +9,8 @@ classes.csv           recall, precision and F1 of every class on them
 widths.csv            surrogate width and batch-norm weights, one row an epoch, layer and timestep
 environment.json      versions, hardware, git and command of every process that took part
 status.json           how the run stands, for `mpdviz watch`
-tensorboard/          event files, where `log` is tensorboard
+tensorboard/          event files, where `log` names tensorboard
+wandb/, mlflow/       run.json, which run it is there; the rest where it is kept here; where `log` names them
 checkpoints/last.pt   the latest state, to resume from
 checkpoints/best.pt   the epoch that was best on validation
 .mpdviz               says that the folder is a run's
@@ -54,7 +55,6 @@ class RunFolder:
         self.result = path / "result.json"
         self.environment = path / "environment.json"
         self.status = path / "status.json"
-        self.tensorboard = path / "tensorboard"
         self.last = path / LAST
         self.best = path / BEST
         self._lock: FileLock | None = None

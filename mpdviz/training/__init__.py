@@ -44,7 +44,9 @@ def train(
         recipe: TOML file of settings, or a name among `config.recipes()`; `settings` override it.
         on_step: called after every training step.
         on_epoch: called after every epoch with its row of `metrics.csv`.
-        settings: any of `config.RunConfig`, by name.
+        settings: any of `config.RunConfig`, by name. `data` may also be data themselves: arrays, a torch data
+            set, a Hugging Face one, or parts of them by name (see `data.given.dataset_of`); they are known by
+            their hash, and have to be given again to resume or inspect the run.
 
     Returns:
         Folder, epoch and accuracies (fractions) of the epoch that was best on validation.
@@ -90,12 +92,17 @@ def prepare(
             raise BadInput("`resume` without `out`", "say which run folder to continue")
         if exists(Path(out) / "config.toml"):
             settings = read_recipe(Path(out) / "config.toml") | settings
+    dataset = None
+    if not isinstance(settings.get("data", ""), str):
+        from mpdviz.data import obtain
+
+        dataset = obtain(settings["data"], timesteps=settings.get("timesteps"))
+        settings = settings | {"data": dataset.name}
     config = validate(settings, where=str(recipe or "settings"))
     from mpdviz.training.run import Run
 
-    return Run(
-        config, Path(out) if out is not None else default_folder(config), resume=resume, command=command
-    )
+    folder = Path(out) if out is not None else default_folder(config)
+    return Run(config, folder, resume=resume, dataset=dataset, command=command)
 
 
 def rerun(

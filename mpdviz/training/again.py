@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mpdviz.analysis.words import percent
+from mpdviz.data import GIVEN
 from mpdviz.errors import BadInput
 from mpdviz.runs.environments import read_environments
 from mpdviz.runs.folder import RunFolder
@@ -19,8 +20,6 @@ from mpdviz.system.files import exists
 from mpdviz.system.rank import rank
 from mpdviz.training.run import Run
 
-GIVEN = "given:"
-"""What stands before the name of data that a program handed over, and no file holds."""
 TIMES = ("epoch", "seconds")
 """Columns of metrics.csv that say nothing of a result."""
 REACHED = ("epoch", "val_accuracy", "test_accuracy")
@@ -92,9 +91,7 @@ class Again:
             raise BadInput(f"{path} has finished no epoch to compare with", "go on with it (`resume`)")
         data = self._before.config.data
         if data.startswith(GIVEN):
-            raise BadInput(
-                f"{path} was trained on {data}, which a program handed over", "run that program again"
-            )
+            raise BadInput(f"{path} was trained on {data}, handed over in Python", "run that program again")
         if out is None:
             own = path if path.name not in ("", "..") else path.resolve()
             out = own.with_name(f"{own.name}-rerun")

@@ -68,7 +68,8 @@ class Engine:
             raise BadInput("`precision` 16-mixed needs a GPU", "choose bf16-mixed or 32")
         # Here, not above: it takes half a second that only training needs.
         from lightning_fabric import Fabric
-        from lightning_fabric.plugins.environments import LightningEnvironment, TorchElasticEnvironment
+        from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+        from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
         from lightning_fabric.strategies.ddp import DDPStrategy
 
         logging.getLogger("lightning_fabric").setLevel(logging.WARNING)

@@ -19,10 +19,9 @@ def architecture(config: RunConfig, dataset: Dataset) -> NetworkConfig:
     """What makes the network of a run: its settings, and the sizes of the data."""
     if config.own_model:
         return NetworkConfig(config.model, config.timesteps, dataset.classes, config.strategy)
-    name, options = parse(config.model)
-    sizes = NETWORKS.find(name).sizes_for(dataset.sample_shape)
-    own = {"name": name, "num_classes": dataset.classes}
-    return NetworkConfig.of(own | sizes | options | config.network_options())
+    sizes = NETWORKS.find(parse(config.model)[0]).sizes_for(dataset.sample_shape)
+    own = {"name": config.model, "num_classes": dataset.classes}
+    return NetworkConfig.of(own | sizes | config.network_options())
 
 
 def fresh_network(

@@ -5,15 +5,21 @@ from pathlib import Path
 from typing import Any
 
 from mpdviz.analysis.words import percent
-from mpdviz.config import RunConfig
+from mpdviz.config import RunConfig, differences
 from mpdviz.runs.folder import RunFolder
 from mpdviz.runs.state import Result, StepInfo
+
+SHOWN = ("optimizer", "schedule", "warmup", "clip", "label_smoothing", "mixup", "ema", "patience", "init")
+"""Settings that the first line names where they are not the usual ones."""
 
 
 def first_line(config: RunConfig, out: Path) -> str:
     """What is trained, and where it will lie."""
-    what = f"{config.model}, {config.strategy}, T={config.timesteps}, {config.data}, seed {config.seed}"
+    network = config.model if config.own_model else f"{config.model}, {config.strategy}, T={config.timesteps}"
+    what = f"{network}, {config.data}, seed {config.seed}"
     shown = [config.norm] if config.norm != RunConfig().norm else []
+    changed = differences(RunConfig(), config)
+    shown += [f"{name} {changed[name][1]}" for name in SHOWN if name in changed]
     if config.loss != RunConfig().loss or config.regularize is not None:
         shown.append(f"minimising {config.loss}" + (f" + {config.regularize}" if config.regularize else ""))
     return f"{', '.join([what, *shown])} -> {out}"
@@ -37,8 +43,9 @@ def epoch_line(row: Mapping[str, Any]) -> str:
 
 def last_line(config: RunConfig, result: Result) -> str:
     """What the run reached."""
+    early = f", ended after {config.patience} no better" if result.epochs < config.epochs else ""
     return (
         f"{RunFolder(result.folder).best}: test accuracy {percent(result.test_accuracy, 2)}, "
         f"validation {percent(result.val_accuracy, 2)} "
-        f"(best epoch {result.epoch} of {config.epochs}, seed {config.seed})"
+        f"(best epoch {result.epoch} of {result.epochs}{early}, seed {config.seed})"
     )

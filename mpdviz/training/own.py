@@ -61,9 +61,11 @@ class OwnNetwork(SpikingNetwork):
         Raises:
             BadInput: it returns something else.
         """
-        self._rest.restore()
         samples = x.shape[0] if self._is_static(x) else x.shape[1]
-        output = self._feed.run(self.module, self._inputs.made(x, x.new_empty(0)), first)
+        try:
+            output = self._feed.run(self.module, self._inputs.made(x, x.new_empty(0)), first)
+        finally:
+            self._rest.restore()  # here, in the mode that it ran in
         logits = logits_over_time(output, samples, time_axis=self._feed.time_axis)
         if logits is None or logits.shape[2] != self._classes:
             found = list(output.shape) if isinstance(output, Tensor) else type(output).__name__
@@ -79,7 +81,9 @@ class OwnNetwork(SpikingNetwork):
 
     @override
     def load_state_dict(self, state_dict: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
-        return self.module.load_state_dict(state_dict, *args, **kwargs)
+        loaded = self.module.load_state_dict(state_dict, *args, **kwargs)
+        self._rest.take_up()
+        return loaded
 
     @override
     def channels_last(self) -> "OwnNetwork":
@@ -96,7 +100,6 @@ class OwnNetwork(SpikingNetwork):
                 self(x)
         finally:
             self.train(training)
-            self._rest.restore()
         return sum(int(sum(layer.statistics.count)) for layer in recording.layers.values()) // self.timesteps
 
     def _check_scores(self, dataset: Dataset, device: torch.device) -> None:
@@ -107,4 +110,3 @@ class OwnNetwork(SpikingNetwork):
                 self.eval()(x.to(device))
             finally:
                 self.train(training)
-                self._rest.restore()

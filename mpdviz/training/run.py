@@ -38,7 +38,7 @@ from mpdviz.training.resumed import REMEDY, averaged_of, check_position
 from mpdviz.training.saving import Saver
 from mpdviz.training.schedule import order_hash, remaining_batches, steps_per_epoch
 from mpdviz.training.selection import Selection
-from mpdviz.training.sinks import SINKS, Sink
+from mpdviz.training.sinks import Sink, required
 from mpdviz.training.sinks.news import News
 
 BYTES = 12
@@ -55,25 +55,33 @@ def fit(config: RunConfig, out: Path, *, resume: bool = False) -> Result:
 class Run:
     """A run under way: the network, the engine that trains it and where it stands."""
 
-    def __init__(self, config: RunConfig, out: Path, *, resume: bool = False, command: str = "") -> None:
+    def __init__(
+        self,
+        config: RunConfig,
+        out: Path,
+        *,
+        resume: bool = False,
+        dataset: data.Dataset | None = None,
+        command: str = "",
+    ) -> None:
         """Check everything, build the network and make the run folder ready.
 
         Args:
             config: the run's settings.
             out: the run folder, created where needed; see `runs.folder` for what will be in it.
             resume: continue the run in `out`; a fresh start in an empty folder, no work for a finished run.
+            dataset: the data; None loads those that `config` names.
             command: what started it, to be noted; empty: the command line.
 
         Raises:
             BadInput: settings that contradict the data, the devices or the run to be resumed; nothing has
                 been written.
         """
-        kinds = [SINKS.find(name) for name in dict.fromkeys(("csv", config.log or "csv"))]
-        for kind in kinds:
-            kind.require()
+        kinds = required(config.log)
         self.engine, self._rates = Engine(config), Rates(config)
         self.team, device = self.engine.team, self.engine.device
-        dataset = data.load(config.data, timesteps=config.timesteps, data_dir=config.data_dir)
+        if dataset is None:
+            dataset = data.load(config.data, timesteps=config.timesteps, data_dir=config.data_dir)
         dataset.check_trainable(config.batch_size, config.timesteps)
         dataset = with_augmentation(
             dataset, own=config.augment, auto=config.auto_augment, cutout=config.cutout

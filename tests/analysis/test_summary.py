@@ -96,6 +96,23 @@ def test_the_answer_counts_the_starved_and_names_the_worst():
     assert said.endswith("Layer 6: its available share was not measured.")
 
 
+def test_of_several_without_any_the_answer_names_the_one_that_never_gets_some():
+    waking, _ = layer([-30, -3, 0.5], 0.4, name="waking")
+    dead, _ = layer(-30, 0.4, name="dead")
+    layers = {1: waking, 2: dead, 3: dead}
+    assert row(waking)["lowest_ratio"] == row(dead)["lowest_ratio"] == 0
+    assert summary.answer(summary.by_layer(layers)) == (
+        "3 of 3 layers are starved: layer 2 (dead) gets 0.0 % at every timestep, its potentials lie below "
+        "the interval."
+    )
+    assert summary.neediest(layers) == 2
+    assert summary.one_line(layers).endswith(
+        "lowest available share 0.0 % in layer 2 (dead) at every timestep"
+    )
+    once = counted(normal(-30, 0.4, timesteps=1), info(1, name="once"))
+    assert "0.0 % at t=1" in summary.answer(summary.by_layer({1: once}))
+
+
 def test_the_answer_where_all_is_well():
     ratio = (np.abs(FINE_V - 0.5) < 0.5).mean((1, 2))
     t = int(ratio.argmin()) + 1

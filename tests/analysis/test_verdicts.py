@@ -184,6 +184,9 @@ def test_the_worst_channel_is_named():
     verdict = judged(model, x, limits=Limits(silent_neurons=0.1))["silent_neurons"]
     assert verdict.value == 0.25
     assert "channel 2" in verdict.sentence
+    everywhere = judged(model, 0 * x - 5)["silent_neurons"]
+    assert everywhere.value == 1
+    assert "channel" not in everywhere.sentence
 
 
 def test_a_mean_gamma_that_is_not_positive_fails_without_one_negative():

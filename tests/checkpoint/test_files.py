@@ -17,7 +17,7 @@ from mpdviz import checkpoint, networks
 from mpdviz.config import RunConfig, validate
 from mpdviz.errors import BadInput, NotFinite
 
-GIVEN = {"model": "convsnn", "encode_channels": 4, "planes": (4, 6), "timesteps": 3, "lr": 0.05}
+GIVEN = {"model": "convsnn:encode_channels=4:planes=4-6", "timesteps": 3, "lr": 0.05}
 RELEASED = ["resnet19_slim", "vggsnn_slim"]
 
 

@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 import pytest
 from mpdviz.cli.entry import run
+from networks import TRAINING
 from places import arrays, snapshot
 
 from mpdviz.config import validate
@@ -18,12 +19,7 @@ def trained(tmp_path_factory):
     """A tiny data set, a run trained on it and a recipe; each test copies what it damages."""
     folder = tmp_path_factory.mktemp("trained")
     np.savez(folder / "data.npz", **arrays())
-    config = {
-        "data": f"npz:{folder / 'data.npz'}",
-        "epochs": 1,
-        "model": "convsnn:encode_channels=4:planes=4-4",
-    }
-    fit(validate(config | {"timesteps": 2, "batch_size": 16, "device": "cpu"}), folder / "run")
+    fit(validate({"data": f"npz:{folder / 'data.npz'}", "epochs": 1, **TRAINING}), folder / "run")
     return folder
 
 

@@ -29,6 +29,7 @@ from mpdviz import (
 )
 from mpdviz.kernels import backends
 from mpdviz.system.places import samples
+from mpdviz.training.sinks import SINKS
 
 COMMANDS = ["", *main.COMMANDS]
 
@@ -87,6 +88,7 @@ def test_completion_knows_the_registries():
         "norms": norm.NORMS,
         "losses": losses.LOSSES,
         "regularizers": regularizers.REGULARIZERS,
+        "sinks": SINKS,
     }
     for group, registry in registries.items():
         assert completion.names(group)("") == list(registry), group

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 ROOT = Path(__file__).parents[2]
-GUIDE = ("inspect", "advise", "networks", "train", "compare", "paper", "report", "library", "command-line")
+GUIDE = ("inspect", "advise", "networks", "train", "data", "compare", "paper", "report", "library", "command-line")
 """In an order in which later pages use what commands of earlier ones have made."""
 PAGES = [ROOT / "README.md", *(ROOT / "docs" / "guide" / f"{name}.md" for name in GUIDE)]
 TEXT = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
@@ -60,6 +60,9 @@ def folder(tmp_path_factory):
         (folder / name).symlink_to(ROOT / name)
     for block in blocks("toml"):
         (folder / block.split("\n", 1)[0].removeprefix("# ")).write_text(block)
+    for block in blocks("python"):
+        if found := re.match(r"# (\w+\.py)\n", block):
+            (folder / found[1]).write_text(block)
     (folder / "nets.py").write_text(OWN)
     (folder / "my_project.py").write_text(HANDWRITTEN + "images = torch.randn(100, 64) * 2\n")
     rng = np.random.default_rng(0)
@@ -99,7 +102,9 @@ def test_mpdviz_commands(folder, shorter):
 @pytest.mark.parametrize("number", range(len(blocks("python"))))
 def test_python_examples(folder, number):
     example = blocks("python")[number]
-    for framework in re.findall(r"^(?:import|from) (spikingjelly|snntorch|norse)", example, re.MULTILINE):
+    for framework in re.findall(
+        r"^(?:import|from) (spikingjelly|snntorch|norse|pytorch_lightning)", example, re.MULTILINE
+    ):
         if find_spec(framework) is None:
             pytest.skip(f"{framework} is not installed")
     command = [sys.executable, "-c", example]

@@ -17,8 +17,8 @@ import pytest
 import torch
 
 from mpdviz.data import cifar
-from mpdviz.data.archives import Archive, members
 from mpdviz.data.cifar100 import CIFAR100
+from mpdviz.data.formats.archives import Archive, members
 from mpdviz.errors import BadInput
 
 FILES = {"one.bin": b"first", "two.bin": b"second"}
@@ -102,7 +102,7 @@ def server(tmp_path, monkeypatch):
 
 def test_a_download_shows_how_far_it_is_on_a_terminal(archive, server):
     code = (
-        "from mpdviz.data.archives import Archive, members;"
+        "from mpdviz.data.formats.archives import Archive, members;"
         f"members(Archive('{server}/things.tar.gz', '{archive.md5}', '{archive.folder}'), None, ())"
     )
     ours, theirs = pty.openpty()

@@ -1,12 +1,12 @@
 """CIFAR10-DVS as event files, read through tonic and aedat, against numpy's binning of what was written."""
 
-import struct
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 import torch
+from event_files import EVENT, aedat4, random_events
 
 from mpdviz import data
 from mpdviz.data.dvs_events import NAMES
@@ -14,38 +14,6 @@ from mpdviz.errors import BadInput
 
 pytest.importorskip("tonic")
 pytest.importorskip("aedat")
-
-EVENT = np.dtype([("t", "<i8"), ("x", "<i2"), ("y", "<i2"), ("on", "u1"), ("pad", "V3")])
-STREAM = (
-    '<dv version="2.0"><node name="outInfo" path="/mainloop/Recorder/outInfo/"><node name="0" path="/0/">'
-    '<attr key="typeIdentifier" type="string">EVTS</attr><node name="info" path="/0/info/">'
-    '<attr key="sizeX" type="int">128</attr><attr key="sizeY" type="int">128</attr></node></node></node></dv>'
-)
-
-
-def flatbuffer(identifier, field, payload):
-    """A size-prefixed FlatBuffer whose table holds, in its `field`-th place, an offset to `payload`."""
-    vtable = struct.pack("<HH", 6 + 2 * field, 8) + b"\0\0" * field + struct.pack("<H", 4)
-    vtable = b"\0" * (-(8 + len(vtable)) % 4) + vtable
-    table = 8 + len(vtable)
-    # Elements of 8 bytes are to lie at a multiple of 8, their length before them, counting the size prefix.
-    vector = table + 8 + (-(4 + table + 8 + 4) % 8)
-    size = 6 + 2 * field
-    body = struct.pack("<I", table) + identifier + vtable + struct.pack("<iI", size, vector - table - 4)
-    body += b"\0" * (vector - len(body)) + payload
-    return struct.pack("<I", len(body)) + body
-
-
-def aedat4(events):
-    """The bytes of a recording, uncompressed, in packets of 1,000 events."""
-    xml = STREAM.encode()
-    header = flatbuffer(b"IOHE", 2, struct.pack("<I", len(xml)) + xml + b"\0")
-    content = b"#!AER-DAT4.0\r\n" + header
-    for start in range(0, len(events), 1000):
-        some = events[start : start + 1000]
-        packet = flatbuffer(b"EVTS", 0, struct.pack("<I", len(some)) + some.tobytes())
-        content += struct.pack("<ii", 0, len(packet)) + packet
-    return content
 
 
 @pytest.fixture(scope="module")
@@ -56,10 +24,7 @@ def recordings(tmp_path_factory):
     for name in NAMES:
         (folder / "CIFAR10DVS" / name).mkdir(parents=True)
         for number in range(12):
-            events = np.zeros(int(rng.integers(2000, 3000)), EVENT)
-            events["t"] = np.sort(rng.integers(0, 10**6, len(events)))
-            events["x"], events["y"] = rng.integers(0, 128, (2, len(events)))
-            events["on"] = rng.integers(0, 2, len(events))
+            events = random_events(rng, int(rng.integers(2000, 3000)))
             path = folder / "CIFAR10DVS" / name / f"cifar10_{name}_{number}.aedat4"
             path.write_bytes(aedat4(events))
             written[name, number] = events

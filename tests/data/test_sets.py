@@ -47,8 +47,10 @@ def small_dataset(samples, *, frames=0, mean=(), std=(), augment=None):
 
 
 def test_every_registered_name_is_described_and_npz_besides():
-    names = ["digits", "digits-dvs", "cifar10", "cifar100", "cifar10-dvs"]
-    assert list(data.describe()) == [*names, "npz:FILE"]
+    names = ["digits", "digits-dvs", "mnist", "fashion-mnist", "cifar10", "cifar100", "tiny-imagenet"]
+    names += ["cifar10-dvs", "n-mnist", "dvs-gesture", "shd"]
+    assert list(data.DATA) == names
+    assert list(data.describe()) == [*names, "npz:FILE", "folder:DIR", "events:DIR"]
     assert all(text and "\n" not in text for text in data.describe().values())
 
 
@@ -404,6 +406,21 @@ def test_npz_frames_keep_their_time_axis(tmp_path, timesteps):
     np.testing.assert_array_equal(batch.numpy(), x.swapaxes(0, 1))
 
 
+def test_npz_takes_vectors_and_sequences_too(tmp_path):
+    vectors = np.random.default_rng(0).normal(size=(40, 6)).astype(np.float32)
+    dataset = data.load(saved(tmp_path / "vectors.npz", x=vectors, y=np.arange(40) % 4), timesteps=3)
+    np.testing.assert_array_equal(dataset.split("all").x.numpy(), vectors)
+    assert (dataset.frames, dataset.timesteps, dataset.classes) == (False, None, 4)
+    assert [len(dataset.split(part)) for part in PARTS] == [32, 4, 4]
+    sequences = np.random.default_rng(0).integers(0, 9, (12, 5, 6), dtype=np.uint8)
+    name = saved(tmp_path / "sequences.npz", x=sequences, y=LABELS)
+    dataset = data.load(name, timesteps=5)
+    assert (dataset.frames, dataset.timesteps, dataset.classes) == (True, 5, 3)
+    ((batch, _),) = batches(dataset, "all", 12)
+    np.testing.assert_array_equal(batch.numpy(), sequences.swapaxes(0, 1))
+    assert_refused(name, r"holds 5 frames a sample, and 4 .*; ask for 5, .* x\[:, None\]", timesteps=4)
+
+
 @pytest.mark.parametrize("samples", [1, 2, 3, 4, 5, 9, 40])
 def test_npz_splits_of_few_samples_still_cover_everything(tmp_path, samples):
     x = np.arange(samples, dtype=np.float32).reshape(-1, 1, 1, 1)
@@ -437,8 +454,12 @@ BAD_ARRAYS = {
     "y objects": ({"x": IMAGES, "y": np.array([None, 1])}, "y holds Python objects, .* unpickled; save y as"),
     "complex": ({"x": IMAGES * 1j, "y": LABELS}, "x has dtype complex64; save x as real numbers"),
     "text": ({"x": np.array(["a", "b"]), "y": LABELS}, "x has dtype <U1; save x as real numbers"),
-    "flat": ({"x": IMAGES.reshape(12, -1), "y": LABELS}, r"x has 2 dimensions, shape \[12, 32\]; save x as"),
-    "scalar": ({"x": np.float32(1), "y": LABELS}, r"x has 0 dimensions, shape \[\]; save x as images"),
+    "flat": ({"x": IMAGES.ravel(), "y": LABELS}, r"x has 1 dimensions, shape \[384\]; save x as vectors"),
+    "deep": (
+        {"x": IMAGES.reshape(12, 2, 2, 2, 2, 2), "y": LABELS},
+        "x has 6 dimensions, .*; save x as vectors",
+    ),
+    "scalar": ({"x": np.float32(1), "y": LABELS}, r"x has 0 dimensions, shape \[\]; save x as vectors"),
     "count": ({"x": IMAGES, "y": LABELS[:7]}, "x has 12 samples and y 7; save one label for each"),
     "empty": ({"x": IMAGES[:0], "y": LABELS[:0]}, r"x has no values, shape \[0, 2, 4, 4\]; save at least"),
     "no channel": ({"x": IMAGES[:, :0], "y": LABELS}, r"x has no values, shape \[12, 0, 4, 4\]; save"),

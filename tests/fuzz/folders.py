@@ -5,6 +5,7 @@ import tomllib
 from contextlib import suppress
 
 import tomli_w
+from networks import TINY
 
 from fuzz import mutations, values
 from fuzz.case import Case
@@ -67,12 +68,7 @@ CELLS = (
     "1+2j",
     " ",
 )
-SETTINGS = {
-    "data": "npz:data.npz",
-    "model": "convsnn:encode_channels=4:planes=4-4",
-    "timesteps": 2,
-    "batch_size": 16,
-}
+SETTINGS = {"data": "npz:data.npz", "model": TINY, "timesteps": 2, "batch_size": 16}
 SETTINGS |= {
     "device": "cpu",
     "epochs": 1,
@@ -197,14 +193,7 @@ def comparison(random, place):
     """The file that makes a folder a comparison."""
     path = place / "cmp/comparison.toml"
     done = _whole(random, path) if random.random() < 0.05 else _toml(random, path)
-    settings = (
-        "--data",
-        "npz:data.npz",
-        "--model",
-        "convsnn:encode_channels=4:planes=4-4",
-        "--timesteps",
-        "2",
-    )
+    settings = ("--data", "npz:data.npz", "--model", TINY, "--timesteps", "2")
     settings += ("--batch-size", "16", "--device", "cpu", "--epochs", "1")
     again = ("compare", "--strategies", "fixed,mpd-agl", "--seeds", "0", "--out", "cmp", *settings)
     figures = ("figures", "cmp", "--out", "new", "--format", "png", "--limit", "4")

@@ -195,8 +195,8 @@ def test_files_are_taken_as_they_are_only_where_that_was_asked_for(tmp_path):
         np.testing.assert_array_equal(dataset.split("all").x, x)
     with pytest.raises(BadInput, match="no array y"):
         data.load(written(tmp_path, X[..., None]))
-    with pytest.raises(BadInput, match="x has 3 dimensions"):
-        data.load(written(tmp_path, y=LABELS))
+    with pytest.raises(BadInput, match="2 high and 3 wide"):
+        data.load(written(tmp_path, X.reshape(N, 1, T, 2, 3), y=LABELS))
 
 
 @pytest.mark.parametrize(

@@ -262,7 +262,8 @@ def test_of_trained_networks_the_spread_is_right_where_the_papers_is_not(sample)
 
 
 def test_at_decay_09_the_spread_is_within_5_percent(tmp_path):
-    settings = TRAINING | {"timesteps": 4, "epochs": 2, "batch_size": 128, "model": "convsnn:encode_channels=4:planes=8-8", "decay": 0.9}
+    settings = TRAINING | {"timesteps": 4, "epochs": 2, "batch_size": 128, "decay": 0.9}
+    settings |= {"model": "convsnn:encode_channels=4:planes=8-8"}
     train(out=tmp_path / "run", data="digits", strategy="mpd-agl", seed=0, **settings)
     mpd = mpdviz.inspect(tmp_path / "run")
     assert off(mpd, "_correlated").max() < 0.05

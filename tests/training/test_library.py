@@ -67,7 +67,7 @@ def test_settings_override_a_recipe_and_a_resumed_run_knows_its_own(trained, tmp
 def test_a_run_has_a_name_of_its_own_unless_told(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run = prepare(TINY | {"strategy": "fixed:kappa=2.5", "seed": 3})
-    assert str(run.folder.path) == "runs/digits-convsnn-fixed-kappa=2.5-seed3"
+    assert str(run.folder.path) == "runs/digits-convsnn-encode_channels=4-planes=4-4-fixed-kappa=2.5-seed3"
     with pytest.raises(BadInput, match="`resume` without `out`"):
         train(resume=True)
     with pytest.raises(BadInput, match="did you mean 'epochs'"):

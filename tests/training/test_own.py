@@ -78,9 +78,8 @@ NETS = """
 
     def jelly():
         from spikingjelly.activation_based import layer, neuron, surrogate
-        return nn.Sequential(
-            layer.Flatten(), layer.Linear(64, 8), neuron.LIFNode(surrogate_function=surrogate.ATan()), layer.Linear(8, 3)
-        )
+        lif = neuron.LIFNode(surrogate_function=surrogate.ATan())
+        return nn.Sequential(layer.Flatten(), layer.Linear(64, 8), lif, layer.Linear(8, 3))
 """
 
 

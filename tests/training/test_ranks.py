@@ -36,7 +36,7 @@ def steps(dtype, steps, frames=False, **given):
     ).to(dtype).channels_last()
     optimizer = torch.optim.SGD(network.parameters(), 0.05, momentum=0.9, weight_decay=5e-4)
     engine = Engine(config)
-    engine.setup(network.train(), optimizer)
+    engine.setup(network.train(), optimizer, time_major=False)
     rng = torch.Generator().manual_seed(1)
     losses = []
     for _ in range(steps):
@@ -255,7 +255,7 @@ def test_accumulated_pieces_give_the_mean_of_their_gradients(tmp_path):
             expected[name] += gradient / 4
         losses.append(loss.item())
     engine = Engine(config)
-    engine.setup(network, torch.optim.SGD(network.parameters(), 0.1))
+    engine.setup(network, torch.optim.SGD(network.parameters(), 0.1), time_major=False)
     found = engine.gradients(x, y)
     assert found.loss == pytest.approx(sum(losses) / 4, rel=1e-12)
     for name, parameter in network.named_parameters():
@@ -272,7 +272,7 @@ def test_bf16_keeps_potentials_in_float32_and_learns(tmp_path):
     for _, layer in network.spiking_layers():
         layer.neuron.observers.append(lambda current, v, *_: seen.add((current.dtype, v.dtype)))
     engine = Engine(config)
-    engine.setup(network, torch.optim.SGD(network.parameters(), 0.05))
+    engine.setup(network, torch.optim.SGD(network.parameters(), 0.05), time_major=False)
     x, y = torch.randn(8, 1, 8, 8), torch.randint(3, (8,))
     losses = []
     for _ in range(10):

@@ -16,7 +16,7 @@ from mpdviz.runs.folder import RunFolder
 from mpdviz.runs.state import Position
 from mpdviz.training.monitor import SAMPLES
 from mpdviz.training.run import Run, fit
-from mpdviz.training.sinks.tensorboard import TensorBoard
+from mpdviz.training.sinks.logged import TensorBoard
 
 pytest.importorskip("tensorboard")
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -104,7 +104,7 @@ def test_a_resumed_run_shows_no_step_twice(tmp_path):
     again = TensorBoard(folder, Position(), 8)
     again.epoch(dict.fromkeys(_COLUMNS, 120), [], 12)
     again.close()
-    assert scalars(read(folder.tensorboard), "loss/train") == [(4, 4), (8, 8), (12, 120)]
+    assert scalars(read(tmp_path / "tensorboard"), "loss/train") == [(4, 4), (8, 8), (12, 120)]
 
 
 _COLUMNS = ("train_loss", "val_loss", "train_accuracy", "val_accuracy", "lr", "seconds")
@@ -143,7 +143,7 @@ class FullDisk:
 def test_a_full_disk_ends_the_logging_and_not_the_run(tmp_path):
     sink = TensorBoard(RunFolder(tmp_path), Position(), 0)
     sink.close()
-    sink._writer = FullDisk()
+    sink._opened.writer = FullDisk()
     row = dict.fromkeys(("train_loss", "train_accuracy", "val_loss", "val_accuracy", "lr"), 0.5)
     with pytest.warns(MpdvizWarning, match="has stopped: No space left on device; the run goes on"):
         sink.epoch(row, [], 1)

@@ -20,6 +20,7 @@ REGISTRY: Registry[type[Adapter]] = Registry(
         "spikingjelly": "mpdviz.recording.adapters.spikingjelly:SpikingJelly",
         "snntorch": "mpdviz.recording.adapters.snntorch:SnnTorch",
         "norse": "mpdviz.recording.adapters.norse:Norse",
+        "sinabs": "mpdviz.recording.adapters.sinabs:Sinabs",
     },
     Adapter,
 )

@@ -53,7 +53,8 @@ class Tables(Sink):
     def saved(self) -> None:
         if len(self._metrics) > self._written:
             self._folder.write_table(self._folder.metrics, self._metrics)
-            self._folder.write_table(self._folder.widths, self._widths)
+            if self._widths:  # a network of the user's own has none that are known
+                self._folder.write_table(self._folder.widths, self._widths)
             self._written = len(self._metrics)
 
     @override

@@ -40,7 +40,8 @@ def members(archive: Archive, data_dir: Path | None, names: tuple[str, ...]) -> 
         BadInput: a file is missing or unreadable, or the archive is damaged, incomplete or not the right one.
     """
     if data_dir is None:
-        return _from_archive(archive, _downloaded(archive), names)
+        path = downloaded(archive.url, archive.md5, archive.name, remedy(archive))
+        return _from_archive(archive, path, names)
     unpacked = data_dir / archive.folder if exists(data_dir / archive.folder) else data_dir
     packed = data_dir / archive.name
     if exists(packed) and not exists(unpacked / names[0]):
@@ -59,20 +60,44 @@ def _read(path: Path, archive: Archive) -> bytes:
     return read_bytes(path, "data", may_be_empty=True)
 
 
-def _from_archive(archive: Archive, path: Path, names: tuple[str, ...]) -> dict[str, bytes]:
-    again = f"remove it and download it again from {archive.url}"
+def check_md5(path: Path, expected: str, again: str) -> None:
+    """Refuse a file that is not, to the bit, the one that was published.
+
+    Args:
+        path: the file.
+        expected: its MD5 in hexadecimal digits.
+        again: what to do about another one.
+
+    Raises:
+        BadInput: it is another one, or cannot be read.
+    """
     with opened(path, "data") as file:
         found = hashlib.file_digest(file, "md5").hexdigest()
-    if found != archive.md5:
-        raise BadInput(f"{path} is damaged or incomplete: md5 {found}, expected {archive.md5}", again)
+    if found != expected:
+        raise BadInput(f"{path} is damaged or incomplete: md5 {found}, expected {expected}", again)
+
+
+def check_member(name: str, path: Path, again: str) -> PurePosixPath:
+    """The place of an archive's member, which must not lead out of the archive.
+
+    Raises:
+        BadInput: it does.
+    """
+    place = PurePosixPath(name)
+    if place.is_absolute() or ".." in place.parts:
+        raise BadInput(f"{path} holds a path outside its folder: {name}", again)
+    return place
+
+
+def _from_archive(archive: Archive, path: Path, names: tuple[str, ...]) -> dict[str, bytes]:
+    again = f"remove it and download it again from {archive.url}"
+    check_md5(path, archive.md5, again)
     contents: dict[str, bytes] = {}
     wanted = {f"{archive.folder}/{name}": name for name in names}
     try:
         with tarfile.open(path, "r:gz") as tar:
             for member in tar:
-                place = PurePosixPath(member.name)
-                if place.is_absolute() or ".." in place.parts:
-                    raise BadInput(f"{path} holds a path outside its folder: {member.name}", again)
+                place = check_member(member.name, path, again)
                 # Read in memory: nothing in the archive gets to choose where it is written.
                 if str(place) in wanted and member.isfile():
                     file_ = tar.extractfile(member)
@@ -86,23 +111,33 @@ def _from_archive(archive: Archive, path: Path, names: tuple[str, ...]) -> dict[
     return contents
 
 
-def _downloaded(archive: Archive) -> Path:
+def downloaded(url: str, md5: str, name: str, otherwise: str) -> Path:
+    """A file in the user's cache folder, downloaded unless it is there.
+
+    Args:
+        url: where it is published.
+        md5: its checksum; another file is not kept.
+        name: what it is called in the cache.
+        otherwise: what to do where it cannot be downloaded.
+
+    Raises:
+        BadInput: it cannot be.
+    """
     import pooch  # slow to import, and rarely needed
     from requests import RequestException
 
     pooch.get_logger().setLevel("WARNING")
-    cache = pooch.os_cache("mpdviz")
     try:
-        with bar(f"downloading {archive.name}", as_bytes=True) as progress:
+        with bar(f"downloading {name}", as_bytes=True) as progress:
             path = pooch.retrieve(
-                archive.url,
-                known_hash=f"md5:{archive.md5}",
-                fname=archive.name,
-                path=cache,
+                url,
+                known_hash=f"md5:{md5}",
+                fname=name,
+                path=pooch.os_cache("mpdviz"),
                 downloader=pooch.HTTPDownloader(progressbar=progress, timeout=30),
             )
     except (RequestException, OSError, ValueError) as error:
         # pooch answers a wrong checksum with a ValueError, and keeps nothing of the file.
         reason = str(error).splitlines()[0]
-        raise BadInput(f"cannot download {archive.url}: {reason}", remedy(archive)) from None
+        raise BadInput(f"cannot download {url}: {reason}", otherwise) from None
     return Path(path)
