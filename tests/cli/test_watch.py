@@ -223,8 +223,9 @@ def test_a_folder_of_runs_has_a_line_a_run(place, mpdviz):
     for name in ("one", "two", "three"):
         shutil.copytree("run", f"runs/{name}")
     two = RunFolder(Path("runs/two"))
+    now = {"ended": None, "written": time.time()}
     two.result.write_text("{}")
-    write_status(two, read_status(two).model_copy(update={"ended": None, "process": os.getpid()}))
+    write_status(two, read_status(two).model_copy(update=now | {"process": os.getpid()}))
     Path("runs/three/status.json").unlink()
     code, out, _ = mpdviz("watch", "--once", "runs")
     assert code == 0
