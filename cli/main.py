@@ -10,7 +10,22 @@ from rich.markup import escape
 from mpdviz.errors import BadInput, MpdvizError, MpdvizWarning
 from mpdviz.system.rank import check_environment, rank
 
-from . import advise, bench, check, claims, compare, convert, demo, figures, inspect, listing, report, train
+from . import (
+    advise,
+    bench,
+    check,
+    claims,
+    compare,
+    convert,
+    demo,
+    figures,
+    inspect,
+    listing,
+    report,
+    rerun,
+    train,
+    watch,
+)
 from .app import Command, app
 from .output import begin, note, say, tell
 
@@ -22,6 +37,8 @@ COMMANDS: dict[str, tuple[Callable[..., Any], str]] = {
     "report": (report.report, report.HELP),
     "compare": (compare.compare, compare.HELP),
     "train": (train.train, train.HELP),
+    "watch": (watch.watch, watch.HELP),
+    "rerun": (rerun.rerun, rerun.HELP),
     "claims": (claims.claims, claims.HELP),
     "figures": (figures.figures, figures.HELP),
     "convert": (convert.convert, convert.HELP),

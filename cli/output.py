@@ -46,8 +46,9 @@ def _width(*, stderr: bool) -> int:
 
 def printable(text: str) -> bool:
     """Whether stdout has all these characters."""
+    stream = getattr(sys.stdout, "rich_proxied_file", sys.stdout)  # what a view on the screen stands in for
     try:
-        text.encode(getattr(sys.stdout, "encoding", None) or "ascii")
+        text.encode(getattr(stream, "encoding", None) or "ascii")
     except (UnicodeEncodeError, LookupError):
         return False
     return True

@@ -28,6 +28,7 @@ class Seen:
     code: int
     raw: str
     columns: int
+    rows: int = ROWS
 
     @property
     def drawn(self):
@@ -37,7 +38,7 @@ class Seen:
     @cached_property
     def lines(self):
         """What stands on the screen in the end, as a terminal emulator has it."""
-        screen = pyte.Screen(self.columns, ROWS)
+        screen = pyte.Screen(self.columns, self.rows)
         pyte.Stream(screen).feed(self.raw)
         return "\n".join(line.rstrip() for line in screen.display).rstrip().split("\n")
 
@@ -47,19 +48,20 @@ class Seen:
         return "\n".join(self.lines)
 
 
-def on_terminal(*words, columns=80, alone=False, **environment):
+def on_terminal(*words, columns=80, rows=ROWS, alone=False, **environment):
     """Run `mpdviz WORDS...` on a terminal of so many columns.
 
     Args:
         words: its arguments.
         columns: of the terminal.
+        rows: of it.
         alone: in a process started anew, as a shell does; else in a forked one, which is quicker.
         environment: variables besides; None takes one away.
     """
     variables = os.environ | {"TERM": "xterm-256color", "COLUMNS": None, "OMP_NUM_THREADS": "1"} | environment
     variables = {name: value for name, value in variables.items() if value is not None}
     ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, columns, 0, 0))
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
     got = []
     reader = threading.Thread(target=_read, args=(ours, got))
     reader.start()
@@ -77,7 +79,7 @@ def on_terminal(*words, columns=80, alone=False, **environment):
     os.close(theirs)
     reader.join(10)
     os.close(ours)
-    return Seen(code, b"".join(got).decode("utf-8", "replace"), columns)
+    return Seen(code, b"".join(got).decode("utf-8", "replace"), columns, rows)
 
 
 def _run(words, terminal, variables):

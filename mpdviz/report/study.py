@@ -8,7 +8,7 @@ from mpdviz.analysis import paired
 from mpdviz.analysis.seeds import interval, over_seeds
 from mpdviz.figures.paper.differences import numbers as paired_differences
 from mpdviz.figures.style import spelled
-from mpdviz.report import charts
+from mpdviz.report import charts, environment
 from mpdviz.report.blocks import Block, Picture, Section, Table, Text
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def section(title: str, study: "Study") -> Section:
     """
     blocks: list[Block] = [Text(study.describe())]
     blocks += _accuracies(study) + _training(study) + _strategies(study) + _widths(study)
+    blocks += environment.blocks(study.processes, len(study["runs"]))
     missing = [(name, why) for name, why in study.missing.items() if name in SHOWN]
     if missing:
         blocks.append(Table("What is missing", pd.DataFrame(missing, columns=["table", "why"])))

@@ -7,6 +7,8 @@ result.json           hashes of initial weights and data order; what the run rea
 confusion.csv         pairs of label and prediction on validation and test, once it is finished
 classes.csv           recall, precision and F1 of every class on them
 widths.csv            surrogate width and batch-norm weights, one row an epoch, layer and timestep
+environment.json      versions, hardware, git and command of every process that took part
+status.json           how the run stands, for `mpdviz watch`
 tensorboard/          event files, where `log` names tensorboard
 wandb/, mlflow/       run.json, which run it is there; the rest where it is kept here; where `log` names them
 checkpoints/last.pt   the latest state, to resume from
@@ -54,6 +56,8 @@ class RunFolder:
         self.confusion = path / "confusion.csv"
         self.classes = path / "classes.csv"
         self.result = path / "result.json"
+        self.environment = path / "environment.json"
+        self.status = path / "status.json"
         self.last = path / LAST
         self.best = path / BEST
         self._lock: FileLock | None = None

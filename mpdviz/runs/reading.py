@@ -10,8 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mpdviz.config import RunConfig, validate
 from mpdviz.errors import BadInput
+from mpdviz.runs.environments import read_environments
 from mpdviz.runs.folder import RunFolder
 from mpdviz.runs.state import Share
+from mpdviz.system.environment import Environment
 from mpdviz.system.files import exists
 from mpdviz.system.reading import read_json, read_text, read_toml
 from mpdviz.system.schema import checked
@@ -61,6 +63,8 @@ class StoredRun:
     """`epoch`, `val_accuracy` and `test_accuracy` (fractions) of the best epoch, where known."""
     arm: str | None = None
     """The arm of a study that it is a run of."""
+    environments: Sequence[Environment] = ()
+    """The processes that took part, where they were noted."""
 
     @classmethod
     def of_folder(cls, path: Path, arm: str | None = None) -> Self:
@@ -73,7 +77,8 @@ class StoredRun:
         config = read_config(folder)
         files = {name: getattr(folder, name) for name in TABLES}
         tables = {name: _read_table(file, TABLES[name]) for name, file in files.items() if exists(file)}
-        return cls(path, folder.best, config, tables, read_result(folder), arm)
+        found = read_environments(folder)
+        return cls(path, folder.best, config, tables, read_result(folder), arm, found)
 
     @property
     def has_gradients(self) -> bool:

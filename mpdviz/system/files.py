@@ -21,10 +21,16 @@ UNLOCKABLE = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno
 """What file systems that know no locks answer; there work goes on without one."""
 
 
-def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+def write_atomically(path: Path, write: Callable[[IO[bytes]], object], *, lasting: bool = True) -> None:
     """Let `write` fill a temporary file beside `path`, then put it in `path`'s place in one step.
 
     A reader, or a crash at any moment, sees the old file or the new one, never a part.
+
+    Args:
+        path: the file.
+        write: is given the temporary one.
+        lasting: wait until the disk has it, so that a crash of the machine cannot undo it; false for what is
+            of use for a moment only.
 
     Raises:
         BadInput: the folder or the disk refuses; the old file is untouched.
@@ -38,13 +44,15 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
             _under_way.add(temporary)
             write(file.file)
             file.flush()
-            os.fsync(file.fileno())
+            if lasting:
+                os.fsync(file.fileno())
         # mkstemp keeps files private; give this one the mode an ordinary open() would have.
         mask = os.umask(0)
         os.umask(mask)
         temporary.chmod(0o666 & ~mask)
         temporary.replace(path)
-        _sync_folder(path.parent)
+        if lasting:
+            _sync_folder(path.parent)
     except OSError as error:
         raise BadInput(
             f"cannot write {path}: {error.strerror}", "free space or choose another folder"
@@ -83,9 +91,9 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write `text` as UTF-8, what has no such form escaped, atomically; raises like `write_atomically`."""
-    write_atomically(path, lambda file: file.write(text.encode(errors="backslashreplace")))
+def write_text(path: Path, text: str, *, lasting: bool = True) -> None:
+    """Write `text` as UTF-8, what has no such form escaped, atomically; else as `write_atomically`."""
+    write_atomically(path, lambda file: file.write(text.encode(errors="backslashreplace")), lasting=lasting)
 
 
 def make_folder(path: Path) -> Path:

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from mpdviz.config import RunConfig, check_code, read_recipe, validate
 from mpdviz.errors import BadInput
+from mpdviz.system.environment import call
 from mpdviz.system.files import exists
 
 if TYPE_CHECKING:
     from mpdviz.runs.state import Result, StepInfo
+    from mpdviz.training.again import Rerun
     from mpdviz.training.run import Run
 
-__all__ = ["command", "prepare", "train"]
+__all__ = ["command", "prepare", "rerun", "train"]
 
 
 def train(
@@ -55,7 +57,11 @@ def train(
         Diverged: a loss or gradient that is not finite; the last good checkpoint stays.
         Interrupted: stopped by a signal, state saved.
     """
-    run = prepare(settings, out=out, resume=resume, recipe=recipe)
+    given = {"out": out, "resume": resume or None, "recipe": recipe}
+    told = call(
+        "mpdviz.train", settings | {name: value for name, value in given.items() if value is not None}
+    )
+    run = prepare(settings, out=out, resume=resume, recipe=recipe, command=told)
     return run.fit(on_step=on_step, on_epoch=on_epoch)
 
 
@@ -65,6 +71,7 @@ def prepare(
     out: str | Path | None = None,
     resume: bool = False,
     recipe: str | Path | None = None,
+    command: str = "",
 ) -> "Run":
     """The run that `train` trains, checked and its folder made, for callers that want to know it first.
 
@@ -73,6 +80,7 @@ def prepare(
         out: as of `train`, like the others.
         resume: continue the run in `out`.
         recipe: settings that `settings` override.
+        command: what started it, to be noted in its folder; empty: the command line.
 
     Raises:
         BadInput: as of `train`.
@@ -99,7 +107,38 @@ def prepare(
     from mpdviz.training.run import Run
 
     folder = Path(out) if out is not None else default_folder(config)
-    return Run(config, folder, resume=resume, dataset=dataset)
+    return Run(config, folder, resume=resume, dataset=dataset, command=command)
+
+
+def rerun(
+    run: str | Path,
+    out: str | Path | None = None,
+    *,
+    on_step: "Callable[[StepInfo], object] | None" = None,
+    on_epoch: Callable[[dict[str, Any]], object] | None = None,
+) -> "Rerun":
+    """Train a run again with the settings in its folder, into another one, and compare.
+
+    Args:
+        run: the run folder; it is only read.
+        out: the new one; None adds `-rerun` to its name.
+        on_step: as of `train`.
+        on_epoch: as of `train`.
+
+    Returns:
+        What was reached, what was not as it was then (versions, hardware, git) and how the runs compare.
+
+    Raises:
+        BadInput: no run folder, one without a finished epoch, data that were handed over by a program, or
+            anything that `train` refuses.
+    """
+    from mpdviz.training.again import Again, Rerun
+
+    given = {"run": run} if out is None else {"run": run, "out": out}
+    again = Again(Path(run), None if out is None else Path(out), command=call("mpdviz.training.rerun", given))
+    changed = again.changes() if again.run.team.leads else None
+    result = again.run.fit(on_step=on_step, on_epoch=on_epoch)
+    return Rerun(result, changed, again.compared() if again.run.team.leads else None)
 
 
 def default_folder(config: RunConfig) -> Path:

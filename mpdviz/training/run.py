@@ -39,6 +39,7 @@ from mpdviz.training.saving import Saver
 from mpdviz.training.schedule import order_hash, remaining_batches, steps_per_epoch
 from mpdviz.training.selection import Selection
 from mpdviz.training.sinks import Sink, required
+from mpdviz.training.sinks.news import News
 
 BYTES = 12
 """What a potential leaves for the backward pass at the least: its input, itself, its spike."""
@@ -55,7 +56,13 @@ class Run:
     """A run under way: the network, the engine that trains it and where it stands."""
 
     def __init__(
-        self, config: RunConfig, out: Path, *, resume: bool = False, dataset: data.Dataset | None = None
+        self,
+        config: RunConfig,
+        out: Path,
+        *,
+        resume: bool = False,
+        dataset: data.Dataset | None = None,
+        command: str = "",
     ) -> None:
         """Check everything, build the network and make the run folder ready.
 
@@ -64,6 +71,7 @@ class Run:
             out: the run folder, created where needed; see `runs.folder` for what will be in it.
             resume: continue the run in `out`; a fresh start in an empty folder, no work for a finished run.
             dataset: the data; None loads those that `config` names.
+            command: what started it, to be noted; empty: the command line.
 
         Raises:
             BadInput: settings that contradict the data, the devices or the run to be resumed; nothing has
@@ -102,6 +110,7 @@ class Run:
             architecture(config, dataset),
             order_hash(self.config, self.dataset),
             leads=self.team.leads,
+            command=command,
         )
         self.selection = Selection(
             self.config, self.network, self.dataset, self.engine, self.saver, self.folder, self.averaged
@@ -135,6 +144,8 @@ class Run:
         self.saver.begin()
         self._tell_stage()
         self.sinks = [kind(self.folder, self.position, self._steps_done()) for kind in kinds]
+        self.news = News(self.folder, self.position, self._steps_done())
+        self.sinks += [self.news] if self.team.leads else []
 
     def _check_shared(self) -> None:
         """Refuse a run of several machines that do not all see its folder: each goes on from what lies there.
@@ -209,8 +220,11 @@ class Run:
             position.correct += found.correct
             position.samples += len(y)
             position.seconds += time.perf_counter() - started
+            now = position.info(config.epochs, steps)
+            for sink in self.sinks:
+                sink.step(now)
             if on_step is not None:
-                on_step(position.info(config.epochs, steps))
+                on_step(now)
             if position.step % (config.record_every or steps) == 0:
                 self._check_finite()
                 self._record()

@@ -8,8 +8,11 @@ from mpdviz import checkpoint
 from mpdviz.config import RunConfig, differences
 from mpdviz.errors import BadInput
 from mpdviz.networks import NetworkConfig, SpikingNetwork
+from mpdviz.runs.environments import add_environment
 from mpdviz.runs.folder import RunFolder
+from mpdviz.runs.reading import is_finished
 from mpdviz.runs.state import Position, Result
+from mpdviz.system.environment import collect
 from mpdviz.system.files import write_text
 from mpdviz.training.resumed import Training, training_of
 
@@ -25,6 +28,7 @@ class Saver:
         architecture: NetworkConfig,
         order: str,
         leads: bool,
+        command: str = "",
     ) -> None:
         """Name what is to be saved; nothing is written yet.
 
@@ -35,10 +39,11 @@ class Saver:
             architecture: what made it.
             order: hash of the order in which it sees the data.
             leads: whether this process writes.
+            command: what started it; empty: the command line.
         """
         self._folder, self._config, self._network = folder, config, network
         self._architecture = architecture
-        self._leads = leads
+        self._leads, self._command = leads, command
         self._start = {
             "initial_weights": network.weights_hash(),
             "drawn_weights": network.drawn_hash(),
@@ -46,9 +51,11 @@ class Saver:
         }
 
     def begin(self) -> None:
-        """Note the settings."""
+        """Note the settings, and where there is work left this process."""
         if self._leads:
             write_text(self._folder.config, self._config.to_toml())
+            if not is_finished(self._folder):
+                add_environment(self._folder, collect(self._command))
 
     def result(self, result: Result | None) -> None:
         """Note what the run reached, None while it is under way."""

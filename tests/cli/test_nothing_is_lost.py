@@ -14,6 +14,7 @@ WRITERS = {
     "inspect --save": lambda target: ("inspect", BEST, "--data", "npz:data.npz", "--save", target),
     "train --out": lambda target: (*train(), "--out", target),
     "train --resume --out": lambda target: (*train(), "--out", target, "--resume"),
+    "rerun --out": lambda target: ("rerun", "run", "--out", target),
     "figures --out": lambda target: ("figures", "run", "--out", target),
     "compare --out": lambda target: ("compare", BEST, "run/checkpoints/last.pt", "--out", target),
     "compare --strategies --out": lambda target: (*COMPARE, "--epochs", "1", "--out", target),

@@ -179,6 +179,16 @@ def run_folder(random, place):
     return Case(words, done, may_change=(words[-1],) if words in (resume, collect) else ())
 
 
+def watched(random, place):
+    """What a run says of itself, before it is looked at, trained again or reported on."""
+    name = random.choice(("status.json", "status.json", "environment.json", "result.json"))
+    path = place / "run" / name
+    done = _whole(random, path) if random.random() < 0.07 else _json(random, path)
+    again, report = ("rerun", "run", "--out", "new"), ("report", "run", "--limit", "4", "--out", "new.html")
+    words = random.choices((("watch", "--once", "run"), again, report), (8, 1, 1))[0]
+    return Case(words, f"run: {done}")
+
+
 def comparison(random, place):
     """The file that makes a folder a comparison."""
     path = place / "cmp/comparison.toml"

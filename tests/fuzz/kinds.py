@@ -20,6 +20,7 @@ KINDS = {
     "data": recordings.data,
     "run folder": folders.run_folder,
     "comparison": folders.comparison,
+    "watched run": folders.watched,
     "recipe": folders.recipe,
     "option": options.option,
     "environment": options.environment,

@@ -32,6 +32,8 @@ def test_hostile_inputs(fuzzer, kind):
         "inspect run/checkpoints/best.pt --model net:build --data npz:data.npz --format csv",
         "inspect middle.pt --limit 8",
         "train --resume --out run",
+        "watch --once run",
+        "rerun run --out new",
     ],
 )
 def test_the_unharmed_inputs_do_work(fuzzer, tmp_path, words):

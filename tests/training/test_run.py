@@ -107,9 +107,11 @@ def test_the_run_folder_holds_what_its_docstring_says(run, config):
         "classes.csv",
         "config.toml",
         "confusion.csv",
+        "environment.json",
         "metrics.csv",
         "mpd.csv",
         "result.json",
+        "status.json",
         "widths.csv",
     ]
     resolved = config.model_copy(update={"backend": "eager", "devices": 1})  # too short to compile

@@ -12,6 +12,7 @@ from mpdviz.errors import BadInput, unknown_name
 from mpdviz.figures.paper.alike import differing, of_one_study, other_layers, variant_of
 from mpdviz.figures.style import Appearance, appearances
 from mpdviz.runs.reading import TABLES, StoredRun
+from mpdviz.system.environment import Environment
 
 MOST_ROWS = 4
 """Rows of panels that a page has room for."""
@@ -95,6 +96,15 @@ class Study:
     def variants(self) -> list[str]:
         """Strategies, with what else differs, in the order in which they were given."""
         return list(dict.fromkeys(self._labels))
+
+    @property
+    def processes(self) -> list[tuple[str, int, Environment]]:
+        """What took part in training the runs, as far as that was noted: variant, seed, process."""
+        return [
+            (label, run.config.seed, process)
+            for label, run in zip(self._labels, self._runs, strict=True)
+            for process in run.environments
+        ]
 
     @property
     def looks(self) -> dict[str, Appearance]:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from mpdviz.accumulations.layer import LayerAccumulation
 from mpdviz.runs.folder import RunFolder
-from mpdviz.runs.state import Position
+from mpdviz.runs.state import Position, StepInfo
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +45,10 @@ class Sink(ABC):
     @abstractmethod
     def __init__(self, folder: RunFolder, position: Position, done: int) -> None:
         """Open for a run that stands at `position`, after `done` training steps in all."""
+
+    def step(self, now: StepInfo) -> None:
+        """Take in a training step; most keep nothing of it."""
+        return
 
     @abstractmethod
     def epoch(self, row: Mapping[str, Any], widths: Sequence[Mapping[str, Any]], step: int) -> None:
