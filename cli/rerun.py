@@ -19,6 +19,10 @@ def rerun(
     out: Annotated[
         Path | None, typer.Option(help="new run folder (default: RUN-rerun)", metavar="DIR")
     ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="of a network of your own: its function, as in the run", metavar="MODULE:FUNCTION"),
+    ] = None,
 ) -> int:
     """Train, compare, say; 1 if anything differs."""
     from mpdviz.training import lines
@@ -26,7 +30,7 @@ def rerun(
 
     from .train import in_lines
 
-    again = Again(run, out)
+    again = Again(run, out, model=model)
     leads = again.run.team.leads
     if leads:
         _say_changes(run, again.changes())

@@ -100,6 +100,11 @@ class RunFolder:
         names = (path.with_stem(f"{path.stem}-{number}") for number in count(1))
         return next(name for name in names if not exists(name))
 
+    def not_shared(self) -> BadInput:
+        """What to say where several machines of a run do not see one and the same folder."""
+        problem = f"not every machine of the run sees the same folder {self.path}"
+        return BadInput(problem, "choose an `out` on a folder that they share")
+
     def release(self) -> None:
         """Let other processes have the folder."""
         if self._lock is not None:

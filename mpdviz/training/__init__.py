@@ -114,6 +114,7 @@ def rerun(
     run: str | Path,
     out: str | Path | None = None,
     *,
+    model: str | None = None,
     on_step: "Callable[[StepInfo], object] | None" = None,
     on_epoch: Callable[[dict[str, Any]], object] | None = None,
 ) -> "Rerun":
@@ -122,6 +123,7 @@ def rerun(
     Args:
         run: the run folder; it is only read.
         out: the new one; None adds `-rerun` to its name.
+        model: `module:function` of a network of your own, where the run is of one: no file has code run.
         on_step: as of `train`.
         on_epoch: as of `train`.
 
@@ -135,7 +137,8 @@ def rerun(
     from mpdviz.training.again import Again, Rerun
 
     given = {"run": run} if out is None else {"run": run, "out": out}
-    again = Again(Path(run), None if out is None else Path(out), command=call("mpdviz.training.rerun", given))
+    told = call("mpdviz.training.rerun", given)
+    again = Again(Path(run), None if out is None else Path(out), model=model, command=told)
     changed = again.changes() if again.run.team.leads else None
     result = again.run.fit(on_step=on_step, on_epoch=on_epoch)
     return Rerun(result, changed, again.compared() if again.run.team.leads else None)

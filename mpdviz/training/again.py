@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mpdviz.analysis.words import percent
+from mpdviz.config import check_code
 from mpdviz.data import GIVEN
 from mpdviz.errors import BadInput
 from mpdviz.runs.environments import read_environments
@@ -74,12 +75,15 @@ class Compared:
 class Again:
     """A run that is about to be trained again."""
 
-    def __init__(self, path: Path, out: Path | None = None, *, command: str = "") -> None:
+    def __init__(
+        self, path: Path, out: Path | None = None, *, model: str | None = None, command: str = ""
+    ) -> None:
         """Read what there is of the run, and prepare its repetition.
 
         Args:
             path: the run folder; it is only read.
             out: the new one; None adds `-rerun` to its name.
+            model: the user's own network, where the run is of one: no file has code run.
             command: what started this; empty: the command line.
 
         Raises:
@@ -89,6 +93,7 @@ class Again:
         self._before = StoredRun.of_folder(path)
         if "metrics" not in self._before.tables:
             raise BadInput(f"{path} has finished no epoch to compare with", "go on with it (`resume`)")
+        check_code({"model": self._before.config.model}, [model or ""], f"{path}/config.toml")
         data = self._before.config.data
         if data.startswith(GIVEN):
             raise BadInput(f"{path} was trained on {data}, handed over in Python", "run that program again")

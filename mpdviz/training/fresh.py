@@ -7,10 +7,14 @@ import torch
 from mpdviz import checkpoint, data
 from mpdviz.config import RunConfig
 from mpdviz.data import Dataset
+from mpdviz.data.augment import with_augmentation
 from mpdviz.errors import BadInput
 from mpdviz.networks import NETWORKS, NetworkConfig, SpikingNetwork, parse
+from mpdviz.system.memory import require_memory
 from mpdviz.system.places import best_checkpoint
 
+BYTES = 12
+"""What a potential leaves for the backward pass at the least: its input, itself, its spike."""
 SHOWN = 3
 """Weights that a message names."""
 
@@ -63,6 +67,41 @@ def count_potentials(network: SpikingNetwork, dataset: Dataset, epochs: int) -> 
     one = dataset.train.take(torch.zeros(1, dtype=torch.long, device=dataset.train.y.device))
     x, _ = next(data.batches(replace(dataset, train=one), "train", 1))
     return network.count_potentials(x) * network.timesteps * len(dataset.train) * epochs
+
+
+def data_of(config: RunConfig) -> Dataset:
+    """The data that a run names.
+
+    Raises:
+        BadInput: there are none, or they cannot be read.
+    """
+    return data.load(config.data, timesteps=config.timesteps, data_dir=config.data_dir)
+
+
+def trainable(dataset: Dataset, config: RunConfig) -> Dataset:
+    """The data as the run is to see them, augmentation and all.
+
+    Raises:
+        BadInput: too few samples, or an augmentation that is not for them.
+    """
+    dataset.check_trainable(config.batch_size, config.timesteps)
+    return with_augmentation(dataset, own=config.augment, auto=config.auto_augment, cutout=config.cutout)
+
+
+def require_room(potentials: int, dataset: Dataset, config: RunConfig) -> None:
+    """Refuse a batch that the memory cannot hold; every process of a team holds its part.
+
+    Args:
+        potentials: of the whole run.
+        dataset: what it is trained on.
+        config: its settings.
+
+    Raises:
+        BadInput: it cannot.
+    """
+    batch = potentials // (config.epochs * len(dataset.train)) * config.batch_size
+    what = f"a batch of {config.batch_size} samples over {config.timesteps} timesteps"
+    require_memory(batch * BYTES, what, "lower `batch_size` or `timesteps`")
 
 
 def start_from(network: SpikingNetwork, config: RunConfig) -> str | None:

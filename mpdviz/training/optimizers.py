@@ -59,9 +59,12 @@ def restored(
             raise BadInput(f"checkpoint {path}: momentum {number} is of no parameter", remedy)
         for name in names:
             _check(getattr(kept, name), parameters[number], f"checkpoint {path}: {name} {number}", remedy)
-        state[number] = {name: getattr(kept, name) for name in names}
+        # In torch's order: a run that was resumed leaves the same file as one that was not.
+        steps = {"step": _step(kept, f"checkpoint {path}: step {number}", remedy)}
+        state[number] = (steps if config.optimizer == "adamw" else {}) | {
+            name: getattr(kept, name) for name in names
+        }
         if config.optimizer == "adamw":
-            state[number]["step"] = _step(kept, f"checkpoint {path}: step {number}", remedy)
             if any(value is None for value in state[number].values()):
                 raise BadInput(f"checkpoint {path}: state {number} is not adamw's", remedy)
     return own.state_dict() | {"state": state}

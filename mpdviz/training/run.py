@@ -5,7 +5,6 @@ A run is a pure function of its settings: initial weights, data order and augmen
 bit as if it had not been (on one machine, with one number of threads).
 """
 
-import math
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -16,21 +15,29 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mpdviz import data
 from mpdviz.config import RunConfig
-from mpdviz.data.augment import with_augmentation
-from mpdviz.errors import Diverged, Interrupted, MpdvizWarning, TeamLost
+from mpdviz.data import Dataset
+from mpdviz.errors import Interrupted, MpdvizWarning, TeamLost
 from mpdviz.kernels.backends import resolve, using
 from mpdviz.runs.folder import RunFolder
 from mpdviz.runs.state import Position, Result, StepInfo
 from mpdviz.system.files import exists
-from mpdviz.system.memory import keep_large_buffers, require_memory
+from mpdviz.system.memory import keep_large_buffers
 from mpdviz.system.signals import Stop, stop_signals
 from mpdviz.system.team import lost_team
 from mpdviz.training.averaged import Averaged
-from mpdviz.training.diagnose import first_nonfinite, nonfinite_state
+from mpdviz.training.diagnose import Guard
 from mpdviz.training.engine import Engine, Gradients
-from mpdviz.training.fresh import architecture, cautions, count_potentials, fresh_network, start_from
+from mpdviz.training.fresh import (
+    architecture,
+    cautions,
+    count_potentials,
+    data_of,
+    fresh_network,
+    require_room,
+    start_from,
+    trainable,
+)
 from mpdviz.training.monitor import Monitor
 from mpdviz.training.optimizers import optimizer_of, restored
 from mpdviz.training.rates import Rates
@@ -41,8 +48,6 @@ from mpdviz.training.selection import Selection
 from mpdviz.training.sinks import Sink, required
 from mpdviz.training.sinks.news import News
 
-BYTES = 12
-"""What a potential leaves for the backward pass at the least: its input, itself, its spike."""
 Watcher = Callable[[StepInfo], object]
 EpochWatcher = Callable[[dict[str, Any]], object]
 
@@ -61,7 +66,7 @@ class Run:
         out: Path,
         *,
         resume: bool = False,
-        dataset: data.Dataset | None = None,
+        dataset: Dataset | None = None,
         command: str = "",
     ) -> None:
         """Check everything, build the network and make the run folder ready.
@@ -80,12 +85,7 @@ class Run:
         kinds = required(config.log)
         self.engine, self._rates = Engine(config), Rates(config)
         self.team, device = self.engine.team, self.engine.device
-        if dataset is None:
-            dataset = data.load(config.data, timesteps=config.timesteps, data_dir=config.data_dir)
-        dataset.check_trainable(config.batch_size, config.timesteps)
-        dataset = with_augmentation(
-            dataset, own=config.augment, auto=config.auto_augment, cutout=config.cutout
-        )
+        dataset = trainable(data_of(config) if dataset is None else dataset, config)
         self.dataset, self.folder = dataset.to(device), RunFolder(out)
         goes_on = resume and exists(self.folder.last)
         self.network = fresh_network(config, self.dataset, device, placed=not goes_on)
@@ -95,12 +95,10 @@ class Run:
             warnings.warn(caution, MpdvizWarning, stacklevel=2)
         optimizer = optimizer_of(config, self.network.parameters())
         self.averaged = None if config.ema is None else Averaged(self.network, config.ema)
-        self.position = Position()
+        self.position, self._guard = Position(), Guard(self.network, self.folder)
         potentials = count_potentials(self.network, self.dataset, config.epochs)
-        batch = potentials // (config.epochs * len(self.dataset.train)) * config.batch_size
-        if device.type == "cpu":  # every process of a team holds its part
-            what = f"a batch of {config.batch_size} samples over {config.timesteps} timesteps"
-            require_memory(batch * BYTES, what, "lower `batch_size` or `timesteps`")
+        if device.type == "cpu":
+            require_room(potentials, self.dataset, config)
         resolved = {"devices": self.team.size, "backend": resolve(config.backend, potentials)}
         self.config = config.model_copy(update=resolved)
         self.saver = Saver(
@@ -135,7 +133,9 @@ class Run:
                 self.averaged.restore(average)
         # Here: whatever is wrong with the settings is told by one process, before there are more.
         self.engine.setup(self.network, optimizer, time_major=self.dataset.frames)
-        self._check_shared()
+        if len(set(self.team.share(self.folder.holder()))) > 1:  # each goes on from what lies there
+            self.engine.close()
+            raise self.folder.not_shared()
         if saved is None:
             self.saver.result(None)
         else:
@@ -146,19 +146,6 @@ class Run:
         self.sinks = [kind(self.folder, self.position, self._steps_done()) for kind in kinds]
         self.news = News(self.folder, self.position, self._steps_done())
         self.sinks += [self.news] if self.team.leads else []
-
-    def _check_shared(self) -> None:
-        """Refuse a run of several machines that do not all see its folder: each goes on from what lies there.
-
-        Raises:
-            BadInput: there are such machines.
-        """
-        if len(set(self.team.share(self.folder.holder()))) > 1:
-            self.engine.close()
-            raise BadInput(
-                f"not every machine of the run sees the same folder {self.folder.path}",
-                "choose an `out` on a folder that they share",
-            )
 
     def fit(self, *, on_step: Watcher | None = None, on_epoch: EpochWatcher | None = None) -> Result:
         """Train what is left of the run. SIGINT and SIGTERM finish the step under way and save.
@@ -226,13 +213,13 @@ class Run:
             if on_step is not None:
                 on_step(now)
             if position.step % (config.record_every or steps) == 0:
-                self._check_finite()
+                self._guard.check_state(self.position)
                 self._record()
             if config.save_every is not None and position.step % config.save_every == 0:
-                self._check_finite()
+                self._guard.check_state(self.position)
                 self._save_last({})
             if any(self.team.total(stopped.is_set(), device=self.engine.device)):
-                self._check_finite()
+                self._guard.check_state(self.position)
                 self._save_last({})
                 raise Interrupted(
                     f"interrupted in epoch {position.epoch + 1}, state saved in {self.folder.last}",
@@ -256,21 +243,14 @@ class Run:
 
     def _step(self, x: Tensor, y: Tensor) -> Gradients:
         found = self.engine.gradients(x, y)
-        # Spikes hide a NaN potential as silence, so the loss alone would not tell.
-        if not (math.isfinite(found.loss) and math.isfinite(found.norm)):
-            own, _ = self.engine.part(x, y)
-            penalty = "" if self.config.regularize is None else f" of it a penalty of {found.penalty:g},"
-            raise self._diverged(
-                f"{first_nonfinite(self.network, own)} (step {self.position.step + 1}, loss {found.loss:g},"
-                f"{penalty} gradient norm {found.norm:g})"
-            )
+        self._guard.check_step(found, self.position, lambda: self.engine.part(x, y)[0])
         self.engine.step()
         return found
 
     def _close_epoch(self) -> dict[str, Any]:
         """Evaluate, note the epoch in the tables and save."""
         config, position = self.config, self.position
-        self._check_finite()
+        self._guard.check_state(self.position)
         validated, best = self.selection.validate(position)
         steps = steps_per_epoch(config, self.dataset)
         row: dict[str, Any] = {
@@ -296,19 +276,6 @@ class Run:
         self._tell_stage()
         self._save_last({"epoch": self.position.epoch, "val_accuracy": validated.accuracy})
         return row
-
-    def _check_finite(self) -> None:
-        name = nonfinite_state(self.network)
-        if name:
-            raise self._diverged(name)
-
-    def _diverged(self, first: str) -> Diverged:
-        last = self.folder.last
-        kept = f"{last} is from before" if last.exists() else "no checkpoint was written yet"
-        return Diverged(
-            f"training diverged in epoch {self.position.epoch + 1}: first non-finite: {first}; {kept}",
-            "lower `lr`",
-        )
 
     def _save_last(self, metrics: dict[str, float]) -> None:
         # First: what a resumed run finds beyond its position it drops, what is missing it cannot make up.

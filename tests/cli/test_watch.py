@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from mpdviz.cli import view
 from places import train
 from rich.cells import cell_len
 from terminals import on_terminal
 
-from mpdviz.cli import view
 from mpdviz.runs.folder import RunFolder
 from mpdviz.runs.status import LayerShare, Status, read_status, write_status
 

@@ -244,27 +244,27 @@ def test_no_file_runs_code_that_the_user_has_not_named(nets, kind):
     """Files that would make a folder if what they name ran."""
     bait = nets / "ran"
     model = f"os:mkdir:path={bait}"
-    text = f'model = "{model}"\ndata = "npz:data.npz"\n'
-    shared = {"seeds": [0], "on_event": lambda _: None}
-    with pytest.raises(
-        BadInput, match=r"names code, os:mkdir:path=.* which no file can have run; name it: `model`"
-    ):
-        if kind == "config.toml":
-            (nets / "run").mkdir()
-            (nets / "run" / "config.toml").write_text(text, encoding="utf-8")
-            mpdviz.train(out=nets / "run", resume=True)
-        elif kind == "recipe":
-            (nets / "recipe.toml").write_text(text, encoding="utf-8")
-            mpdviz.train(recipe=nets / "recipe.toml", out=nets / "run")
-        elif kind == "arms":
-            (nets / "arms.toml").write_text(f'[[arms]]\nname = "a"\nmodel = "{model}"\n', encoding="utf-8")
-            study(arms.read(nets / "arms.toml")[0], out=nets / "study", data="npz:data.npz", **shared)
-        else:
-            (nets / "study").mkdir()
-            stored = 'seeds = [0]\n[settings]\ndata = "npz:data.npz"\n[[arms]]\nname = "a"\n'
-            stored += f'settings = {{model = "{model}"}}\n'
-            (nets / "study" / "comparison.toml").write_text(stored, encoding="utf-8")
-            study(arms.crossed({"lr": [0.1]}), out=nets / "study", data="npz:data.npz", **shared)
+    (nets / "run").mkdir()
+    (nets / "study").mkdir()
+    files = {
+        "run/config.toml": f'model = "{model}"\ndata = "npz:data.npz"\n',
+        "recipe.toml": f'model = "{model}"\ndata = "npz:data.npz"\n',
+        "arms.toml": f'[[arms]]\nname = "a"\nmodel = "{model}"\n',
+        "study/comparison.toml": 'seeds = [0]\n[settings]\ndata = "npz:data.npz"\n[[arms]]\nname = "a"\n'
+        f'settings = {{model = "{model}"}}\n',
+    }
+    for name, text in files.items():
+        (nets / name).write_text(text, encoding="utf-8")
+    shared = {"seeds": [0], "on_event": lambda _: None, "data": "npz:data.npz"}
+    runs = {
+        "config.toml": lambda: mpdviz.train(out=nets / "run", resume=True),
+        "recipe": lambda: mpdviz.train(recipe=nets / "recipe.toml", out=nets / "other"),
+        "arms": lambda: arms.read(nets / "arms.toml"),
+        "comparison.toml": lambda: study(arms.crossed({"lr": [0.1]}), out=nets / "study", **shared),
+    }
+    said = r"names code, os:mkdir:path=.* which no file can have run; name it: `model`"
+    with pytest.raises(BadInput, match=said):
+        runs[kind]()
     assert not bait.exists()
 
 
