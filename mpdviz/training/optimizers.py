@@ -64,9 +64,8 @@ def restored(
         state[number] = (steps if config.optimizer == "adamw" else {}) | {
             name: getattr(kept, name) for name in names
         }
-        if config.optimizer == "adamw":
-            if any(value is None for value in state[number].values()):
-                raise BadInput(f"checkpoint {path}: state {number} is not adamw's", remedy)
+        if config.optimizer == "adamw" and any(value is None for value in state[number].values()):
+            raise BadInput(f"checkpoint {path}: state {number} is not adamw's", remedy)
     return own.state_dict() | {"state": state}
 
 

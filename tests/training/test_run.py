@@ -513,8 +513,9 @@ def test_fine_tuning_starts_from_the_weights_that_fit(run, config, sample, tmp_p
     other.folder.release()
     own, before = other.network.state_dict(), plain(run.best)["state"]
     assert torch.equal(own["encode.conv.weight"], before["encode.conv.weight"])
+    torch.save({"other": torch.zeros(3)}, tmp_path / "others.pt")
     with pytest.raises(BadInput, match=r"no weights of .* fit the network"):
-        Run(settings.model_copy(update={"model": "mlp:hidden=3"}), tmp_path / "mlp")
+        Run(settings.model_copy(update={"init": tmp_path / "others.pt"}), tmp_path / "none")
 
 
 def test_classes_and_confusions_are_those_of_the_best_checkpoint(run, config):
