@@ -26,6 +26,8 @@ def test_an_executor_is_made_from_its_string():
         ("rays", None, "unknown executor 'rays'; did you mean 'ray'"),
         ("local:jobs=2", None, "executor 'local' has no option 'jobs'; see `mpdviz list executors`"),
         ("ray:cpus=1.5", None, "ray:cpus=1.5; give a whole number"),
+        ("ray:cpus=nan", None, "ray:cpus=nan; give a whole number"),
+        ("ray:cpus=inf", None, "ray:cpus=inf; give a whole number"),
         ("ray:cpus=all", None, "'cpus=all' is no option"),
         ("slurm:time=0", None, "slurm:time=0; give a whole number from 1"),
         ("slurm:memory=nan", None, "slurm:memory=nan"),

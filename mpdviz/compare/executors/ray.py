@@ -3,11 +3,7 @@
 Run folders lie where the study lies: on a folder that every machine of the cluster shares.
 """
 
-import logging
-import os
-import signal
 import socket
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,7 +13,7 @@ from uuid import uuid4
 
 from typing_extensions import override
 
-from mpdviz.compare.executors import process
+from mpdviz.compare.executors import cluster, process
 from mpdviz.compare.executors.base import Executor, Failure, Watcher
 from mpdviz.compare.executors.process import Ended, Tally
 from mpdviz.compare.plan import Planned
@@ -30,8 +26,6 @@ RETRIES = 3
 """Times that a lost run is started again."""
 PATIENCE = 60
 """Seconds that a run started again waits for what is left of it to save and end."""
-TIMEOUT = 10
-"""Seconds for an address to answer: Ray itself tries for minutes, and then ends the process."""
 LOOK = 0.5
 """Seconds between two looks at the tasks."""
 
@@ -58,7 +52,7 @@ class Ray(Executor):
         Raises:
             BadInput: no whole number of CPUs.
         """
-        if cpus < 0 or cpus != int(cpus):
+        if not 0 <= cpus <= 1e9 or cpus != int(cpus):
             raise BadInput(f"`executor` ray:cpus={cpus:g}", "give a whole number of CPUs")
         self.address, self.cpus = address, int(cpus)
 
@@ -76,12 +70,12 @@ class Ray(Executor):
         """Train the runs, `jobs` at a time (None: as many as there is room for)."""
         if not runs:
             return []
-        with _connected(self.address), stop_signals() as stopped, _marked(runs[0].study) as mark:
+        with cluster.connected(self.address), stop_signals() as stopped, _marked(runs[0].study) as mark:
             import ray
 
             machines = [node for node in ray.nodes() if node["Alive"]]
-            on_event(_sums(machines))
-            _check_seen(machines, mark)
+            on_event(cluster.sums(machines))
+            cluster.check_seen(machines, mark)
             tally, todo = Tally(runs, on_event), list(runs)
             under_way: dict[Any, Planned] = {}
             asked = False
@@ -101,65 +95,20 @@ class Ray(Executor):
         return tally.failures
 
     def _submit(
-        self, run: Planned, jobs: int, machines: Sequence[dict[str, Any]], mark: Path, on_event: Watcher
+        self, run: Planned, jobs: int, machines: cluster.Machines, mark: Path, on_event: Watcher
     ) -> Any:
         """Hand a run to Ray, with what it needs."""
         import ray
 
-        gpus = process.gpus_of(run.config, if_there=any(_has(machine, "GPU") for machine in machines))
-        cpus = self.cpus or (_share(machines, gpus) if gpus else process.threads_for(jobs))
-        if not any(_has(one, "CPU") >= cpus and _has(one, "GPU") >= gpus for one in machines):
+        gpus = process.gpus_of(run.config, if_there=any(cluster.has(machine, "GPU") for machine in machines))
+        cpus = self.cpus or (cluster.share(machines, gpus) if gpus else process.threads_for(jobs))
+        if not any(cluster.has(one, "CPU") >= cpus and cluster.has(one, "GPU") >= gpus for one in machines):
             on_event(
                 f"{run.name} waits for a machine with {cpus} CPUs and {gpus} GPUs: Ray has none now; "
                 "stop and ask for less, as with `executor` ray:cpus=1, if none is to join"
             )
         options = {"num_cpus": cpus, "num_gpus": gpus, "max_retries": RETRIES, "retry_exceptions": [Lost]}
         return ray.remote(_train).options(**options).remote(process.absolute(run), cpus, Path.cwd(), mark)
-
-
-@contextmanager
-def _connected(address: str) -> Iterator[None]:
-    """Ray, connected and quiet inside the block; a connection that the caller has is used and left.
-
-    Raises:
-        BadInput: there is no cluster at the address.
-    """
-    import ray
-
-    if ray.is_initialized():
-        yield
-        return
-    _check_answers(address)
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a study is nobody else's business
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    before = signal.getsignal(signal.SIGTERM)  # Ray takes its place
-    try:
-        try:
-            ray.init(address=address or "auto", **quiet)
-        except ConnectionError:
-            if address:
-                problem = f"no Ray cluster at `address` {address}"
-                raise BadInput(problem, "start one with `ray start --head`, or leave it out") from None
-            ray.init(num_cpus=process.cores(), include_dashboard=False, **quiet)
-        yield
-    finally:
-        ray.shutdown()
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, before)
-
-
-def _check_answers(address: str) -> None:
-    """Refuse an address where nothing listens."""
-    if address in ("", "auto", "local"):
-        return
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    remedy = "give HOST:PORT of a cluster's head, as `ray start --head` says it"
-    if not host or not (port.isascii() and port.isdecimal() and 0 < int(port) < 1 << 16):
-        raise BadInput(f"`address` {address!r} is none", remedy)
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), TIMEOUT).close()
-    except (OSError, UnicodeError) as error:
-        raise BadInput(f"nothing answers at `address` {address} ({error})", remedy) from None
 
 
 @contextmanager
@@ -171,33 +120,6 @@ def _marked(study: Path) -> Iterator[Path]:
         yield mark
     finally:
         mark.unlink(missing_ok=True)
-
-
-def _check_seen(machines: Sequence[dict[str, Any]], mark: Path) -> None:
-    """Refuse a cluster of which a machine does not see the study's folder.
-
-    Raises:
-        BadInput: naming the machine.
-    """
-    import ray
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-    asked = {}
-    for machine in machines:
-        there = NodeAffinitySchedulingStrategy(machine["NodeID"], soft=False)
-        task = ray.remote(exists).options(num_cpus=0, scheduling_strategy=there).remote(mark)
-        asked[task] = machine["NodeManagerAddress"]
-    for task, address in asked.items():
-        try:
-            seen = ray.get(task)
-        except ray.exceptions.RayTaskError as error:
-            problem = f"machine {address} of the Ray cluster cannot run mpdviz: {_told(error)}"
-            raise BadInput(problem, "install the same mpdviz on every machine") from None
-        except ray.exceptions.RayError:
-            continue  # it has gone, and its runs will go elsewhere
-        if not seen:
-            problem = f"machine {address} of the Ray cluster does not see {mark.parent}"
-            raise BadInput(problem, "choose an `out` on a folder that all its machines share")
 
 
 def _train(run: Planned, threads: int, folder: Path, mark: Path) -> Ended:
@@ -238,29 +160,6 @@ def _settle(task: Any, run: Planned, tally: Tally, *, stopped: bool) -> None:
         if isinstance(error.cause, Lost):
             tally.lost(run, f"{process.last_words(run, error.cause.args[0])}, {RETRIES + 1} times")
         else:
-            tally.lost(run, _told(error))
+            tally.lost(run, cluster.told(error))
     except ray.exceptions.RayError as error:
-        tally.lost(run, _told(error))
-
-
-def _share(machines: Sequence[dict[str, Any]], gpus: int) -> int:
-    """CPUs that go with so many GPUs: an equal share, on the machine where it is least."""
-    shares = [_has(one, "CPU") * gpus / _has(one, "GPU") for one in machines if _has(one, "GPU") >= gpus]
-    return max(int(min(shares, default=1)), 1)
-
-
-def _sums(machines: Sequence[dict[str, Any]]) -> str:
-    """What a cluster has, in words."""
-    cpus, gpus = (sum(_has(machine, what) for machine in machines) for what in ("CPU", "GPU"))
-    return f"Ray: {len(machines)} machine{'s' * (len(machines) != 1)}, {cpus:g} CPUs, {gpus:g} GPUs"
-
-
-def _has(machine: dict[str, Any], resource: str) -> float:
-    return float(machine["Resources"].get(resource, 0))
-
-
-def _told(error: BaseException) -> str:
-    """The last line of an error of Ray's, which carries a traceback."""
-    return next(
-        (line.strip() for line in reversed(str(error).splitlines()) if line.strip()), "no reason given"
-    )
+        tally.lost(run, cluster.told(error))
