@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import fields
+from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -137,11 +139,13 @@ def _result(one: "Seen") -> str:
     from mpdviz.runs.state import Result
     from mpdviz.training.lines import last_line
 
-    reached = read_result(one.folder)
-    nothing = float("nan")
-    validation, test = (reached.get(name, nothing) for name in ("val_accuracy", "test_accuracy"))
-    result = Result(one.folder.path, reached.get("epoch", 0), validation, test, 0, nothing, nothing)
-    return last_line(read_config(one.folder), result)
+    reached, config = read_result(one.folder), read_config(one.folder)
+    # A run of an older version noted fewer of these.
+    defaults = dict.fromkeys(field.name for field in fields(Result)) | {"epoch": 0, "epochs": config.epochs}
+    known = {name: reached.get(name, default) for name, default in defaults.items()}
+    shares = ("val_accuracy", "test_accuracy", "balanced_accuracy", "macro_f1")
+    known |= {name: nan for name in shares if known[name] is None} | {"folder": one.folder.path}
+    return last_line(config, Result(**known))
 
 
 def _is_over(seen: "Sequence[Seen]") -> bool:

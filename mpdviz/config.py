@@ -52,7 +52,7 @@ class RunConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    data: str = Field("digits", description="data set, folder:DIR or npz:FILE")
+    data: str = Field("digits", description="data set (see `mpdviz list data`), folder:DIR, npz:FILE, ...")
     data_dir: Path | None = Field(
         None, description="where downloaded data sets lie", json_schema_extra=MACHINE
     )
@@ -88,7 +88,7 @@ class RunConfig(BaseModel):
     epochs: Count = Field(30, description="passes over the training set")
     batch_size: Count = Field(64, description="samples per step")
     optimizer: Literal["sgd", "adamw"] = Field("sgd", description="sgd or adamw")
-    lr: Positive = Field(0.1, description="highest learning rate (default of adamw: 0.001)")
+    lr: Positive = Field(0.1, description="highest learning rate; with adamw 0.001 unless it is given")
     schedule: str = Field(
         "cosine", description="of the learning rate: cosine, step:every=30:factor=0.1 or constant"
     )
