@@ -34,6 +34,10 @@ def figures(
     limit: Annotated[int | None, typer.Option(help="record only the first N samples", metavar="N")] = None,
     batch_size: Annotated[int, typer.Option(help="samples a forward pass")] = 64,
     device: Annotated[str, typer.Option(help="cpu, cuda, ... or auto")] = "auto",
+    model: Annotated[
+        str | None,
+        typer.Option(help="of networks of your own: the function that runs name", metavar="MODULE:FUNCTION"),
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", help="name every file that is written")] = False,
 ) -> None:
     """Check everything, record the best checkpoints, write."""
@@ -52,7 +56,15 @@ def figures(
     rows = None if strategies is None else strategies.split(",")
     written = []
     with whole():
-        made = study(runs, layer=layer, strategies=rows, limit=limit, batch_size=batch_size, device=device)
+        made = study(
+            runs,
+            layer=layer,
+            strategies=rows,
+            limit=limit,
+            batch_size=batch_size,
+            device=device,
+            model=model,
+        )
         if made is None:
             return
         outputs.claim(out, "figures")

@@ -89,7 +89,9 @@ class Source:
     ] = None
     data: Annotated[
         str | None,
-        typer.Option(help="data set, folder:DIR or npz:FILE (default: the checkpoint's)", autocompletion=names("data")),
+        typer.Option(
+            help="data set, folder:DIR or npz:FILE (default: the checkpoint's)", autocompletion=names("data")
+        ),
     ] = None
     data_dir: Annotated[Path | None, typer.Option(help="where the data set's files lie")] = None
     split: Annotated[

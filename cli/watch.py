@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from math import nan
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -141,11 +141,9 @@ def _result(one: "Seen") -> str:
 
     reached, config = read_result(one.folder), read_config(one.folder)
     # A run of an older version noted fewer of these.
-    defaults = dict.fromkeys(field.name for field in fields(Result)) | {"epoch": 0, "epochs": config.epochs}
-    known = {name: reached.get(name, default) for name, default in defaults.items()}
-    shares = ("val_accuracy", "test_accuracy", "balanced_accuracy", "macro_f1")
-    known |= {name: nan for name in shares if known[name] is None} | {"folder": one.folder.path}
-    return last_line(config, Result(**known))
+    defaults: dict[str, Any] = {field.name: nan for field in fields(Result)}
+    defaults |= {"folder": one.folder.path, "epoch": 0, "epochs": config.epochs}
+    return last_line(config, Result(**{name: reached.get(name, value) for name, value in defaults.items()}))
 
 
 def _is_over(seen: "Sequence[Seen]") -> bool:

@@ -112,6 +112,8 @@ def spelled(name: str) -> str:
     """
     strategy, *settings = name.split(", ")
     base, *options = strategy.split(":")
+    if "=" in base:  # an arm that is called by its settings alone
+        return name.replace("=", " = ")
     if base == "fixed" and not any(option.startswith("kappa=") for option in options):
         options.insert(0, "kappa=1")
     texts = [option.removeprefix("shape=").replace("kappa=", "κ=").replace("=", " = ") for option in options]

@@ -3,15 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from mpdviz import checkpoint
 from mpdviz.analysis import metrics
+from mpdviz.config import check_code
 from mpdviz.errors import BadInput, MpdvizError
 from mpdviz.figures.paper.study import Recorded, Study
 from mpdviz.inspection import inspect
 from mpdviz.inspection.options import Options
+from mpdviz.inspection.theirs import build
 from mpdviz.runs.reading import StoredRun
 from mpdviz.runs.studies import arm_of, run_folders
 from mpdviz.system.devices import pick_device
@@ -19,6 +22,9 @@ from mpdviz.system.files import exists
 from mpdviz.system.places import SAMPLE, best_checkpoint
 from mpdviz.system.progress import expect
 from mpdviz.system.team import team
+
+if TYPE_CHECKING:
+    from torch import nn
 
 LATER = 30
 """Files that a paper's figures and tables come to, by and large; what a bar keeps free for them."""
@@ -33,6 +39,7 @@ def study(
     limit: int | None = None,
     batch_size: int = 64,
     device: str = "auto",
+    model: str | None = None,
 ) -> Study | None:
     """Read runs and record the best checkpoint of each.
 
@@ -48,6 +55,8 @@ def study(
         limit: only the first so many of them.
         batch_size: samples a forward pass.
         device: `cpu`, `cuda`, ... or `auto`.
+        model: function of networks of the user's own, `module:function`; runs of it are recorded with the
+            arguments that they name, runs of another are noted: no file has code run.
 
     Returns:
         The study; a run that cannot be recorded is noted in it. None for a process that does not lead.
@@ -71,7 +80,8 @@ def study(
                 continue
             try:
                 recording = inspect(
-                    run.checkpoint,
+                    _source(run, model),
+                    weights=run.checkpoint if run.config.own_model else None,
                     split=split,
                     limit=limit,
                     batch_size=batch_size,
@@ -88,6 +98,18 @@ def study(
         if not ranks.leads:
             return None
     return Study(runs, recordings, unrecorded=unrecorded, layer=number, strategies=strategies)
+
+
+def _source(run: StoredRun, model: str | None) -> "Path | nn.Module":
+    """What of a run is recorded: its checkpoint, or a network of the user's own, if that was named.
+
+    Raises:
+        BadInput: it was not, or its function fails.
+    """
+    if not run.config.own_model:
+        return run.checkpoint
+    check_code({"model": run.config.model}, [model or ""], str(run.path))
+    return build(run.config.model)
 
 
 def read_runs(paths: Sequence[str | Path]) -> list[StoredRun]:

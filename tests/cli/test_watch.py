@@ -153,7 +153,7 @@ def test_a_finished_run_is_shown_once(place, mpdviz):
     code, out, err = mpdviz("watch", "run")
     assert code == 0
     assert out.startswith("run/checkpoints/best.pt: test accuracy")
-    assert out.split()[-6:] == "(best epoch 1 of 1, seed 0)".split()[-6:]
+    assert out.split()[-6:] == ["(best", "epoch", "1", "of", "1,", "seed", "0)"][-6:]
     assert len(err) == 2  # that stderr is no terminal, and the run's one line
 
 

@@ -204,6 +204,17 @@ def test_its_checkpoint_is_inspected_with_its_function_named(nets):
     assert "npz:data.npz" in str(recording.contents.origin)
 
 
+def test_figures_record_it_where_its_function_is_named(nets):
+    from mpdviz.inspection.study import study as recorded
+
+    fit(settings("loop:width=5", epochs=1), nets / "run")
+    assert "names code, own_nets:loop:width=5" in recorded([nets / "run"]).missing["recorded"]
+    made = recorded([nets / "run"], model="own_nets:loop")
+    assert made["recorded"]["timestep"].tolist() == [1, 2, 3]
+    with pytest.raises(BadInput, match="compare recordings"):
+        mpdviz.compare.checkpoints([nets / "run", "sample:fixed"])
+
+
 def test_arms_may_be_networks_of_ones_own(nets):
     sides = arms.crossed({"model": ["own_nets:loop", "own_nets:loop:width=4"], "lr": [0.1, 0.01]})
     shared = {"data": "npz:data.npz", "epochs": 1, "batch_size": 16, "device": "cpu"}
