@@ -36,7 +36,7 @@ def steps(dtype, steps, frames=False, **given):
     ).to(dtype).channels_last()
     optimizer = torch.optim.SGD(network.parameters(), 0.05, momentum=0.9, weight_decay=5e-4)
     engine = Engine(config)
-    engine.setup(network.train(), optimizer, time_major=False)
+    engine.setup(network.train(), optimizer, time_major=frames)
     rng = torch.Generator().manual_seed(1)
     losses = []
     for _ in range(steps):

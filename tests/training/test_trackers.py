@@ -91,7 +91,7 @@ def test_wandb_knows_the_run_and_its_settings(run):
     known = wandb_run(out)
     assert (known.project, known.display_name) == ("mpdviz", "tiny")
     config = {item.key: json.loads(item.value_json) for item in known.config.update}
-    assert (config["batch_size"], config["strategy"], config["planes"]) == (256, "mpd-agl", [4, 4])
+    assert (config["batch_size"], config["strategy"], config["model"]) == (256, "mpd-agl", TINY["model"])
     ids = {file.stem.removeprefix("run-") for file in out.glob("wandb/offline-run-*/*.wandb")}
     assert ids == {known.run_id} == {_note(out, "wandb")["run"]}  # both parts of it are one run
 
@@ -120,7 +120,7 @@ def test_nothing_of_it_is_on_the_terminal_and_the_environment_rules(tmp_path):
         "MLFLOW_RUN_NAME": "named",
         "PYTHONWARNINGS": "ignore",
     }
-    settings = TINY | {"epochs": 1, "planes": "4,4"}
+    settings = TINY | {"epochs": 1}
     words = [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
     done = subprocess.run(
         [sys.executable, "-m", "mpdviz", "train", "--out", str(tmp_path / "run"), *words],
