@@ -1,6 +1,7 @@
 """The example notebook runs in a kernel of its own, and shows what the copy in the repository shows."""
 
 import base64
+import re
 from pathlib import Path
 
 import nbformat
@@ -9,14 +10,21 @@ from nbclient import NotebookClient
 NOTEBOOK = Path(__file__).parents[2] / "examples" / "first_look.ipynb"
 
 
+def alike(text):
+    """A text without what another processor's rounding may change: numbers, and what a training came to."""
+    if text.startswith("Collected("):
+        text = text.partition(";")[0]
+    return re.sub(r"\d+(\.\d+)?", "#", text)
+
+
 def shown(cell):
     """What a cell shows: its text, and of what kinds its richer outputs are."""
     for output in cell.get("outputs", []):
         if output["output_type"] == "stream":
-            yield output["name"], output["text"]
+            yield output["name"], alike(output["text"])
         else:
             data = output["data"]
-            yield sorted(data), data["text/plain"]
+            yield sorted(data), alike(data["text/plain"])
 
 
 def test_the_notebook_shows_what_it_showed(tmp_path):
