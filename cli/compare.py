@@ -1,6 +1,5 @@
 """`mpdviz compare`: checkpoints side by side, or strategies over seeds."""
 
-import re
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
@@ -17,6 +16,7 @@ from .formats import EXPORTS
 from .options import takes
 from .output import hint, note, say, tell, wrote
 from .settings import takes_settings
+from .values import parse_seeds, parse_shard, parse_values
 
 if TYPE_CHECKING:
     from mpdviz.compare.results import Collected
@@ -34,7 +34,6 @@ same command again."""
 
 FORMATS = ("table", "csv", "json")
 FIGURE_FORMATS = ("png", "pdf", "svg")
-MOST_SEEDS = 10_000
 FILES = 5
 """Files that a comparison of checkpoints leaves."""
 
@@ -267,48 +266,3 @@ def _print_collected(collected: "Collected", folder: Path, format_: str, *, verb
     if collected.missing:
         runs = f"{len(collected.missing)} of {len(collected.runs)} runs"
         say(f"missing, {runs}: {escape(', '.join(collected.missing))}")
-
-
-def parse_values(texts: list[str], option: str) -> dict[str, list[str]]:
-    """Values of settings written as `decay=0.2,0.9`; commas part strategies too.
-
-    Raises:
-        BadInput: anything else, or a setting twice.
-    """
-    found: dict[str, list[str]] = {}
-    for text in texts:
-        name, given, values = text.partition("=")
-        name = name.strip().replace("-", "_")
-        if not given or not values.strip() or name in found:
-            raise BadInput(f"--{option} {text!r}", f"give each setting once, like --{option} decay=0.2,0.9")
-        found[name] = [value.strip() for value in values.split(",")]
-    return found
-
-
-def parse_seeds(text: str) -> tuple[int, ...]:
-    """Seeds written as `0-4` or `0,2,5`.
-
-    Raises:
-        BadInput: anything else.
-    """
-    seeds: list[int] = []
-    for part in text.split(","):
-        found = re.fullmatch(r"(\d{1,18})(?:-(\d{1,18}))?", part.strip(), re.ASCII)
-        low, high = (int(end or found[1]) for end in found.groups()) if found else (1, 0)
-        if not low <= high < low + MOST_SEEDS:
-            raise BadInput(f"--seeds {text!r}", "give seeds like 0-4 or 0,2,5")
-        seeds += range(low, high + 1)
-    return tuple(seeds)
-
-
-def parse_shard(text: str) -> tuple[int, int]:
-    """A shard written as `2/8`: the second of eight.
-
-    Raises:
-        BadInput: anything else.
-    """
-    found = re.fullmatch(r"(\d{1,9})/(\d{1,9})", text, re.ASCII)
-    number, shards = (int(part) for part in found.groups()) if found else (0, 0)
-    if not 1 <= number <= shards:
-        raise BadInput(f"--shard {text!r}", "give which of how many, like 2/8")
-    return number, shards

@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from mpdviz.cli.compare import parse_seeds, parse_shard
 from mpdviz.cli.entry import run as command_line
+from mpdviz.cli.values import parse_seeds, parse_shard
 from networks import TRAINING
 
 import mpdviz.compare

@@ -1,6 +1,6 @@
-"""Validated settings of a run: every value is checked before any work starts."""
+"""The settings of a run: each with its range, its description and what it is for."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -10,14 +10,11 @@ from pydantic import (
     ConfigDict,
     Field,
     JsonValue,
-    ValidationError,
     field_validator,
     model_validator,
 )
 
-from mpdviz.errors import BadInput, unknown_name
-from mpdviz.system.files import exists
-from mpdviz.system.reading import read_toml
+from mpdviz.config.own import is_own
 
 MOST_TIMESTEPS = 100_000
 """A run of more is a mistake: no network is trained through so many."""
@@ -35,9 +32,6 @@ OF_OWN = ("time_axis", "repeat_input")
 """Settings that say how a network of the user's own takes its input."""
 LR = {"sgd": 0.1, "adamw": 0.001}
 """Learning rate of an optimizer where none is given."""
-
-LONGEST_SHOWN = 80
-"""Characters of a refused value that a message shows."""
 
 # What a setting is for; without one of these it decides about the result.
 MACHINE: dict[str, JsonValue] = {"role": "machine"}
@@ -211,39 +205,6 @@ class RunConfig(BaseModel):
         return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
 
 
-def is_own(model: str) -> bool:
-    """Whether a `model` is the user's own, `module:function` or `module:function:name=value`.
-
-    Options of ours have a = right behind the first colon.
-    """
-    _, colon, rest = model.partition(":")
-    return bool(colon) and "=" not in rest.partition(":")[0]
-
-
-def check_code(settings: Mapping[str, Any], named: Collection[str], where: str) -> None:
-    """Refuse a function of the user's that a file names and the user has not: no file runs code.
-
-    Args:
-        settings: of the file.
-        named: models that the user named, `module:function` with arguments or without.
-        where: what the file is.
-
-    Raises:
-        BadInput: there is one.
-    """
-    model = settings.get("model")
-    if not isinstance(model, str) or not is_own(model):
-        return
-    if _function(model) not in map(_function, named):
-        raise BadInput(
-            f"{where} names code, {model}, which no file can have run", f"name it: `model` {model}"
-        )
-
-
-def _function(model: str) -> str:
-    return ":".join(model.split(":")[:2])
-
-
 def role(name: str) -> str:
     """What the setting called `name` is for: `result`, `machine` (where and how) or `log` (what is kept)."""
     extra = RunConfig.model_fields[name].json_schema_extra
@@ -260,73 +221,3 @@ def differences(
         for name in first
         if name not in but and role(name) in roles and first[name] != second[name]
     }
-
-
-def validate(settings: dict[str, Any], where: str = "settings") -> RunConfig:
-    """Settings as a RunConfig.
-
-    Raises:
-        BadInput: an unknown setting (the closest one is suggested), a value out of range, or settings that do
-            not go together.
-    """
-    settings = _of_today(settings)
-    for name in settings:
-        if name not in RunConfig.model_fields:
-            raise unknown_name(f"setting in {where}:", name, RunConfig.model_fields)
-    try:
-        return RunConfig(**settings)
-    except ValidationError as error:
-        first = error.errors()[0]
-        if not first["loc"]:  # no single setting's fault
-            problem, _, remedy = str(first["ctx"]["error"]).partition("; ")
-            raise BadInput(f"{where}: {problem}", remedy) from None
-        setting = ".".join(str(part) for part in first["loc"])
-        remedy = f"{first['msg'][0].lower()}{first['msg'][1:]} (`{setting.split('.')[0]}`)"
-        raise BadInput(f"{where}: {setting}={_short(first['input'])}", remedy) from None
-
-
-def _of_today(settings: dict[str, Any]) -> dict[str, Any]:
-    """Settings as today's files have them: older ones hold options of the network among those of the run."""
-    sizes = {name: settings[name] for name in ("encode_channels", "planes") if settings.get(name) is not None}
-    rest = {name: value for name, value in settings.items() if name not in ("encode_channels", "planes")}
-    if not sizes:
-        return rest
-    numbers = {
-        name: "-".join(map(str, size)) if isinstance(size, list | tuple) else str(size).replace(",", "-")
-        for name, size in sizes.items()
-    }
-    options = [f"{name}={size}" for name, size in numbers.items()]
-    return rest | {"model": ":".join([str(rest.get("model", "convsnn")), *options])}
-
-
-def _short(value: object) -> str:
-    try:
-        text = repr(value)
-    except (ValueError, RecursionError):  # a number of thousands of digits, a list of thousands of lists
-        return f"a {type(value).__name__}"
-    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
-
-
-RECIPES = Path(__file__).parent / "recipes"
-"""Where the recipes that come with mpdviz lie."""
-
-
-def recipes() -> dict[str, str]:
-    """Recipes that come with mpdviz, by name, and what each is."""
-    return {
-        path.stem: path.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ")
-        for path in sorted(RECIPES.glob("*.toml"))
-    }
-
-
-def read_recipe(path: Path) -> dict[str, Any]:
-    """Settings in a TOML file or in a recipe of `recipes`, not yet validated.
-
-    Raises:
-        BadInput: the file cannot be read or is not TOML, or there is no recipe of that name.
-    """
-    if not path.suffix and path.parent == Path() and not exists(path):
-        if path.name not in recipes():
-            raise unknown_name("recipe", path.name, [*recipes(), "a TOML file"])
-        path = RECIPES / f"{path.name}.toml"
-    return read_toml(path, "recipe", "write lines like `lr = 0.1`")
