@@ -18,6 +18,7 @@ class MpdvizError(Exception):
     def __init__(self, problem: str, remedy: str) -> None:
         """Join what is wrong (and where) with what to do about it into one line."""
         super().__init__(" ".join(f"{problem}; {remedy}".split()))
+        self.problem = problem
 
 
 class BadInput(MpdvizError):

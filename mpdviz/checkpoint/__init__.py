@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from mpdviz.checkpoint import ours, released
 from mpdviz.checkpoint.archive import check_state, fill, read_archive
 from mpdviz.checkpoint.foreign import fill_any, fill_matching
-from mpdviz.checkpoint.ours import Checkpoint, save
+from mpdviz.checkpoint.ours import Checkpoint, OfOwnNetwork, save
 from mpdviz.config import RunConfig, validate
 from mpdviz.errors import BadInput
 from mpdviz.networks import SpikingNetwork
@@ -14,6 +15,7 @@ from mpdviz.system.places import best_checkpoint
 
 __all__ = [
     "Checkpoint",
+    "OfOwnNetwork",
     "check_state",
     "fill",
     "fill_any",
@@ -25,13 +27,16 @@ __all__ = [
 ]
 
 
-def trained_by(path: Path) -> RunConfig | None:
+def trained_by(content: dict[str, Any], path: Path) -> RunConfig | None:
     """The settings of the run that a checkpoint is of; None of a file that knows none.
 
+    Args:
+        content: of the file, as `read_archive` gives it.
+        path: of the file.
+
     Raises:
-        BadInput: missing, damaged or unsafe file.
+        BadInput: settings that are none.
     """
-    content = read_archive(path)
     settings = content.get("config")
     if content.get("format") != ours.FORMAT or not isinstance(settings, dict) or not settings:
         return None

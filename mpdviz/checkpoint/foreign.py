@@ -30,7 +30,14 @@ SHOWN = 3
 State = Mapping[str, Any]
 
 
-def fill_any(network: nn.Module, path: Path, *, key: str | None, prefix: str | None) -> tuple[str, ...]:
+def fill_any(
+    network: nn.Module,
+    path: Path,
+    *,
+    key: str | None,
+    prefix: str | None,
+    content: dict[str, Any] | None = None,
+) -> tuple[str, ...]:
     """Fill `network` from the file at `path` and put it into evaluation mode.
 
     Args:
@@ -39,6 +46,7 @@ def fill_any(network: nn.Module, path: Path, *, key: str | None, prefix: str | N
         key: entry that holds the weights, dots leading further in; None: the one with most of the network's.
         prefix: what to strip from names, entries without it being left out; None: what gives most of the
             network's names.
+        content: of the file, where it has been read already.
 
     Returns:
         What was chosen among several, or left out, in words.
@@ -47,7 +55,8 @@ def fill_any(network: nn.Module, path: Path, *, key: str | None, prefix: str | N
         BadInput: no such file, entry or prefix, or weights of another network.
         NotFinite: weights that are NaN or infinite.
     """
-    entries, own = dict(_entries(read_archive(path))), list(network.state_dict())
+    content = read_archive(path) if content is None else content
+    entries, own = dict(_entries(content)), list(network.state_dict())
     notes = []
     if key is None:
         key, others = _most(entries, own)
@@ -96,7 +105,9 @@ def fill_matching(network: nn.Module, path: Path) -> tuple[str, ...]:
         for name, value in found.items()
         if value.shape == own[name].shape and value.is_floating_point() == own[name].is_floating_point()
     }
-    weights = {name for name, _ in network.named_parameters()} or set(own)
+    # By what they are: a network may call its weights otherwise in its state dict.
+    kept = network.state_dict(keep_vars=True).items()
+    weights = {name for name, value in kept if isinstance(value, nn.Parameter)}
     if not weights & found.keys():
         raise BadInput(f"no weights of {path} fit the network", "give that of a network like this one")
     fill(network, {**own, **found}, path)

@@ -30,6 +30,10 @@ from mpdviz.system.files import write_atomically
 FORMAT, VERSION = "mpdviz", 1
 
 
+class OfOwnNetwork(BadInput):
+    """A checkpoint of a network of the user's own, whose code is none of a file's to name."""
+
+
 @dataclass
 class Checkpoint:
     """A loaded checkpoint: the network in evaluation mode, and where it comes from."""
@@ -102,15 +106,15 @@ def restore(
     """The checkpoint in the `content` of an archive; `given` are the options of `checkpoint.load`.
 
     Raises:
-        BadInput: another version, a missing part, an option that the file itself knows, or a network of the
-            user's own, whose code is none of a file's to name.
+        BadInput: another version, a missing part, or an option that the file itself knows.
+        OfOwnNetwork: nothing to fill, and a network of the user's own.
     """
     parts, config = read(path, content, given)
     if into is not None:
         network = into(config)
         architecture = _architecture(parts["network"], path)
     elif config is not None and config.own_model:
-        raise BadInput(
+        raise OfOwnNetwork(
             f"{path} holds the weights of a network of your own, {config.model}",
             f"name its function: `model` {config.model}",
         )

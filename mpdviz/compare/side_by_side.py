@@ -120,13 +120,11 @@ def _of_recording(path: Path) -> tuple[Facts, list[float]]:
 
 def _of_checkpoint(path: Path, given: Mapping[str, Any]) -> tuple[Facts, list[float]]:
     """What must be the same of a checkpoint's network, and its widths."""
-    config = checkpoint.trained_by(best_checkpoint(path))
-    if config is not None and config.own_model:
-        raise BadInput(
-            f"{path} holds the weights of a network of your own, {config.model}",
-            "compare recordings (.npz), which `mpdviz inspect --model ... --save FILE` makes of each",
-        )
-    loaded = checkpoint.load(best_checkpoint(path), **{name: given.get(name) for name in OF_RELEASED})
+    try:
+        loaded = checkpoint.load(best_checkpoint(path), **{name: given.get(name) for name in OF_RELEASED})
+    except checkpoint.OfOwnNetwork as error:
+        remedy = "compare recordings (.npz), which `mpdviz inspect --model ... --save FILE` makes of each"
+        raise BadInput(error.problem, remedy) from None
     network = loaded.network
     facts: Facts = {
         "the number of layers": len(list(network.spiking_layers())),

@@ -37,7 +37,9 @@ class PreparedModel:
             NotFinite: weights that are NaN or infinite.
         """
         options.refuse(OF_RELEASED, "with `model`", "leave it out: the network knows it")
-        options = _as_trained(options, weights)
+        content = None if weights is None else checkpoint.read_archive(best_checkpoint(weights))
+        if weights is not None and content is not None:
+            options = _as_trained(options, checkpoint.trained_by(content, weights))
         if options.data is None:
             raise BadInput("`model` without `data`", "give the data, e.g. npz:FILE")
         self._filled: tuple[str, ...] = ()
@@ -45,7 +47,7 @@ class PreparedModel:
             options.refuse(OF_WEIGHTS, "without weights", "give the file that holds them, or leave it out")
         else:
             self._filled = checkpoint.fill_any(
-                model, best_checkpoint(weights), key=options.key, prefix=options.prefix
+                model, best_checkpoint(weights), key=options.key, prefix=options.prefix, content=content
             )
         self._model = model
         self.notes: tuple[str, ...] = ()
@@ -94,9 +96,8 @@ class PreparedModel:
         return output, scores(output, len(y), time_axis=self._feed.time_axis)
 
 
-def _as_trained(options: Options, weights: Path | None) -> Options:
-    """The options, what is not given being that of the run of ours that the weights are of."""
-    config = None if weights is None else checkpoint.trained_by(best_checkpoint(weights))
+def _as_trained(options: Options, config: RunConfig | None) -> Options:
+    """The options, what is not given being that of the run of ours that the weights are of, if it is one."""
     if config is None:
         return options
     given = config.data if options.data is None else options.data

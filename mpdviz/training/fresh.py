@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import torch
+from torch import nn
 
 from mpdviz import checkpoint, data
 from mpdviz.config import RunConfig
@@ -54,12 +55,18 @@ def fresh_network(
             raise BadInput(problem, f"choose smaller options of `model` {made_by.name}") from None
 
 
-def cautions(network: SpikingNetwork) -> list[str]:
-    """What the strategies have to say before this network is trained, each once."""
+def cautions(network: SpikingNetwork, processes: int = 1) -> list[str]:
+    """What there is to say before this network is trained by so many processes, each once."""
     said = (
         layer.strategy.caution(layer.situation(network.timesteps)) for _, layer in network.spiking_layers()
     )
-    return list(dict.fromkeys(caution for caution in said if caution is not None))
+    # Those of networks of the user's own; ours see every process's part.
+    plain = any(
+        isinstance(module, nn.modules.batchnorm._BatchNorm) and not isinstance(module, nn.SyncBatchNorm)
+        for module in network.modules()
+    )
+    apart = ["every process's batch norms see its own part of a batch"] if processes > 1 and plain else []
+    return list(dict.fromkeys([*(caution for caution in said if caution is not None), *apart]))
 
 
 def count_potentials(network: SpikingNetwork, dataset: Dataset, epochs: int) -> int:

@@ -91,7 +91,9 @@ class Run:
         self.network = fresh_network(config, self.dataset, device, placed=not goes_on)
         left = None if goes_on else start_from(self.network, config)
         self.engine.objective.check(self.network)
-        for caution in [*cautions(self.network), *filter(None, [left])] if self.team.leads else ():
+        for caution in (
+            [*cautions(self.network, self.team.size), *filter(None, [left])] if self.team.leads else ()
+        ):
             warnings.warn(caution, MpdvizWarning, stacklevel=2)
         optimizer = optimizer_of(config, self.network.parameters())
         self.averaged = None if config.ema is None else Averaged(self.network, config.ema)

@@ -13,7 +13,7 @@ import mpdviz
 from mpdviz import checkpoint
 from mpdviz.compare import arms, study
 from mpdviz.config import validate
-from mpdviz.errors import BadInput, Interrupted
+from mpdviz.errors import BadInput, Interrupted, MpdvizWarning
 from mpdviz.runs.folder import RunFolder
 from mpdviz.training.run import Run, fit
 
@@ -202,6 +202,40 @@ def test_its_checkpoint_is_inspected_with_its_function_named(nets):
     recording = mpdviz.inspect(build("own_nets:loop:width=5"), weights=nets / "run")
     assert recording.table()["timestep"].tolist() == [1, 2, 3]
     assert "npz:data.npz" in str(recording.contents.origin)
+
+
+def test_fine_tuning_starts_from_its_weights(nets):
+    fit(settings("loop:width=5", epochs=1), nets / "run")
+    before = torch.load(nets / "run" / "checkpoints" / "best.pt", weights_only=True)["state"]
+    run = Run(settings("loop:width=5", init=nets / "run"), nets / "same")
+    run.folder.release()
+    state = run.network.state_dict()
+    assert all(torch.equal(state[name], before[name]) for name in before)
+    # What a file brings is what the network is at rest: a batch in evaluation mode leaves it so.
+    run.network.eval()(run.dataset.val.x.float())
+    assert all(torch.equal(run.network.state_dict()[name], before[name]) for name in before)
+    with pytest.warns(MpdvizWarning, match=r"5 weights are not in .* first\.weight"):
+        other = Run(settings("loop:width=6", init=nets / "run"), nets / "wider")
+    other.folder.release()
+    assert torch.equal(other.network.state_dict()["head.bias"], before["head.bias"])
+
+
+def test_batch_norms_of_several_processes_are_told_of(nets):
+    from mpdviz.training.fresh import cautions
+
+    run = Run(settings("loop", epochs=1), nets / "run")
+    run.folder.release()
+    assert cautions(run.network, 1) == []
+    (said,) = cautions(run.network, 2)
+    assert "batch norm" in said
+
+
+def test_a_stepped_one_is_inspected_as_it_was_trained(nets):
+    fit(settings("step", repeat_input=3, epochs=1), nets / "run")
+    from mpdviz.inspection.theirs import build
+
+    recording = mpdviz.inspect(build("own_nets:step"), weights=nets / "run")
+    assert recording.table()["timestep"].tolist() == [1, 2, 3]
 
 
 def test_figures_record_it_where_its_function_is_named(nets):
