@@ -26,7 +26,8 @@ def test_what_runs_have_in_common_is_said_once_and_the_rest_by_process():
         ("fixed", 0, process(threads=4, command="mpdviz train --resume")),
         ("mpd-agl", 0, process(threads=2, variables={"OMP_NUM_THREADS": "2"})),
     ]
-    facts, table = blocks(processes, runs=3)
+    heading, facts, table = blocks(processes, runs=3)
+    assert heading.words == "What all of these runs were trained with:"
     assert isinstance(facts, Facts)
     assert facts.values == {"torch": "2.6", "Python": "3.11.7", "OS": "Linux"}
     assert isinstance(table, Table)
