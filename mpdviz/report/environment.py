@@ -37,7 +37,8 @@ def blocks(processes: Sequence[Process], runs: int) -> list[Block]:
     ]
     missing = f" Of {runs - noted} of {runs} runs nothing was noted." * (noted < runs)
     caption = f"A row a process: a run that was resumed has several. Times are UTC.{missing}"
+    shared: list[Block] = [Text("What all of these runs were trained with:"), Facts(common)] if common else []
     return [
-        *([Text("What all of these runs were trained with:"), Facts(common)] if common else []),
+        *shared,
         Table("What the runs were trained with", pd.DataFrame(rows), folded=True, caption=caption),
     ]
