@@ -48,7 +48,7 @@ def _recipe(name: str) -> None:
     network, timesteps, side, samples = RECIPES[name]
     made = networks.build(network, timesteps=timesteps, num_classes=10).channels_last()
     x, y = batch(made, pipeline.BATCH, side, frames=network == "vggsnn")
-    step = Step(made, x, y, "eager" if backends.missing() else "compiled")
+    step = Step(made, x, y, backends.best())
     step()
     seconds = statistics.median(timing.alternate({"step": partial(step)}, 3)["step"]) / 1e3
     hours = seconds * (samples // pipeline.BATCH) / 3600

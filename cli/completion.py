@@ -23,7 +23,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     ),
     "sinks": ("csv", "tensorboard", "wandb", "mlflow"),
     "schedules": ("cosine", "step", "constant"),
-    "kernels": ("auto", "eager", "compiled"),
+    "kernels": ("auto", "eager", "fused", "compiled"),
     "splits": ("train", "val", "test", "all"),
     "modes": ("eval", "train"),
     "devices": ("auto", "cpu", "cuda"),

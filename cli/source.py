@@ -129,7 +129,8 @@ class Source:
         "auto"
     )
     backend: Annotated[
-        str, typer.Option(help="neuron kernels: eager, compiled or auto", autocompletion=names("kernels"))
+        str,
+        typer.Option(help="neuron kernels: eager, fused, compiled or auto", autocompletion=names("kernels")),
     ] = "auto"
 
 

@@ -51,9 +51,8 @@ def measure(shape: Sequence[int], repeats: int) -> dict[str, list[float]]:
     """
     torch.manual_seed(0)
     current, grad = torch.randn(*shape), torch.randn(*shape)
-    neurons: dict[str, Callable[[Tensor], Tensor]] = {"plain": PlainLIF(DECAY, V_TH), "eager": on("eager")}
-    if backends.missing() is None:
-        neurons["compiled"] = on("compiled")
+    neurons: dict[str, Callable[[Tensor], Tensor]] = {"plain": PlainLIF(DECAY, V_TH)}
+    neurons |= {name: on(name) for name in backends.usable()}
     others = peers.installed(DECAY, V_TH)
     for _ in range(2):  # the check is the warm-up
         check(neurons, others, current, grad)

@@ -63,7 +63,7 @@ def compare(case: str, name: str, datasets: dict[str, Dataset], repeats: int) ->
         **SLIM[name],
     )
     x, y = next(data.batches(first, "train", BATCH))
-    step = Step(made.channels_last(), x, y, "eager" if backends.missing() else "compiled")
+    step = Step(made.channels_last(), x, y, backends.best())
     sources = {label: _batches(dataset) for label, dataset in datasets.items()}
     runs = {f"slim {name}": partial(step)} | {
         label: partial(next, source) for label, source in sources.items()

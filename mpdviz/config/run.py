@@ -140,7 +140,7 @@ class RunConfig(BaseModel):
         json_schema_extra=MACHINE,
     )
     backend: str = Field(
-        "auto", description="neuron kernels: eager, compiled or auto", json_schema_extra=MACHINE
+        "auto", description="neuron kernels: eager, fused, compiled or auto", json_schema_extra=MACHINE
     )
 
     @model_validator(mode="before")

@@ -13,14 +13,19 @@ from mpdviz.registry import Registry
 KERNELS: Registry[Kernel] = Registry(
     "backend",
     "mpdviz.kernels",
-    {"eager": "mpdviz.kernels.eager:EAGER", "compiled": "mpdviz.kernels.compiled:COMPILED"},
+    {
+        "eager": "mpdviz.kernels.eager:EAGER",
+        "fused": "mpdviz.kernels.fused:FUSED",
+        "compiled": "mpdviz.kernels.compiled:COMPILED",
+    },
     Kernel,
 )
 VARIABLE = "MPDVIZ_BACKEND"
-COMPILING_PAYS = 10_000_000_000
-"""Potentials, over a whole training run, beyond which the compiled backend saves more than compiling costs.
+PAYS = {"cpu": ("fused", 2_000_000_000), "cuda": ("compiled", 10_000_000_000)}
+"""By kind of device the backend that pays for a long training run, and from how many potentials on it does.
 
-Compiling takes about 10 s; on two CPU cores it saves about 2 ns a potential, forward and backward."""
+Over eager neurons both save about 2 ns a potential, forward and backward, on two CPU cores. `fused` costs an
+import of numba, and once on a machine compiling; `compiled` compiles in every new process and for every T."""
 
 _chosen: str | None = None
 _watchers = 0
@@ -72,18 +77,19 @@ def _from_environment() -> str:
     return resolve(os.environ.get(VARIABLE, "auto"))
 
 
-def resolve(name: str, potentials: int = 0) -> str:
+def resolve(name: str, potentials: int = 0, device: str = "cpu") -> str:
     """The kernel that the backend `name` stands for.
 
     Args:
-        name: `auto` compiles where that pays for a job of so many potentials.
+        name: `auto` is more than `eager` where that pays for a job of so many potentials.
         potentials: samples x neurons x timesteps over the whole job.
+        device: kind of device that they are on.
 
     Raises:
         BadInput: unknown backend.
     """
     if name == "auto":
-        return "compiled" if potentials > COMPILING_PAYS and missing() is None else "eager"
+        return best(device) if potentials > PAYS.get(device, ("eager", 0))[1] else "eager"
     if name not in KERNELS:
         raise unknown_name("backend", name, ["auto", *KERNELS])
     if (problem := KERNELS[name].missing()) is not None:
@@ -92,15 +98,21 @@ def resolve(name: str, potentials: int = 0) -> str:
     return name
 
 
-def missing() -> str | None:
-    """What the compiled backend lacks here; None where it is usable."""
-    return KERNELS["compiled"].missing()
+def best(device: str = "cpu") -> str:
+    """The backend for long work on a kind of device: `eager` where the other lacks something."""
+    name, _ = PAYS.get(device, ("eager", 0))
+    return name if KERNELS[name].missing() is None else "eager"
+
+
+def usable() -> list[str]:
+    """The backends that can run here, the definition first."""
+    return [name for name, kernel in KERNELS.items() if kernel.missing() is None]
 
 
 def describe() -> dict[str, str]:
     """Each backend and whether it is usable here."""
     said = {
-        "auto": f"compiled for training runs long enough to pay for compiling, else eager; now: {active()}"
+        "auto": f"fused, on a GPU compiled, for training runs long enough to pay; else eager; now: {active()}"
     }
     for name, kernel in KERNELS.items():
         problem = kernel.missing()

@@ -89,6 +89,9 @@ class Job:
             "shapes by timestep": len(self.shapes) > 1,
             "equations of their own": self.step is not None,
             "analog outputs": self.spiking is not None,
+            "other devices": self.current.device.type != "cpu",
+            "other types": self.current.dtype not in (torch.float32, torch.float64, torch.bfloat16),
+            "surrogates of no closed form": any(shape.form(1.0) is None for shape in self.shapes),
         }
         return frozenset(name for name, needed in wanted.items() if needed)
 
@@ -107,6 +110,13 @@ class Kernel(ABC):
     @abstractmethod
     def run(self, job: Job) -> tuple[Tensor, Tensor | None]:
         """Spikes `[T, ...]`, and the pre-reset potentials where they were asked for or are at hand."""
+
+
+def memory_order(x: Tensor) -> list[int]:
+    """Axes from the slowest to the fastest in memory, time first: channels-last maps stay as they are."""
+    if x.is_contiguous():
+        return list(range(x.dim()))
+    return [0, *sorted(range(1, x.dim()), key=x.stride, reverse=True)]
 
 
 def potential_dtype(current: Tensor) -> torch.dtype:

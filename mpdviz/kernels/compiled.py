@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from mpdviz.kernels.base import Job, Kernel, Scalar, potential_dtype
+from mpdviz.kernels.base import Job, Kernel, Scalar, memory_order, potential_dtype
 from mpdviz.surrogates import Surrogate
 from mpdviz.system.caches import keep_compiled
 
@@ -146,6 +146,7 @@ class Compiled(Kernel):
     """torch.compile on this machine's compiler: for hard resets, one shape and fixed widths."""
 
     meaning = "torch.compile, one pass over memory"
+    can = frozenset({"other devices", "other types", "surrogates of no closed form"})
 
     def missing(self) -> str | None:
         """The compiler, or Python's header files."""
@@ -154,7 +155,7 @@ class Compiled(Kernel):
     def run(self, job: Job) -> tuple[Tensor, Tensor | None]:
         """Spikes and, if kept, potentials, both in the current's memory layout."""
         current, keep = job.current, job.keep_potentials
-        order = _memory_order(current)
+        order = memory_order(current)
         flat = current.permute(order).reshape(len(current), -1)
         shape = [current.shape[axis] for axis in order]
         back = [order.index(axis) for axis in range(current.dim())]
@@ -184,10 +185,3 @@ def _missing() -> str | None:
     if not (Path(sysconfig.get_path("include")) / "Python.h").exists():
         return "Python's header files are not installed"
     return None
-
-
-def _memory_order(x: Tensor) -> list[int]:
-    """Axes from the slowest to the fastest in memory, time first: channels-last maps stay as they are."""
-    if x.is_contiguous():
-        return list(range(x.dim()))
-    return [0, *sorted(range(1, x.dim()), key=x.stride, reverse=True)]

@@ -172,6 +172,9 @@ class Eager(Kernel):
             "shapes by timestep",
             "equations of their own",
             "analog outputs",
+            "other devices",
+            "other types",
+            "surrogates of no closed form",
         }
     )
 

@@ -7,6 +7,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from mpdviz.surrogates.base import EPSILON, Surrogate
+from mpdviz.surrogates.closed import Form
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,11 @@ class ATan(Surrogate):
         """(a/kappa)/2 / (1 + (pi a x / (2 kappa))^2)."""
         slope = self.a / kappa
         return slope / 2 / (1 + (math.pi / 2 * slope * x).square())
+
+    def form(self, kappa: float) -> Form:
+        """Itself."""
+        slope = self.a / kappa
+        return Form.named("atan", slope / 2, math.pi / 2 * slope)
 
     def half_width(self, epsilon: float = EPSILON) -> float:
         """(2 / (pi a)) sqrt(1/epsilon - 1)."""

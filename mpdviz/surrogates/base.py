@@ -8,6 +8,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from mpdviz.errors import BadInput
+from mpdviz.surrogates.closed import Form
 
 EPSILON = 0.1
 """Share of its maximum that h must keep for a spike gradient to count as available (infinite supports)."""
@@ -50,6 +51,11 @@ class Surrogate(ABC):
             BadInput: it is not written out for this shape.
         """
         raise BadInput(f"surrogate {self.name!r} gives no analog output", "take `surrogate` sigmoid")
+
+    def form(self, kappa: float) -> Form | None:
+        """The derivative at this width as a closed form, for compiled loops; None where it is none."""
+        del kappa
+        return None
 
     @abstractmethod
     def half_width(self, epsilon: float = EPSILON) -> float:

@@ -6,8 +6,11 @@ With z = scale * (v - v_th) and `top` the derivative at the threshold:
     atan          top / (1 + z^2)                   sigmoid     top / cosh(z / 2)^2
     fast-sigmoid  top / (1 + |z|)^2                 gaussian    top * exp(-z^2)
     exponential   top * exp(-|z|)
+
+Any of them may end at a distance from the threshold, and is zero from there on.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -27,19 +30,23 @@ class Form:
     kind: int
     top: float
     scale: float
-    low: float = -1.0
-    """Ends of a rectangle, from the threshold; both lie outside."""
-    high: float = 1.0
+    low: float = -math.inf
+    """Where the derivative begins and ends, from the threshold; both lie outside."""
+    high: float = math.inf
+
+    @classmethod
+    def named(cls, name: str, top: float, scale: float = 1.0, *, half_width: float = math.inf) -> "Form":
+        """One of `FORMS` by its name, zero from |v - v_th| = `half_width` on."""
+        return cls(FORMS.index(name), top, scale, -half_width, half_width)
 
     def h(self, x: Tensor) -> Tensor:
         """The derivative at `x` = v - v_th."""
-        if self.kind == 0:
-            return torch.where((x > self.low) & (x < self.high), self.top, 0.0).to(x.dtype)
-        return self.top * _SHAPES[self.kind](x * self.scale)
+        outside = (x <= self.low) | (x >= self.high)
+        return torch.where(outside, 0.0, self.top * _SHAPES[self.kind](x * self.scale)).to(x.dtype)
 
 
 _SHAPES: tuple[Callable[[Tensor], Tensor], ...] = (
-    lambda z: (z.abs() < 1).to(z.dtype),
+    lambda z: (z == z).to(z.dtype),
     lambda z: (1 - z.abs()).clamp(min=0),
     lambda z: 1 / (1 + z * z),
     lambda z: 1 / torch.cosh(z / 2).square(),

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from mpdviz.surrogates.base import EPSILON, Surrogate
+from mpdviz.surrogates.closed import Form
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,11 @@ class DSpike(Surrogate):
         height = self.alpha / (2 * math.tanh(self.alpha / 2))
         inside = torch.cosh(self.alpha / kappa * x).square().reciprocal() * (height / kappa)
         return torch.where(x.abs() < kappa / 2, inside, 0)
+
+    def form(self, kappa: float) -> Form:
+        """A sigmoid's that ends."""
+        height = self.alpha / (2 * math.tanh(self.alpha / 2))
+        return Form.named("sigmoid", height / kappa, 2 * self.alpha / kappa, half_width=kappa / 2)
 
     def half_width(self, epsilon: float = EPSILON) -> float:
         """1/2, exactly."""

@@ -7,6 +7,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from mpdviz.surrogates.base import EPSILON, Surrogate
+from mpdviz.surrogates.closed import Form
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,10 @@ class FastSigmoid(Surrogate):
     def h(self, x: Tensor, kappa: Tensor | float = 1.0) -> Tensor:
         """1 / (1 + k|x|/kappa)^2 / kappa."""
         return (1 + self.k / kappa * x.abs()).square().reciprocal() / kappa
+
+    def form(self, kappa: float) -> Form:
+        """Itself."""
+        return Form.named("fast-sigmoid", 1 / kappa, self.k / kappa)
 
     def half_width(self, epsilon: float = EPSILON) -> float:
         """(epsilon^-1/2 - 1) / k."""

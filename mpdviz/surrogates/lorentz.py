@@ -7,6 +7,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from mpdviz.surrogates.base import EPSILON, Surrogate
+from mpdviz.surrogates.closed import Form
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,10 @@ class Lorentz(Surrogate):
     def h(self, x: Tensor, kappa: Tensor | float = 1.0) -> Tensor:
         """1 / (1 + (pi x / kappa)^2)."""
         return 1 / (1 + (math.pi / kappa * x).square())
+
+    def form(self, kappa: float) -> Form:
+        """An arctangent's, 1 high."""
+        return Form.named("atan", 1.0, math.pi / kappa)
 
     def half_width(self, epsilon: float = EPSILON) -> float:
         """sqrt(1/epsilon - 1) / pi."""

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from mpdviz.surrogates.base import EPSILON, Surrogate
+from mpdviz.surrogates.closed import Form
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,11 @@ class Sigmoid(Surrogate):
     def integral(self, x: Tensor, kappa: Tensor | float = 1.0) -> Tensor:
         """s(ax/kappa)."""
         return torch.sigmoid(self.a / kappa * x)
+
+    def form(self, kappa: float) -> Form:
+        """Itself."""
+        slope = self.a / kappa
+        return Form.named("sigmoid", slope / 4, slope)
 
     def half_width(self, epsilon: float = EPSILON) -> float:
         """(2/a) arcosh(epsilon^-1/2), from s(1-s) = 1 / (4 cosh^2(ax/2))."""

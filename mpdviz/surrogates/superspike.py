@@ -7,6 +7,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from mpdviz.surrogates.base import EPSILON, Surrogate
+from mpdviz.surrogates.closed import Form
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,10 @@ class SuperSpike(Surrogate):
     def h(self, x: Tensor, kappa: Tensor | float = 1.0) -> Tensor:
         """1 / (1 + |x|/kappa)^2."""
         return (1 + x.abs() / kappa).square().reciprocal()
+
+    def form(self, kappa: float) -> Form:
+        """A fast sigmoid's, 1 high."""
+        return Form.named("fast-sigmoid", 1.0, 1 / kappa)
 
     def half_width(self, epsilon: float = EPSILON) -> float:
         """epsilon^-1/2 - 1."""

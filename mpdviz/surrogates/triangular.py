@@ -6,6 +6,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from mpdviz.surrogates.base import EPSILON, Surrogate
+from mpdviz.surrogates.closed import Form
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,11 @@ class Triangular(Surrogate):
         """max(0, kappa half_base - |x|) / (kappa half_base)^2."""
         edge = self.half_base * kappa
         return (edge - x.abs()).clamp_min(0) / (edge * edge)
+
+    def form(self, kappa: float) -> Form:
+        """A triangle."""
+        edge = self.half_base * kappa
+        return Form.named("triangular", 1 / edge, 1 / edge)
 
     def half_width(self, epsilon: float = EPSILON) -> float:
         """half_base, exactly."""

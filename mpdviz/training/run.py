@@ -101,7 +101,7 @@ class Run:
         potentials = count_potentials(self.network, self.dataset, config.epochs)
         if device.type == "cpu":
             require_room(potentials, self.dataset, config)
-        resolved = {"devices": self.team.size, "backend": resolve(config.backend, potentials)}
+        resolved = {"devices": self.team.size, "backend": resolve(config.backend, potentials, device.type)}
         self.config = config.model_copy(update=resolved)
         self.saver = Saver(
             self.folder,

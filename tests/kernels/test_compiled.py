@@ -12,7 +12,7 @@ from mpdviz.errors import BadInput, MpdvizWarning
 from mpdviz.kernels import backends, compiled, multistep_lif
 
 pytestmark = [
-    pytest.mark.skipif(backends.missing() is not None, reason=f"cannot compile here: {backends.missing()}"),
+    pytest.mark.skipif(compiled.COMPILED.missing() is not None, reason=f"{compiled.COMPILED.missing()}"),
     # The compiler's own modules use things their dependencies have deprecated.
     pytest.mark.filterwarnings("ignore"),
 ]
@@ -160,7 +160,9 @@ def test_unknown_and_unusable_backends(monkeypatch):
     with pytest.raises(BadInput, match="did you mean 'compiled'"):
         backends.resolve("compile")
     assert backends.resolve("auto", potentials=1000) == "eager"
-    assert backends.resolve("auto", potentials=10**12) == "compiled"
+    assert backends.resolve("auto", potentials=10**12) == "fused"
+    assert backends.resolve("auto", potentials=10**12, device="cuda") == "compiled"
+    assert backends.resolve("auto", potentials=10**12, device="mps") == "eager"
     monkeypatch.setenv("CXX", "no-such-compiler")
     compiled._missing.cache_clear()
     try:

@@ -13,6 +13,7 @@ from mpdviz.kernels import Reset, backends, multistep_lif
 from mpdviz.neurons import LIF, PLIF
 
 F64 = torch.float64
+BACKENDS = [name for name in backends.usable() if name != "compiled"]  # which leaves all of this to `eager`
 RESETS = [Reset(soft, detached) for soft in (False, True) for detached in (False, True)]
 T, N = 6, 400
 
@@ -45,8 +46,8 @@ def loop(current, decay, v_th, kappa, names, reset):
     return torch.stack(spikes)
 
 
-def both(reset, names, v_th, seed=0):
-    """Spikes and gradients of our kernel and of the loop, for the same currents."""
+def both(reset, names, v_th, seed=0, backend="eager"):
+    """Spikes and gradients of a kernel of ours and of the loop, for the same currents."""
     results = []
     for ours in (True, False):
         generator = torch.Generator().manual_seed(seed)
@@ -56,7 +57,8 @@ def both(reset, names, v_th, seed=0):
         kappa = torch.linspace(0.6, 1.7, T, dtype=F64).requires_grad_()
         if ours:
             shapes = [surrogates.get(name) for name in names]
-            spikes, _ = multistep_lif(current, decay, v_th, kappa, shapes, reset=reset)
+            with backends.using(backend):
+                spikes, _ = multistep_lif(current, decay, v_th, kappa, shapes, reset=reset)
         else:
             spikes = loop(current, decay, v_th, kappa, names, reset)
         spikes.backward(grad)
@@ -72,30 +74,25 @@ def same(results):
         torch.testing.assert_close(gradient, truth, rtol=1e-9, atol=1e-11)
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("reset", RESETS, ids=str)
 @pytest.mark.parametrize("name", sorted(DERIVATIVES))
-def test_every_reset_with_every_shape(reset, name):
-    same(both(reset, [name] * T, torch.full((T,), 0.5, dtype=F64)))
+def test_every_reset_with_every_shape(reset, name, backend):
+    same(both(reset, [name] * T, torch.full((T,), 0.5, dtype=F64), backend=backend))
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("reset", RESETS, ids=str)
-def test_a_shape_for_every_timestep(reset):
+def test_a_shape_for_every_timestep(reset, backend):
     names = ["rectangular", "atan", "triangular", "sigmoid", "fast-sigmoid", "atan"]
-    same(both(reset, names, torch.linspace(0.3, 0.8, T, dtype=F64)))
+    same(both(reset, names, torch.linspace(0.3, 0.8, T, dtype=F64), backend=backend))
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("reset", RESETS, ids=str)
-def test_a_threshold_for_every_neuron(reset):
+def test_a_threshold_for_every_neuron(reset, backend):
     thresholds = torch.linspace(0.2, 1.0, N, dtype=F64).expand(T, N)
-    same(both(reset, ["atan"] * T, thresholds))
-
-
-@pytest.mark.parametrize("reset", RESETS, ids=str)
-def test_the_compiled_backend_leaves_what_it_cannot_do_to_the_definition(reset):
-    if backends.missing() is not None:
-        pytest.skip(f"nothing can be compiled here: {backends.missing()}")
-    with backends.using("compiled"):
-        same(both(reset, ["triangular"] * T, torch.full((T,), 0.5, dtype=F64)))
+    same(both(reset, ["atan"] * T, thresholds, backend=backend))
 
 
 @pytest.mark.parametrize("kind", [LIF, PLIF])

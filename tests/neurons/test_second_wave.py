@@ -206,11 +206,10 @@ def test_potentials_stay_float32_where_the_rest_is_bfloat16(case):
 
 
 @pytest.mark.parametrize("case", ["klif", "clif", "psn"])
-def test_the_compiled_backend_leaves_what_it_cannot_do_to_the_definition(case):
-    if backends.missing() is not None:
-        pytest.skip(f"nothing can be compiled here: {backends.missing()}")
+@pytest.mark.parametrize("backend", backends.usable())
+def test_every_backend_leaves_what_it_cannot_do_to_the_definition(case, backend):
     _, neuron, _ = made(case)
     x, _ = currents()
     expected = neuron(x)
-    with backends.using("compiled"):
+    with backends.using(backend):
         assert torch.equal(neuron(x), expected)

@@ -79,7 +79,7 @@ def test_without_gradient_and_on_every_backend_the_same():
     masks = torch.rand(5, 40, generator=torch.Generator().manual_seed(5)) < 0.5
     shape = surrogates.get("sigmoid")
     with_gradient, v = multistep_lif(current.clone().requires_grad_(), 0.5, 0.5, 2.0, shape, spiking=masks)
-    names = ["eager"] if backends.missing() is not None else ["eager", "compiled"]
+    names = backends.usable()
     for name in names:
         with backends.using(name):
             out, kept = multistep_lif(current, 0.5, 0.5, 2.0, shape, spiking=masks, keep_potentials=True)

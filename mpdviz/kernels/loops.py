@@ -1,0 +1,290 @@
+"""The recurrences of `eager` as loops that numba compiles and keeps on disk.
+
+A block of neurons goes through all timesteps while it lies in the cache: forward reads the current and
+writes the spikes, backward reads the current and the spikes' gradient, computes the potentials again and
+writes the current's gradient. Operations are those of `eager`, in its order and unfused, so spikes are equal
+bit for bit, and so are gradients where no form but the rectangle is evaluated.
+
+Arrays `[T, M]` are float32, float64 or, as uint16, the bits of bfloat16; potentials have the dtype of `v_th`.
+"""
+
+import numba
+import numpy as np
+from numba import types
+from numba.extending import overload
+
+from mpdviz.surrogates.vectorised import decayed
+
+BLOCK = 1024
+"""Neurons handled at a time: as many as fill a page of memory, all timesteps of which fit a core's cache."""
+
+
+_SPREAD = np.array(
+    [sum(1 << 8 * bit for bit in range(8) if byte >> bit & 1) for byte in range(256)], np.uint64
+)
+"""The eight bits of a byte, a byte each."""
+
+
+def read(row, j):
+    """The number at `j`, of the potentials' dtype."""
+
+
+def write(row, j, value):
+    """Set the number at `j`, rounded to nearest, ties to even."""
+
+
+@overload(read)
+def _read(row, j):
+    if row.dtype == types.uint16:
+        return lambda row, j: np.uint32(np.uint32(row[j]) << np.uint32(16)).view(np.float32)
+    return lambda row, j: row[j]
+
+
+@overload(write)
+def _write(row, j, value):
+    if row.dtype == types.uint16:
+
+        def rounded(row, j, value):
+            bits = np.float32(value).view(np.uint32)
+            odd = (bits >> np.uint32(16)) & np.uint32(1)
+            up = np.uint32(bits + np.uint32(0x7FFF) + odd) >> np.uint32(16)
+            row[j] = np.uint16(up if value == value else np.uint32(0x7FC0))
+
+        return rounded
+
+    def exact(row, j, value):
+        row[j] = value
+
+    return exact
+
+
+@numba.njit(nogil=True, cache=True)
+def forward(current, v_th, half, decay, soft, spikes, potentials, fired_bits, inside_bits, start, stop):
+    """Run neurons `start` to `stop`.
+
+    Args:
+        current: `[T, M]`.
+        v_th: `[T]`.
+        half: half the rectangle's width `[T]`, for the bits.
+        decay: share of the potential that is kept.
+        soft: whether a spike subtracts the threshold, not resets to 0.
+        spikes: `[T, M]`, written to.
+        potentials: like it, or without rows: not wanted.
+        fired_bits: which potentials fired, eight to a byte `[T, M / 8]`, or without rows: not wanted.
+        inside_bits: likewise, which lie inside the rectangle.
+        start: a multiple of `BLOCK`.
+        stop: one more, or M.
+    """
+    carried, v = np.empty(BLOCK, v_th.dtype), np.empty(BLOCK, v_th.dtype)
+    fired, inside = np.zeros(BLOCK, np.uint8), np.zeros(BLOCK, np.uint8)
+    for first in range(start, stop, BLOCK):
+        size = min(BLOCK, stop - first)
+        at, bits = slice(first, first + size), slice(first // 8, (first + size + 7) // 8)
+        carried[:] = -0.0  # added to any number it leaves it as it is, zeros of either sign too
+        for t in range(len(current)):
+            row = potentials[t, at] if len(potentials) else v[:size]
+            _step(current[t, at], v_th[t], decay, soft, carried, row)
+            _fire(row, v_th[t], spikes[t, at])
+            if len(fired_bits):
+                for j in range(size):
+                    fired[j] = row[j] >= v_th[t]
+                    inside[j] = abs(row[j] - v_th[t]) < half[t]
+                _pack(fired, fired_bits[t, bits])
+                _pack(inside, inside_bits[t, bits])
+
+
+@numba.njit(nogil=True, cache=True)
+def _step(entering, threshold, decay, soft, carried, potentials):
+    """v(t) from what was carried, and what is carried on."""
+    one, zero = carried.dtype.type(1.0), carried.dtype.type(0.0)
+    if soft:
+        for j in range(len(potentials)):
+            v = carried[j] + read(entering, j)
+            potentials[j] = v
+            carried[j] = (v - threshold * (one if v >= threshold else zero)) * decay
+    else:
+        # Multiplied, not selected: an infinite potential turns to NaN, as in the equation.
+        for j in range(len(potentials)):
+            v = carried[j] + read(entering, j)
+            potentials[j] = v
+            carried[j] = v * decay * (one - (one if v >= threshold else zero))
+
+
+@numba.njit(nogil=True, cache=True)
+def _fire(potentials, threshold, spikes):
+    one, zero = potentials.dtype.type(1.0), potentials.dtype.type(0.0)
+    for j in range(len(potentials)):
+        write(spikes, j, one if potentials[j] >= threshold else zero)
+
+
+@numba.njit(nogil=True, cache=True)
+def backward(
+    current, grad_spikes, v_th, decay, soft, detached, kinds, tops, scales, ends, grad_current, learned,
+    grad_decay, widths, grad_kappa, start, stop,
+):  # fmt: skip
+    """The gradients of neurons `start` to `stop`; see `forward`.
+
+    Args:
+        current: `[T, M]`.
+        grad_spikes: like it.
+        v_th: `[T]`.
+        decay: see `forward`.
+        soft: see `forward`.
+        detached: whether the reset's spike is a constant.
+        kinds: `surrogates.closed.FORMS` of each timestep `[T]`.
+        tops: their derivative at the threshold `[T]`.
+        scales: what x is multiplied by `[T]`.
+        ends: |x| from which on they are zero `[T]`.
+        grad_current: like `current`, written to.
+        learned: whether the decay's gradient is wanted.
+        grad_decay: `[1]`, added to.
+        widths: whether the widths' is.
+        grad_kappa: the sum of dL/ds h x of each timestep `[T]`, added to.
+        start: see `forward`.
+        stop: see `forward`.
+    """
+    timesteps = len(current)
+    dtype = v_th.dtype
+    one, zero = dtype.type(1.0), dtype.type(0.0)
+    potentials = np.empty((timesteps, BLOCK), dtype)
+    later, carried, h, grad = (
+        np.empty(BLOCK, dtype),
+        np.empty(BLOCK, dtype),
+        np.empty(BLOCK, dtype),
+        np.empty(BLOCK, dtype),
+    )
+    for first in range(start, stop, BLOCK):
+        size = min(BLOCK, stop - first)
+        at = slice(first, first + size)
+        carried[:] = -0.0
+        for t in range(timesteps):
+            _step(current[t, at], v_th[t], decay, soft, carried, potentials[t, :size])
+        for t in range(timesteps - 1, -1, -1):
+            v, entering, out, threshold = (
+                potentials[t, :size],
+                grad_spikes[t, at],
+                grad_current[t, at],
+                v_th[t],
+            )
+            derivative(v, threshold, kinds[t], tops[t], scales[t], ends[t], h)
+            if t + 1 == timesteps:
+                for j in range(size):
+                    grad[j] = h[j] * read(entering, j)
+                    later[j] = grad[j]
+                    write(out, j, later[j])
+            else:
+                if learned:
+                    grad_decay[0] += _kept(v, threshold, soft, later)
+                if detached:
+                    for j in range(size):
+                        grad[j] = h[j] * read(entering, j)
+                elif soft:
+                    for j in range(size):
+                        grad[j] = (read(entering, j) - later[j] * decay * threshold) * h[j]
+                else:
+                    for j in range(size):
+                        grad[j] = (read(entering, j) - later[j] * decay * v[j]) * h[j]
+                if soft:
+                    for j in range(size):
+                        later[j] = grad[j] + later[j] * decay
+                        write(out, j, later[j])
+                else:
+                    for j in range(size):
+                        later[j] = grad[j] + later[j] * decay * (one if v[j] < threshold else zero)
+                        write(out, j, later[j])
+            if widths:
+                grad_kappa[t] += _moment(v, threshold, grad)
+
+
+@numba.njit(nogil=True, cache=True)
+def backward_of_bits(fired_bits, inside_bits, grad_spikes, tops, decay, soft, grad_current, start, stop):
+    """The current's gradient where the reset is detached and the surrogate a rectangle; see `backward`.
+
+    Neither potentials nor current are needed, only which potentials fired and which lay inside.
+    """
+    dtype = tops.dtype
+    one, zero = dtype.type(1.0), dtype.type(0.0)
+    later = np.empty(BLOCK, dtype)
+    fired, inside = np.empty(BLOCK, np.uint8), np.empty(BLOCK, np.uint8)
+    for first in range(start, stop, BLOCK):
+        size = min(BLOCK, stop - first)
+        at, bits = slice(first, first + size), slice(first // 8, (first + size + 7) // 8)
+        for t in range(len(grad_spikes) - 1, -1, -1):
+            entering, out, top = grad_spikes[t, at], grad_current[t, at], tops[t]
+            _unpack(inside_bits[t, bits], inside)
+            if t + 1 == len(grad_spikes):
+                for j in range(size):
+                    later[j] = (top if inside[j] else zero) * read(entering, j)
+                    write(out, j, later[j])
+            elif soft:
+                for j in range(size):
+                    later[j] = (top if inside[j] else zero) * read(entering, j) + later[j] * decay
+                    write(out, j, later[j])
+            else:
+                _unpack(fired_bits[t, bits], fired)
+                for j in range(size):
+                    carried = later[j] * decay * (zero if fired[j] else one)
+                    later[j] = (top if inside[j] else zero) * read(entering, j) + carried
+                    write(out, j, later[j])
+
+
+@numba.njit(nogil=True, cache=True)
+def derivative(v, threshold, kind, top, scale, end, out):
+    """A closed form's derivative at `v`, of its precision; zero from |v - v_th| = `end` on."""
+    one, zero, four = v.dtype.type(1.0), v.dtype.type(0.0), v.dtype.type(4.0)
+    if kind == 0:
+        for j in range(len(v)):
+            out[j] = top if abs(v[j] - threshold) < end else zero
+    elif kind == 1:
+        for j in range(len(v)):
+            z = one - abs(v[j] - threshold) * scale
+            out[j] = top * (zero if z < zero else z)
+    elif kind == 2:
+        for j in range(len(v)):
+            z = (v[j] - threshold) * scale
+            out[j] = top / (one + z * z)
+    elif kind == 3:
+        for j in range(len(v)):
+            x = abs(v[j] - threshold)
+            e = v.dtype.type(decayed(np.float64(x * scale)))
+            h = top * (four * e / ((one + e) * (one + e)))
+            out[j] = zero if x >= end else h
+    else:
+        for j in range(len(v)):
+            z = one + abs(v[j] - threshold) * scale
+            out[j] = top / (z * z)
+
+
+@numba.njit(nogil=True, cache=True, fastmath={"reassoc", "nsz"})
+def _kept(v, threshold, soft, later):
+    """What the decay's gradient gains: the sum of dL/dv(t + 1) times what was carried on of v(t)."""
+    total = 0.0
+    for j in range(len(v)):
+        fired = v[j] >= threshold
+        rest = (v[j] - threshold if fired else v[j]) if soft else v[j] * (v[j] < threshold)
+        total += np.float64(later[j]) * np.float64(rest)
+    return total
+
+
+@numba.njit(nogil=True, cache=True, fastmath={"reassoc", "nsz"})
+def _moment(v, threshold, grad):
+    total = 0.0
+    for j in range(len(v)):
+        total += np.float64(grad[j]) * np.float64(v[j] - threshold)
+    return total
+
+
+@numba.njit(nogil=True, cache=True)
+def _pack(flags, out):
+    """Truth values, a byte each, as bits; `flags` holds 8 for each byte of `out`, or more."""
+    words = flags.view(np.uint64)
+    for i in range(len(out)):
+        # Multiplied so that the lowest bit of every byte comes to lie in the highest byte, none on another.
+        out[i] = np.uint8((words[i] * np.uint64(0x0102040810204080)) >> np.uint64(56))
+
+
+@numba.njit(nogil=True, cache=True)
+def _unpack(packed, flags):
+    words = flags.view(np.uint64)
+    for i in range(len(packed)):
+        words[i] = _SPREAD[packed[i]]
