@@ -99,12 +99,12 @@ class MultiStepLIF(torch.autograd.Function):
 
         if ctx.by_bits:
             run: Any = loops.backward_of_bits  # a compiled function has no signature to speak of
-            arguments = *saved.numpy(), _array(entering), known.tops, known.decay, soft, _array(out)
+            arguments = *saved.numpy(), array(entering), known.tops, known.decay, soft, array(out)
             divided(lambda i: run(*arguments, *parts[i]), len(parts))
         else:
             run = loops.backward
             known_here = known.v_th, known.decay, soft, known.reset.detached
-            arguments = _array(saved.detach()), _array(entering), *known_here, *known.surrogate, _array(out)
+            arguments = array(saved.detach()), array(entering), *known_here, *known.surrogate, array(out)
             divided(
                 lambda i: run(*arguments, learned, grad_decay[i], widths, grad_kappa[i], *parts[i]),
                 len(parts),
@@ -161,10 +161,10 @@ def _run(
         2, *((len(current), -(-current.shape[1] // 8)) if bits else (0, 0)), dtype=torch.uint8
     )
     known = constants.v_th, constants.ends, constants.decay, constants.reset.soft
-    outputs = _array(spikes), potentials.numpy(), *packed.numpy()
+    outputs = array(spikes), potentials.numpy(), *packed.numpy()
     parts = _parts(current.shape)
     run: Any = loops.forward  # a compiled function has no signature to speak of
-    divided(lambda i: run(_array(current.detach()), *known, *outputs, *parts[i]), len(parts))
+    divided(lambda i: run(array(current.detach()), *known, *outputs, *parts[i]), len(parts))
     return spikes, potentials if keep else None, packed
 
 
@@ -185,6 +185,6 @@ def _forms(shapes: tuple[Surrogate, ...], kappa: Tensor) -> list[Form]:
     return [form for form in forms if form is not None]
 
 
-def _array(values: Tensor) -> Array:
+def array(values: Tensor) -> Array:
     """It, without a copy; bfloat16, which NumPy lacks, as its bits."""
     return (values.view(torch.uint16) if values.dtype == torch.bfloat16 else values).numpy()

@@ -83,7 +83,7 @@ def forward(current, v_th, half, decay, soft, spikes, potentials, fired_bits, in
         carried[:] = -0.0  # added to any number it leaves it as it is, zeros of either sign too
         for t in range(len(current)):
             row = potentials[t, at] if len(potentials) else v[:size]
-            _step(current[t, at], v_th[t], decay, soft, carried, row)
+            step(current[t, at], v_th[t], decay, soft, carried, row)
             _fire(row, v_th[t], spikes[t, at])
             if len(fired_bits):
                 for j in range(size):
@@ -94,7 +94,7 @@ def forward(current, v_th, half, decay, soft, spikes, potentials, fired_bits, in
 
 
 @numba.njit(nogil=True, cache=True)
-def _step(entering, threshold, decay, soft, carried, potentials):
+def step(entering, threshold, decay, soft, carried, potentials):
     """v(t) from what was carried, and what is carried on."""
     one, zero = carried.dtype.type(1.0), carried.dtype.type(0.0)
     if soft:
@@ -108,6 +108,13 @@ def _step(entering, threshold, decay, soft, carried, potentials):
             v = carried[j] + read(entering, j)
             potentials[j] = v
             carried[j] = v * decay * (one - (one if v >= threshold else zero))
+
+
+@numba.njit(nogil=True, cache=True)
+def copy(entering, potentials):
+    """Numbers of any type as those of the potentials'."""
+    for j in range(len(potentials)):
+        potentials[j] = read(entering, j)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -158,7 +165,7 @@ def backward(
         at = slice(first, first + size)
         carried[:] = -0.0
         for t in range(timesteps):
-            _step(current[t, at], v_th[t], decay, soft, carried, potentials[t, :size])
+            step(current[t, at], v_th[t], decay, soft, carried, potentials[t, :size])
         for t in range(timesteps - 1, -1, -1):
             v, entering, out, threshold = (
                 potentials[t, :size],

@@ -9,10 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from mpdviz.errors import BadInput
+from mpdviz.kernels.base import potential_dtype
 from mpdviz.surrogates import Rectangular, Surrogate
 
 Observer = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Sequence[Surrogate]], None]
 """Called after a forward: current, potentials and spikes `[T, ...]`; kappa, v_th and shapes `[T]`."""
+Reader = Callable[[Tensor, Tensor | None, Tensor, Tensor, Tensor, Sequence[Surrogate]], None]
+"""Like an observer, but that it is shown no potentials where it can have them by `Dynamics.recurrence`."""
 
 
 class Dynamics(ABC):
@@ -42,6 +45,11 @@ class Dynamics(ABC):
     def reset(self) -> str:
         """What a spike does, in a word: one of `kernels.RESETS`, `own` or `none`; empty where not told."""
         return ""
+
+    @property
+    def recurrence(self) -> tuple[float, bool] | None:
+        """Decay, and whether the reset is soft, if the current and these give the potentials; or None."""
+        return None
 
     mixes: ClassVar[bool] = False
     """Whether some of its outputs may be analog, see `mixing`."""
@@ -114,12 +122,13 @@ class Neuron(nn.Module):
         self.v_th = float(v_th)
         self.surrogate = surrogate if surrogate is not None else Rectangular()
         self.observers: list[Observer] = []
+        self.readers: list[Reader] = []
         self.mixed = False
         """Whether outputs of the last forward were analog."""
 
     def __getstate__(self) -> dict[str, Any]:
         """Who is watching stays behind: nobody watches a copy."""
-        return {**vars(self), "observers": []}
+        return {**vars(self), "observers": [], "readers": []}
 
     @property
     def decay(self) -> Tensor | float:
@@ -174,18 +183,19 @@ class Neuron(nn.Module):
         if spiking is not None:
             self.check_mixes()
             dynamics = dynamics.mixing(spiking)
-        spikes, potentials = dynamics.run(
-            current, threshold, width, shapes, keep_potentials=bool(self.observers)
-        )
-        if self.observers:
-            assert potentials is not None
+        keep = bool(self.observers or (self.readers and dynamics.recurrence is None))
+        spikes, potentials = dynamics.run(current, threshold, width, shapes, keep_potentials=keep)
+        if self.observers or self.readers:
             widths, thresholds = (
-                torch.as_tensor(values, dtype=potentials.dtype, device=potentials.device)
+                torch.as_tensor(values, dtype=potential_dtype(current), device=current.device)
                 .detach()
                 .expand(len(current))
                 for values in (width, threshold)
             )
+            for reader in tuple(self.readers):
+                reader(current, potentials, spikes, widths, thresholds, shapes)
             for observer in tuple(self.observers):
+                assert potentials is not None
                 observer(current, potentials, spikes, widths, thresholds, shapes)
         return spikes
 

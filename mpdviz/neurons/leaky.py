@@ -50,6 +50,15 @@ class Leaky(Dynamics):
         keeps = isinstance(self.decay, Tensor) or self.decay > 0
         return keeps, keeps and self.resets.soft
 
+    @property
+    @override
+    def recurrence(self) -> tuple[float, bool] | None:
+        # An analog output resets by its own value.
+        if self.spiking is not None:
+            return None
+        decay = self.decay.detach() if isinstance(self.decay, Tensor) else self.decay
+        return float(decay), self.resets.soft
+
     @override
     def run(
         self,

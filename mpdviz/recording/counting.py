@@ -165,21 +165,21 @@ class Counting:
                 return
             position = self._position(layer, "rest", whole=True)
             first = position.timestep + 1
-            position.timestep += len(reading.v)
+            position.timestep += len(reading.spikes)
             recorded = position.recorded and self.wants(layer)
             if recorded:
                 layer.sums.unit = reading.unit
                 for t, row in enumerate(reading.rows(self.meter.epsilon), start=first):
                     layer.sums.describe(t, row)
-                seen = layer.sums.look(tuple(reading.v.shape[2:]) or (1,), reading.v.device)
+                seen = layer.sums.look(tuple(reading.spikes.shape[2:]) or (1,), reading.spikes.device)
                 layer.sums.add_whole(first, self.meter.measure(reading, seen))
-            rows, each = len(reading.v), reading.v.shape[1:]
+            rows, each = len(reading.spikes), reading.spikes.shape[1:]
             self.inputs.look(layer, call, recorded=recorded, rows=rows, each=each)
             call.fired[id(layer)] = call.fired.get(id(layer), 0) + 1
             self.wiring.mark(id(layer), reading.spikes)
             if recorded and self.flow is not None:
                 self.flow.watch_current(
-                    id(layer), reading.current, first, factor=adapter.factor, path=reading.spike_path
+                    id(layer), reading.current, first, factor=adapter.factor, path=reading.spike_path()
                 )
 
     def _position(self, layer: Layer, start: Start | None, *, whole: bool = False) -> Position:

@@ -154,7 +154,6 @@ class Recorder:
         self._detachers = []
         if self._counting.flow is not None:
             self._counting.flow.detach()
-        self._counting.meter.close()
         with self._counting.lock:
             for layer in self._layers:
                 for position in layer.sums.positions.values():

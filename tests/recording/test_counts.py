@@ -1,7 +1,6 @@
 """What is recorded, against a NumPy twin that keeps everything, and against the reference's own rows."""
 
 import weakref
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -16,6 +15,7 @@ import mpdviz
 from mpdviz import networks, surrogates
 from mpdviz.checkpoint import released
 from mpdviz.errors import BadInput, MpdvizWarning
+from mpdviz.kernels import RESETS, backends
 from mpdviz.neurons import LIF, PLIF
 from mpdviz.norm import TDBatchNorm1d
 from mpdviz.recording.measure import meter, statistics
@@ -239,6 +239,25 @@ def test_a_neuron_recorded_by_itself_is_named_by_its_class():
 # Other resets, and neurons that spike above the threshold only. --------------------------------------------
 
 
+@pytest.mark.parametrize("backend", ["eager", "fused"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("reset", ["hard", "soft"])
+def test_potentials_that_are_never_written_are_counted_like_those_that_are(path, reset, dtype, backend):
+    neuron = LIF(0.4, 0.5, surrogates.ATan(), reset=RESETS[reset])
+    current = (torch.randn(5, 3, 700, generator=rng()) * 0.6).to(dtype)
+    seen, tables = [], []
+    for look in (False, True):
+        neuron.observers = [lambda _, v, *__: seen.append(v.clone())] if look else []
+        with backends.using(backend), mpdviz.record(neuron, what_if=[0.5]) as recording, torch.no_grad():
+            neuron(current)
+        tables.append(recording.table())
+    assert tables[0].equals(tables[1])
+    potentials = seen[0].double().numpy()
+    assert tables[0]["mean"].to_numpy() == pytest.approx(potentials.mean((1, 2)), rel=1e-12)
+    assert tables[0]["max"].tolist() == potentials.max((1, 2)).tolist()
+    assert tables[0]["firing_rate"].tolist() == (potentials >= 0.5).mean((1, 2)).tolist()
+
+
 @pytest.mark.parametrize("strict", [False, True])
 @pytest.mark.parametrize("carries", [(True, False), (True, True), (False, False)])
 @pytest.mark.parametrize("way", ["tensors", "scan"])
@@ -249,8 +268,7 @@ def test_reach_follows_the_reset_and_spikes_the_comparison(way, carries, strict)
     if way == "tensors":
         found = statistics.by_tensors(v.flatten(1), spec, seen)
     else:
-        with ThreadPoolExecutor(2) as pool:
-            found = in_one_pass(v.flatten(1).numpy(), spec, seen.numpy(), pool, 2)
+        found = in_one_pass(v, spec, seen)
     truth = v.double().numpy() - 0.5
     fired, inside = truth > 0 if strict else truth >= 0, np.abs(truth) < 0.25
     later, reach = np.zeros_like(inside[0]), []

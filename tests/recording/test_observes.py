@@ -182,7 +182,7 @@ def hooks(model):
         for name in tables:
             if "hooks" in name and isinstance(getattr(module, name, None), dict):
                 count += len(getattr(module, name))
-        count += len(module.observers) if isinstance(module, Neuron) else 0
+        count += len(module.observers + module.readers) if isinstance(module, Neuron) else 0
     for parameter in model.parameters():
         count += len(parameter._backward_hooks or {})
     return count

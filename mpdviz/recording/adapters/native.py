@@ -1,4 +1,4 @@
-"""Our own neurons, which show all potentials of a forward to their observers."""
+"""Our own neurons, which show every forward to who reads them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -70,20 +70,21 @@ class Native(Adapter):
     def watch(self, observer: Callable[[Reading], None]) -> Callable[[], None]:
         """Call `observer` after every call of the layer until the returned function is called."""
         read = partial(self._read, observer)
-        self.module.observers.append(read)
-        return partial(self.module.observers.remove, read)
+        self.module.readers.append(read)
+        return partial(self.module.readers.remove, read)
 
     def _read(
         self,
         observer: Callable[[Reading], None],
         current: Tensor,
-        v: Tensor,
+        v: Tensor | None,
         spikes: Tensor,
         kappa: Tensor,
         v_th: Tensor,
         shapes: Sequence[Surrogate],
     ) -> None:
-        module, dynamics = self.module, self.module.dynamics
+        module = self.module
+        dynamics = module.dynamics  # as of now: a learned decay moves on
         observer(
             Reading(
                 current,
@@ -96,6 +97,6 @@ class Native(Adapter):
                 strict=dynamics.strict,
                 carries=dynamics.carries,
                 floor=dynamics.floor,
-                spike_path=partial(dynamics.spike_path, v, spikes.detach()),
+                dynamics=dynamics,
             )
         )

@@ -1,9 +1,18 @@
 """Sums over a block of potentials, compiled by numba and kept on disk: what the scans have in common."""
 
+import math
+from typing import Any
+
 import numba
 import numpy as np
+from numba import types
+from numba.extending import overload
 
+from mpdviz.accumulations.histogram import PER_UNIT, REACH
 from mpdviz.surrogates.vectorised import decayed
+
+MIDDLE = REACH * PER_UNIT
+"""Bins on either side of the threshold's origin."""
 
 
 # Sums may be regrouped into vector lanes; nothing here assumes that numbers are finite.
@@ -19,28 +28,84 @@ def sums(row, origin):
 
 
 @numba.njit(nogil=True, cache=True)
-def extremes(row, low, high):
-    """The smallest and the largest of finite values; `low` and `high` are room for half of them."""
-    # Halved again and again, each time as vectors: a reduction to one number is not vectorised.
-    first = row[0]
-    if len(row) == 1:
-        return first, first
-    size = len(row) // 2
-    last = row[-1]
-    for j in range(size):
-        one, other = row[j], row[j + size]
-        low[j] = one if one < other else other
-        high[j] = one if one > other else other
-    odd_low = odd_high = last  # of an odd number the last is left over
-    while size > 1:
-        half = size // 2
-        if size % 2:
-            odd_low, odd_high = min(odd_low, low[size - 1]), max(odd_high, high[size - 1])
-        for j in range(half):
-            low[j] = low[j] if low[j] < low[j + half] else low[j + half]
-            high[j] = high[j] if high[j] > high[j + half] else high[j + half]
-        size = half
-    return min(odd_low, low[0]), max(odd_high, high[0])
+def ones(flags, size):
+    """How many of the first `size` bytes, each 0 or 1, are 1; at most 2,040."""
+    # Eight bytes are added at a time, each to one of its own: no sum exceeds a byte.
+    words, lanes = flags.view(np.uint64), np.uint64(0)
+    for i in range(size // 8):
+        lanes += words[i]
+    every_other = np.uint64(0x00FF00FF00FF00FF)
+    pairs = (lanes & every_other) + ((lanes >> np.uint64(8)) & every_other)
+    number = np.int64((pairs * np.uint64(0x0001000100010001)) >> np.uint64(48))
+    for j in range(size // 8 * 8, size):
+        number += flags[j]
+    return number
+
+
+def extremes(row):
+    """The smallest and the largest of finite values."""
+
+
+@overload(extremes)
+def _extremes(row):
+    # As whole numbers in the same order: their reduction to one is vectorised, that of floats is not.
+    kind: Any = np.int64 if row.dtype == types.float64 else np.int32
+    sign, rest = kind(np.iinfo(kind).bits - 1), kind(np.iinfo(kind).max)
+
+    def found(row):
+        bits = row.view(kind)
+        least, most = rest, ~rest
+        for j in range(len(bits)):
+            i = bits[j]
+            i = i ^ ((i >> sign) & rest)
+            least, most = min(least, i), max(most, i)
+        ends = np.empty(2, kind)
+        ends[0], ends[1] = least ^ ((least >> sign) & rest), most ^ ((most >> sign) & rest)
+        floats = ends.view(row.dtype)
+        return floats[0], floats[1]
+
+    return found
+
+
+@numba.njit(nogil=True, cache=True)
+def places(row, shift, scale, out):
+    """The histogram's cell of every value; `scale` is bins a unit of potential."""
+    # Clamped half a bin beyond the outer edges, so that every position has a cell.
+    mantissa, _ = math.frexp(scale)
+    if shift == 0.0 and mantissa == 0.5:
+        # Multiplied by a power of two nothing is rounded: the values' own precision tells the cell.
+        kind = row.dtype.type
+        factor, least, most = kind(scale), kind(-MIDDLE - 0.5), kind(MIDDLE + 0.5)
+        for j in range(len(row)):
+            p = row[j] * factor
+            p = p if p > least else least
+            p = p if p < most else most
+            below = np.floor(p)
+            out[j] = 2 * np.int32(below) + np.int32(2 * MIDDLE + 2) - np.int32(p == below)
+    else:
+        for j in range(len(row)):
+            p = (np.float64(row[j]) - shift) * scale
+            p = p if p > -MIDDLE - 0.5 else -MIDDLE - 0.5
+            p = p if p < MIDDLE + 0.5 else MIDDLE + 0.5
+            below = np.floor(p)
+            out[j] = 2 * np.int32(below) + np.int32(2 * MIDDLE + 2) - np.int32(p == below)
+
+
+@numba.njit(nogil=True, cache=True)
+def mark(seen, first, events, size):
+    """Add the events of potentials `first` and on to the bytes of their neurons, again and again the same."""
+    done = 0
+    while done < size:
+        neuron = (first + done) % len(seen)
+        length = min(size - done, len(seen) - neuron)
+        _mark(seen[neuron : neuron + length], events[done : done + length])
+        done += length
+
+
+@numba.njit(nogil=True, cache=True)
+def _mark(seen, events):
+    for j in range(len(events)):
+        seen[j] |= events[j]
 
 
 @numba.njit(nogil=True, cache=True)

@@ -1,7 +1,10 @@
 """Measuring potentials with whatever is fastest: tensor operations, or compiled scans."""
 
-from concurrent.futures import ThreadPoolExecutor
+import sys
+from functools import cache
+from pathlib import Path
 
+import platformdirs
 import torch
 from torch import Tensor
 
@@ -14,7 +17,11 @@ from mpdviz.recording.measure.step import Pending, Step
 from mpdviz.recording.measure.tally import Tally
 
 COMPILE_AFTER = 50_000_000
-"""Potentials after which compiling a scan (seconds) has been outweighed by what it saves."""
+"""Potentials after which compiling the scans (seconds) has been outweighed by what they save."""
+LOAD_AFTER = 5_000_000
+"""The same of importing what was compiled before (half a second)."""
+A_CALL = 2_500
+"""Potentials that take as long as a call of any size does by tensor operations."""
 SCANNED = (torch.float32, torch.float64)
 """Types that the compiled scans read; the values of others are exact in the first."""
 
@@ -26,8 +33,6 @@ class Meter:
         """Measure with this epsilon and count the potentials inside these what-if widths besides."""
         self.epsilon, self.what_if = epsilon, what_if
         self._measured = 0
-        self._pool: ThreadPoolExecutor | None = None
-        self._kept: bool | None = None  # whether an earlier process left the timestep's scan compiled
 
     def step(
         self,
@@ -56,26 +61,25 @@ class Meter:
             u = u.float()
         if emitted.dtype != u.dtype:
             emitted = emitted.to(u.dtype)
-        self._measured += u.numel()
-        if u.device.type == "cpu" and u.numel() and self._scans():
+        if u.device.type == "cpu" and self._scans("stepscan._count", u.numel()):
             from mpdviz.recording.measure import stepscan  # numba takes a while to import
 
             if stepscan.readable(step):
                 threads = torch.get_num_threads()
-                if self._pool is None:
-                    self._pool = ThreadPoolExecutor(threads)
                 arrays = u.numpy().reshape(-1), emitted.numpy().reshape(-1)
                 return stepscan.in_one_pass(
-                    *arrays, step, seen.numpy(), pending, timestep, tally, offset, self._pool, threads
+                    *arrays, step, seen.numpy(), pending, timestep, tally, offset, threads
                 )
         return single.by_tensors(
             u.reshape(-1), emitted.reshape(-1), step, seen, pending, timestep, tally, offset
         )
 
-    def _scans(self) -> bool:
-        if self._kept is None:
-            self._kept = single.scan_is_kept()
-        return self._kept or self._measured > COMPILE_AFTER
+    def _scans(self, function: str, potentials: int) -> bool:
+        # However few there are, a call of many operations takes as long as that of one scan over thousands.
+        self._measured += max(potentials, A_CALL)
+        at_hand = "numba" in sys.modules
+        after = min(COMPILE_AFTER, 0 if at_hand else LOAD_AFTER) if kept(function) else COMPILE_AFTER
+        return potentials > 0 and self._measured > after
 
     def measure(self, reading: Reading, seen: Tensor) -> LayerStatistics:
         """Statistics of one call of a layer of ours.
@@ -84,37 +88,42 @@ class Meter:
             reading: whole sequences `[T, N, ...]`.
             seen: the layer's census, flat uint8 `[neurons]` on the potentials' device, updated in place.
         """
-        flat, v_th, kappa = reading.v.reshape(len(reading.v), -1), reading.v_th, reading.kappa
-        shapes = reading.shapes
+        kappa, shapes = reading.kappa, reading.shapes
         # Once a shape, not once a timestep.
         halves = {shape: shape.half_width(self.epsilon) for shape in dict.fromkeys(shapes)}
-        half = flat.new_tensor([halves[shape] for shape in shapes])
-        others = torch.outer(half, flat.new_tensor(self.what_if))
-        spec = Spec(reading.unit, v_th, kappa * half, others, reading.carries, reading.strict, reading.floor)
-        self._measured += flat.numel()
-        if flat.device.type == "cpu" and self._measured > COMPILE_AFTER:
-            statistics = self._scan(flat, spec, seen)
-        else:
-            statistics = by_tensors(flat, spec, seen)
-        for t, shape in enumerate(shapes):
-            if shape.name == "rectangular":
-                statistics.gain[t] = statistics.available[t] / float(kappa[t])
+        half = kappa.new_tensor([halves[shape] for shape in shapes])
+        others = torch.outer(half, kappa.new_tensor(self.what_if))
+        spec = Spec(
+            reading.unit, reading.v_th, kappa * half, others, reading.carries, reading.strict, reading.floor
+        )
+        if reading.spikes.device.type == "cpu" and self._scans("scan._scan", reading.spikes.numel()):
+            from mpdviz.recording.measure import scan  # numba takes a while to import
+
+            if reading.kept is None and scan.reads(reading.current):
+                recurrence = reading.dynamics.recurrence
+                statistics = scan.in_one_pass(reading.current.detach(), spec, seen, recurrence)
             else:
-                h = shape.h(flat[t] - v_th[t], kappa[t])
-                passes = flat[t].isfinite() & (flat[t] > reading.floor)
-                statistics.gain[t] = torch.where(passes, h, 0).sum(dtype=torch.float64)
+                statistics = scan.in_one_pass(reading.v, spec, seen)
+        else:
+            statistics = by_tensors(reading.v.reshape(len(reading.spikes), -1), spec, seen)
+        self._add_gain(statistics, reading)
         return statistics
 
-    def _scan(self, flat: Tensor, spec: Spec, seen: Tensor) -> LayerStatistics:
-        from mpdviz.recording.measure.scan import in_one_pass  # numba takes a while to import
+    def _add_gain(self, statistics: LayerStatistics, reading: Reading) -> None:
+        v = None
+        for t, (shape, width) in enumerate(zip(reading.shapes, reading.kappa.tolist(), strict=True)):
+            if shape.name == "rectangular":
+                statistics.gain[t] = statistics.available[t] / width
+                continue
+            v = reading.v if v is None else v
+            h = shape.h(v[t] - reading.v_th[t], reading.kappa[t])
+            passes = v[t].isfinite() & (v[t] > reading.floor)
+            statistics.gain[t] = torch.where(passes, h, 0).sum(dtype=torch.float64)
 
-        threads = torch.get_num_threads()
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(threads)
-        return in_one_pass(flat.contiguous().numpy(), spec, seen.numpy(), self._pool, threads)
 
-    def close(self) -> None:
-        """Let the threads go."""
-        if self._pool is not None:
-            self._pool.shutdown()
-            self._pool = None
+@cache
+def kept(function: str) -> bool:
+    """Whether an earlier process here compiled a scan: using it costs no more than importing it."""
+    name = f"{function}-*.nbc"
+    beside = Path(__file__).parent / "__pycache__"
+    return any(beside.glob(name)) or any(platformdirs.user_cache_path("numba").glob(f"measure_*/{name}"))

@@ -1,10 +1,13 @@
 """One call of a neuron layer of ours: whole sequences, from rest."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 
+from mpdviz.kernels.backends import using
+from mpdviz.neurons import Dynamics
 from mpdviz.recording.measure.spec import shifts
 from mpdviz.recording.sums import Row
 from mpdviz.surrogates import Surrogate
@@ -16,10 +19,10 @@ class Reading:
 
     current: Tensor
     """Input as the layer got it `[T, N, ...]`."""
-    v: Tensor
-    """Pre-reset potentials `[T, N, ...]`."""
+    kept: Tensor | None
+    """Pre-reset potentials `[T, N, ...]`, where they were at hand."""
     spikes: Tensor
-    """Like `v`."""
+    """Spikes `[T, N, ...]`."""
     kappa: Tensor
     """Widths of the surrogate `[T]`, of v's dtype."""
     v_th: Tensor
@@ -34,8 +37,24 @@ class Reading:
     """Whether the next potential's gradient comes back without a spike, and with one."""
     floor: float
     """Potentials at or below it let no gradient through."""
-    spike_path: Callable[[Tensor], Tensor | None]
-    """The share of dL/dv, like `v`, that came through the neurons' own spikes."""
+    dynamics: Dynamics
+
+    @property
+    def v(self) -> Tensor:
+        """Pre-reset potentials `[T, N, ...]`, computed again where they were not at hand."""
+        if self.kept is not None:
+            return self.kept
+        with torch.no_grad(), using("eager"):
+            current = self.current.detach()
+            _, v = self.dynamics.run(current, self.v_th, self.kappa, self.shapes, keep_potentials=True)
+        assert v is not None
+        return v
+
+    def spike_path(self) -> Callable[[Tensor], Tensor | None]:
+        """What gives, of dL/dv `[T, N, ...]`, the share that came through the neurons' own spikes."""
+        # Whoever waits for the backward pass must not hold the graph that holds it.
+        cut = replace(self, current=self.current.detach(), spikes=self.spikes.detach())
+        return lambda total: cut.dynamics.spike_path(cut.v, cut.spikes, total)
 
     def rows(self, epsilon: float) -> list[Row]:
         """What each timestep is measured against; `epsilon` bounds infinite supports."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mpdviz.accumulations.census import AVAILABLE, PAUSED, SPIKED
-from mpdviz.accumulations.histogram import CELLS, EDGES, PER_UNIT, REACH, Counts
+from mpdviz.accumulations.histogram import CELLS, PER_UNIT, REACH, Counts
 from mpdviz.accumulations.layer import LayerStatistics
 from mpdviz.recording.measure.spec import Spec
 
@@ -72,17 +72,17 @@ def _part(v: Tensor, spec: Spec, seen: Tensor) -> LayerStatistics:
             statistics.mean[t] = potentials.mean()
             statistics.m2[t] = (potentials - potentials.mean()).square().sum()
             statistics.min[t], statistics.max[t] = potentials.aminmax()
-        statistics.cells[t] = _cells(potentials, shifts[t], spec.unit)
+        statistics.cells[t] = cells((potentials - shifts[t]).mul_(PER_UNIT / spec.unit))
         statistics.what_if[t] = np.array(
             [int(((x.abs() < other) & through).sum()) for other in spec.what_if[t]], np.int64
         )
     return statistics
 
 
-def _cells(potentials: Tensor, shift: Tensor, unit: float) -> Counts:
-    # Position p counts bin widths above the first edge: an integer lies exactly on an edge.
-    position = (potentials - shift).mul_(PER_UNIT / unit).add_(REACH * PER_UNIT).clamp_(-1, len(EDGES))
+def cells(position: Tensor) -> Counts:
+    """The histogram `[CELLS]` of potentials given in bin widths, float64: integers lie on an edge."""
     below = position.floor()
-    cell = (2 * below + 1 + (position > below)).clamp(0, CELLS - 1).long()
+    # What is small beside a bin must not vanish when the bins are numbered: whole numbers are added.
+    cell = (2 * (below + REACH * PER_UNIT) + 1 + (position > below)).clamp(0, CELLS - 1).long()
     counts: Counts = torch.bincount(cell, minlength=CELLS).cpu().numpy()
     return counts

@@ -6,7 +6,6 @@ neuron, the first timestep of its pending run (see `Pending`), so memory does no
 """
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,8 +13,9 @@ import torch
 from torch import Tensor
 
 from mpdviz.accumulations.census import AVAILABLE, PAUSED, SPIKED
-from mpdviz.accumulations.histogram import CELLS, EDGES, PER_UNIT, REACH, Counts
+from mpdviz.accumulations.histogram import PER_UNIT, Counts
 from mpdviz.recording.measure import tally as entry
+from mpdviz.recording.measure.statistics import cells
 from mpdviz.recording.measure.tally import Tally
 from mpdviz.surrogates.probed import SpikeFunction
 
@@ -115,11 +115,7 @@ def by_tensors(
             known &= (potentials > low) & (potentials < high)
         real[entry.GAIN] = float(torch.where(known, h, 0).sum())
         whole[entry.GAIN_NONFINITE] = int((~known).sum())
-    position = (potentials - step.shift).mul_(PER_UNIT / step.unit).add_(REACH * PER_UNIT)
-    position.clamp_(-1, len(EDGES))
-    lower = position.floor()
-    cell = (2 * lower + 1 + (position > lower)).clamp(0, CELLS - 1).long()
-    counted.cells[:] = torch.bincount(cell, minlength=CELLS).cpu().numpy()
+    counted.cells[:] = cells((potentials - step.shift).mul_(PER_UNIT / step.unit))
     counted.what_if[:] = [int(((u - function.threshold).abs() < half).sum()) for half in step.what_if]
     tally.add(counted)
     for bit, event in ((PAUSED, ~fired), (SPIKED, fired), (AVAILABLE, available)):
@@ -157,9 +153,3 @@ def _follow(pending: Pending, available: Tensor, fired: Tensor, carries: tuple[b
     paused, spiked = carries
     lost = available | (fired & (not spiked)) | (~fired & (not paused))
     pending.first[lost] = t + 1
-
-
-def scan_is_kept() -> bool:
-    """Whether an earlier process here compiled `stepscan`: using it then costs its import alone."""
-    beside = Path(__file__).parent / "__pycache__"
-    return any(beside.glob("stepscan._count-*.nbc"))

@@ -4,7 +4,6 @@ The same integers as `step.by_tensors`. The compiled code is kept on disk, so on
 machine ever waits for it.
 """
 
-from concurrent.futures import Executor
 from itertools import pairwise
 from typing import Any
 
@@ -14,14 +13,14 @@ import torch
 from numpy.typing import NDArray
 
 from mpdviz.accumulations.census import AVAILABLE, PAUSED, SPIKED
-from mpdviz.accumulations.histogram import EDGES, PER_UNIT, REACH
+from mpdviz.accumulations.histogram import PER_UNIT
 from mpdviz.recording.measure import compiled
 from mpdviz.recording.measure import tally as entry
 from mpdviz.recording.measure.step import Pending, Step, bound
 from mpdviz.recording.measure.tally import Tally
+from mpdviz.system.threads import divided
 
 BLOCK = 512
-BINS = len(EDGES) - 1
 PARALLEL = 1 << 20
 """Potentials from which a timestep is divided among threads: waking one costs as much as many potentials."""
 FEW = 16
@@ -44,7 +43,6 @@ def in_one_pass(
     t: int,
     tally: Tally,
     offset: float,
-    pool: Executor,
     threads: int,
 ) -> int:
     """Count one timestep; arguments as of `step.by_tensors`, contiguous arrays in place of tensors.
@@ -58,7 +56,6 @@ def in_one_pass(
         t: see there.
         tally: see there.
         offset: see there.
-        pool: where threads come from.
         threads: how many parts the work is divided into, where there is enough of it.
     """
     constants = step.kept.get(u.dtype)
@@ -72,24 +69,25 @@ def in_one_pass(
         sums = tally.whole, tally.real, tally.cells, tally.what_if
         return int(count(u, emitted, *constants, offset, seen, first, difference, follows, t, *sums))
 
-    def part(at: slice, mine: NDArray[np.uint8], reached: NDArray[np.int64], tally: Tally) -> int:
+    def part(i: int) -> None:
+        at, mine, reached, tally = parts[i]
         sums = tally.whole, tally.real, tally.cells, tally.what_if
         runs = first[at] if follows else first
-        return int(count(u[at], emitted[at], *constants, offset, mine, runs, reached, follows, t, *sums))
+        wrong[i] = count(u[at], emitted[at], *constants, offset, mine, runs, reached, follows, t, *sums)
 
     ends = pairwise(len(u) * i // threads for i in range(threads + 1))
     parts = [
         (slice(*at), np.zeros_like(seen), np.zeros_like(difference), Tally.empty(len(step.what_if)))
         for at in ends
     ]
-    others = [pool.submit(part, *own) for own in parts[1:]]
-    mismatched = part(*parts[0]) + sum(other.result() for other in others)
+    wrong = [0] * threads
+    divided(part, threads)
     for at, mine, reached, own in parts:
         tally.add(own)
         # A neuron's byte may be another part's too: each has its own, from the neuron it starts at.
         seen |= np.roll(mine, at.start % len(seen)) if len(seen) else mine
         difference += reached
-    return mismatched
+    return sum(wrong)
 
 
 def _constants(step: Step, dtype: Any) -> tuple[Any, ...]:
@@ -127,11 +125,9 @@ def _count(
     m2 = 0.0
     least, most = np.inf, -np.inf
     place = np.empty(BLOCK, np.int32)
-    inside = np.empty(BLOCK, np.uint8)
-    fired = np.empty(BLOCK, np.uint8)
-    events = np.empty(BLOCK, np.uint8)
+    inside, fired, wrong = np.empty(BLOCK, np.uint8), np.empty(BLOCK, np.uint8), np.empty(BLOCK, np.uint8)
+    outside, events = np.empty(BLOCK, np.uint8), np.empty(BLOCK, np.uint8)
     derivatives = np.empty(BLOCK, np.float64)
-    lower, upper = np.empty(BLOCK // 2, u.dtype), np.empty(BLOCK // 2, u.dtype)
     centre = u.dtype.type(threshold)
     level = emitted.dtype.type(height)
     for start in range(0, len(u), BLOCK):
@@ -140,17 +136,14 @@ def _count(
         for j in range(size):
             inside[j] = (row[j] > low) & (row[j] < high)
             fired[j] = (row[j] > centre) | ((row[j] == centre) & (not strict))
-        wrong = 0
-        within = outside = spiked = 0
         for j in range(size):
-            within += inside[j]
-            spiked += fired[j]
-            outside += fired[j] & ~inside[j] & 1
-            wrong += out[j] != fired[j] * level
+            outside[j] = fired[j] & (inside[j] ^ 1)
+            wrong[j] = out[j] != fired[j] * level
+        within = compiled.ones(inside, size)
         available += within
-        spikes += spiked
-        above += outside
-        mismatched += wrong
+        spikes += compiled.ones(fired, size)
+        above += compiled.ones(outside, size)
+        mismatched += compiled.ones(wrong, size)
         for w in range(len(others)):
             for j in range(size):
                 what_if[w] += abs(row[j] - centre) < others[w]
@@ -160,7 +153,7 @@ def _count(
         whole = np.isfinite(squares)
         number = size
         if whole:
-            lowest, highest = compiled.extremes(row, lower, upper)
+            lowest, highest = compiled.extremes(row)
         else:
             kept = row[np.isfinite(row)]
             number = len(kept)
@@ -169,7 +162,7 @@ def _count(
             if number:
                 origin = np.float64(kept[0])
                 sums, squares = compiled.sums(kept, origin)
-                lowest, highest = compiled.extremes(kept, lower, upper)
+                lowest, highest = compiled.extremes(kept)
         if number:
             part = sums / number
             apart = origin + part - mean
@@ -179,13 +172,7 @@ def _count(
             total += number
             least = min(least, lowest)
             most = max(most, highest)
-        for j in range(size):
-            # Clamped half a bin beyond the outer edges, so that every position has a cell.
-            p = (np.float64(row[j]) - shift) * scale + REACH * PER_UNIT
-            p = p if p > -0.5 else -0.5
-            p = p if p < BINS + 0.5 else BINS + 0.5
-            i = np.int32(p + 1.0) - np.int32(1)
-            place[j] = 2 * i + 2 - (p == i)
+        compiled.places(row, shift, scale, place)
         for j in range(size):
             cells[place[j]] += 1
         if kind == 0:
@@ -217,12 +204,7 @@ def _count(
         if neurons:
             for j in range(size):
                 events[j] = AVAILABLE * inside[j] | SPIKED * fired[j] | PAUSED * (1 - fired[j])
-            done = 0
-            while done < size:
-                neuron = (start + done) % neurons
-                length = min(size - done, neurons - neuron)
-                _mark(seen[neuron : neuron + length], events[done : done + length])
-                done += length
+            compiled.mark(seen, start, events, size)
     sums_whole[entry.COUNT] += len(u)
     sums_whole[entry.NONFINITE] += nonfinite
     sums_whole[entry.AVAILABLE] += available
@@ -236,12 +218,6 @@ def _count(
     sums_real[entry.MIN] = min(sums_real[entry.MIN], least + offset)
     sums_real[entry.MAX] = max(sums_real[entry.MAX], most + offset)
     return mismatched
-
-
-@numba.njit(nogil=True, cache=True)
-def _mark(seen, events):
-    for j in range(len(events)):
-        seen[j] |= events[j]
 
 
 @numba.njit(nogil=True, cache=True)

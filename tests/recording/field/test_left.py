@@ -28,7 +28,7 @@ def things(net):
     found = {}
     for path, module in net.named_modules():
         hooks = {name: list(value) for name, value in vars(module).items() if name.endswith("_hooks")}
-        observers = len(module.observers) if isinstance(module, Neuron) else 0
+        observers = len(module.observers + module.readers) if isinstance(module, Neuron) else 0
         found[path] = (sorted(vars(module)), hooks, observers, module.forward.__func__)
     return found
 

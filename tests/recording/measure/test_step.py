@@ -1,7 +1,5 @@
 """A timestep counted by tensor operations and in a compiled pass, against NumPy and the recursion."""
 
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 import pytest
 import torch
@@ -15,12 +13,11 @@ from mpdviz.surrogates.probed import of_derivative, shifted
 
 SHAPES = ("rectangular", "triangular", "atan", "sigmoid", "fast-sigmoid")
 V_TH, UNIT, NEURONS, SAMPLES, T = 0.75, 0.5, 96, 20, 5
-POOL = ThreadPoolExecutor(2)
 
 
 def by_scan(u, emitted, step, seen, pending, t, tally, offset=0.0):
     arrays = u.numpy(), emitted.numpy(), step, seen.numpy()
-    return stepscan.in_one_pass(*arrays, pending, t, tally, offset, POOL, 2)
+    return stepscan.in_one_pass(*arrays, pending, t, tally, offset, 2)
 
 
 def potentials(dtype, t):
