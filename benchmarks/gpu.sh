@@ -4,7 +4,7 @@
 #     benchmarks/gpu.sh [--rehearse] [FOLDER]
 #
 # FOLDER (default gpu-results) gets RESULTS.md, a section for benchmarks/RESULTS.md that grows stage by stage, and
-# one log a stage. Each stage has its own limit, and one that fails or is cut leaves what it had printed; the
+# errors.txt with what went to stderr. Each stage has its own limit, and one that fails or is cut leaves what it had printed; the
 # command goes on with the next and says at the end which they were, with exit code 1. The cheap and untried
 # come first. `--rehearse` runs all of it on the CPU at tiny size.
 #
@@ -38,16 +38,19 @@ stage() {
     shift 2
     printf '\n### %s\n\n```\n' "$name" >> "$results"
     echo "== $name (at most $limit s)"
-    (cd "$here" && timeout --kill-after=5 "$limit" "$PYTHON" -u "$@") 2> "$out/$name.err" | tee -a "$results"
+    (cd "$here" && timeout --kill-after=5 "$limit" "$PYTHON" -u "$@") 2> "$work/said" | tee -a "$results"
     code=${PIPESTATUS[0]}
     printf '```\n' >> "$results"
     if [ "$code" -ne 0 ]; then
         failed="$failed $name"
-        { [ "$code" -eq 124 ] && echo "Cut off after $limit s."; } >> "$results"
-        [ "$code" -eq 124 ] || printf 'Ended with code %s: %s\n' "$code" "$(tail -n 1 "$out/$name.err")" >> "$results"
-        tail -n 5 "$out/$name.err"
+        if [ "$code" -eq 124 ]; then
+            printf '\nCut off after %s s.\n' "$limit" >> "$results"
+        else
+            printf '\nEnded with code %s: %s\n' "$code" "$(tail -n 1 "$work/said")" >> "$results"
+        fi
+        tail -n 5 "$work/said"
     fi
-    [ -s "$out/$name.err" ] || rm "$out/$name.err"
+    [ ! -s "$work/said" ] || { echo "== $name"; cat "$work/said"; } >> "$out/errors.txt"
 }
 
 {
@@ -55,6 +58,7 @@ stage() {
     date -u +%Y-%m-%d
     [ -z "$rehearse" ] || printf '\nA rehearsal on the CPU at tiny size: no number in it means anything.\n'
 } > "$results"
+rm -f "$out/errors.txt"
 
 # Seconds of limits add up to 530.
 if [ -z "$rehearse" ]; then
@@ -66,18 +70,18 @@ if [ -z "$rehearse" ]; then
     stage resnet19 80 networks.py --device cuda --repeats 10 --bf16 --only resnet19 --batch-size 100
     stage vggsnn 70 networks.py --device cuda --repeats 10 --bf16 --only vggsnn --batch-size 32
     stage recording 40 recorder.py --device cuda --repeats 10 --batch-size 32
-    stage pipeline 45 training.py --device cuda --repeats 10 --full
-    stage epochs 35 training.py --device cuda --repeats 1 --recipes
+    stage training 80 training.py --device cuda --repeats 10 --full --recipes
 else
-    export CXX=none # what is rehearsed is the way, and compiling takes most of a minute
+    # What is rehearsed is the way: compiling takes most of a minute, and threads that wait for others' cores more.
+    export CXX=none OMP_NUM_THREADS=1
     if "$PYTHON" -c 'import triton' 2> "$work/no-triton"; then
-        stage triton 200 triton_lif.py --check
+        stage triton 300 triton_lif.py --repeats 1 --timesteps 2 --shape 4 16
     fi
-    stage neurons 90 neurons.py --repeats 1 --timesteps 2 --shape 2 4 8 8
-    stage resnet19 90 networks.py --repeats 1 --bf16 --only resnet19 --batch-size 2 --slim
-    stage vggsnn 90 networks.py --repeats 1 --bf16 --only vggsnn --batch-size 2 --slim
-    stage recording 90 recorder.py --repeats 1 --batch-size 1 --timesteps 2 --slim
-    stage pipeline 200 training.py --repeats 1
+    stage neurons 300 neurons.py --threads 1 --repeats 1 --timesteps 2 --shape 2 4 8 8
+    stage resnet19 300 networks.py --threads 1 --repeats 1 --bf16 --only resnet19 --batch-size 2 --slim
+    stage vggsnn 300 networks.py --threads 1 --repeats 1 --bf16 --only vggsnn --batch-size 1 --slim
+    stage recording 300 recorder.py --threads 1 --repeats 1 --batch-size 1 --timesteps 2 --slim
+    stage training 300 training.py --threads 1 --repeats 1
 fi
 echo "results in $results"
 [ -z "$failed" ] || { echo "failed or cut off:$failed" >&2; exit 1; }

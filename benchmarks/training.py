@@ -58,7 +58,7 @@ def _recipe(name: str, device: torch.device) -> None:
     step()
     seconds = statistics.median(timing.alternate({"step": partial(step)}, 3, device=device)["step"]) / 1e3
     hours = seconds * (samples // pipeline.BATCH) / 3600
-    print(f"recipe {name}: {seconds:.3g} s a step (median of 3), so {hours:.2f} h an epoch, reckoned")
+    print(f"recipe {name}: {seconds:.3g} s a step (median of 3), so {hours:.2g} h an epoch, reckoned")
 
 
 if __name__ == "__main__":
