@@ -1,6 +1,7 @@
 """LIF forward + backward: mpdviz against a plain autograd loop, SpikingJelly, snnTorch and a copy.
 
-    python benchmarks/neurons.py [--threads 2] [--repeats 7] [--timesteps 2 4 10] [--shape 16 128 32 32]
+    python benchmarks/neurons.py [--device cpu] [--threads 2] [--repeats 7] [--timesteps 2 4 10]
+        [--shape 16 128 32 32]
 
 What is compared and how: `mpdviz.bench.neurons`. The other frameworks join where they are installed
 (`make peers`).
@@ -16,6 +17,7 @@ from mpdviz.bench import neurons, timing
 def main() -> None:
     """Parse, measure, print."""
     parser = argparse.ArgumentParser(description="LIF forward + backward, side by side")
+    parser.add_argument("--device", type=torch.device, default=timing.CPU, help="cpu, cuda, cuda:1, ...")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=7, help="timed runs of each (default 7)")
     parser.add_argument("--timesteps", type=int, nargs="+", default=[2, 4, 10])
@@ -24,12 +26,12 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    print(f"{timing.machine()}; float32, medians of {arguments.repeats}")
+    print(f"{timing.machine(arguments.device)}; float32, medians of {arguments.repeats}")
     shapes = [
         (timesteps, *(arguments.shape or (16 if timesteps <= 4 else 8, 128, 32, 32)))
         for timesteps in arguments.timesteps
     ]
-    print("\n".join(timing.lines(neurons.compare(shapes, arguments.repeats))))
+    print("\n".join(timing.lines(neurons.compare(shapes, arguments.repeats, arguments.device))))
 
 
 if __name__ == "__main__":

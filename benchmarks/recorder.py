@@ -1,11 +1,13 @@
 """Recording against the bare forward pass: time and peak memory, side by side from one process.
 
-    python benchmarks/recorder.py [--threads 2] [--repeats 7] [--batch-size 4] [--timesteps 10]
+    python benchmarks/recorder.py [--device cpu] [--threads 2] [--repeats 7] [--batch-size 4] [--timesteps 10]
+        [--slim]
 
 Time: what is compared and how: `mpdviz.bench.recorder`. Memory: the most that is resident above what is
 resident before the first forward, each case in a process of its own, sampled every 2 ms, where freed tensors
 go back to the system at once (glibc's MALLOC_MMAP_THRESHOLD_ is set, or the heap's own habits would hide the
-difference); the small network shows that it does not grow with the number of batches.
+difference); the small network shows that it does not grow with the number of batches. On a CUDA device time
+alone, and the most that its allocator held.
 """
 
 import argparse
@@ -24,6 +26,7 @@ import torch
 
 import mpdviz
 from mpdviz.bench import recorder, timing
+from mpdviz.bench.pipeline import SLIM
 from mpdviz.recording.measure import meter
 
 TARGET_RATIO, TARGET_MB = 1.25, 10.0
@@ -100,13 +103,30 @@ def memory(case: str, arguments: argparse.Namespace, compiled: bool) -> float:
     return statistics.median(float(run) for run in runs)
 
 
+def card_memory(network: torch.nn.Module, x: torch.Tensor) -> str:
+    """The most that a forward pass held on the device above what it had before, bare and recorded."""
+    peaks = []
+    for around in (contextlib.nullcontext(), mpdviz.record(network)):
+        with around:
+            network(x)
+            torch.cuda.synchronize()
+            torch.cuda.reset_peak_memory_stats()
+            before = torch.cuda.memory_allocated()
+            network(x)
+            torch.cuda.synchronize()
+            peaks.append((torch.cuda.max_memory_allocated() - before) / 1e6)
+    return f"most memory of a forward pass on the device: bare {peaks[0]:.1f}, recorded {peaks[1]:.1f} MB"
+
+
 def main() -> None:
     """Parse, measure, print."""
     parser = argparse.ArgumentParser(description="a recorded forward pass against a bare one")
+    parser.add_argument("--device", type=torch.device, default=timing.CPU, help="cpu, cuda, cuda:1, ...")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=7, help="timed forwards of each (default 7)")
     parser.add_argument("--batch-size", type=int, default=4)
     parser.add_argument("--timesteps", type=int, default=10)
+    parser.add_argument("--slim", action="store_true", help="a slim network, and time alone")
     parser.add_argument("--memory", help=argparse.SUPPRESS)
     parser.add_argument("--compiled", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -115,10 +135,19 @@ def main() -> None:
     if arguments.memory:
         print(memory_of(arguments.memory, arguments))
         return
-    network, x = recorder.settled("vggsnn", arguments.timesteps, arguments.batch_size)
+    network, x = recorder.settled(
+        "vggsnn",
+        arguments.timesteps,
+        arguments.batch_size,
+        device=arguments.device,
+        **(SLIM["vggsnn"] if arguments.slim else {}),
+    )
     shape = "x".join(map(str, x.shape))
     rows, mpd = recorder.compare(f"VGGSNN, frames {shape}", network, x, arguments.repeats)
-    print(f"{timing.machine()}, numba {numba.__version__}; float32, medians of {arguments.repeats}")
+    print(
+        f"{timing.machine(arguments.device)}, numba {numba.__version__}; float32, "
+        f"medians of {arguments.repeats}"
+    )
     print("\n".join(timing.lines(rows)))
     print(f"recorded / bare {rows[1].median_ms / rows[0].median_ms:.2f}x (target {TARGET_RATIO:.2f}x)")
     table = mpd.table()
@@ -126,7 +155,13 @@ def main() -> None:
     counts = table.groupby("layer")["count"].sum() / (arguments.repeats + 2)
     largest_mb = float(counts.max()) * 4 / 1e6
     print(f"{int(counts.sum()):,} potentials, firing rates {rates} %")
-    del network, x, mpd
+    del mpd
+    if arguments.device.type == "cuda":
+        print(card_memory(network, x))
+        return
+    if arguments.slim:
+        return
+    del network, x
     print("peak memory above what is resident before the first forward, medians of 3 processes")
     for compiled in (True, False):
         path = "compiled scan" if compiled else "tensor operations"

@@ -25,14 +25,19 @@ SIMILAR = 0.999
 """Share of equal spikes asked of a framework that rounds in another order."""
 
 
-def compare(shapes: Sequence[Sequence[int]], repeats: int) -> list[timing.Row]:
+def compare(
+    shapes: Sequence[Sequence[int]], repeats: int, device: torch.device = timing.CPU
+) -> list[timing.Row]:
     """Times on currents of each of `shapes` `[T, ...]`; buffers stay kept in this process from here on.
+
+    Memory is kept or goes back on a CPU alone: CUDA's allocator keeps it.
 
     Raises:
         AssertionError: see `measure`.
     """
-    returned = [measure(shape, repeats) for shape in shapes]
-    kept = [measure(shape, repeats) for shape in shapes] if keep_large_buffers() else None
+    returned = [measure(shape, repeats, device) for shape in shapes]
+    again = device.type == "cpu" and keep_large_buffers()
+    kept = [measure(shape, repeats, device) for shape in shapes] if again else None
     table: list[timing.Row] = []
     for i, shape in enumerate(shapes):
         case = f"LIF T={shape[0]} {'x'.join(map(str, shape[1:]))}"
@@ -42,7 +47,7 @@ def compare(shapes: Sequence[Sequence[int]], repeats: int) -> list[timing.Row]:
     return table
 
 
-def measure(shape: Sequence[int], repeats: int) -> dict[str, list[float]]:
+def measure(shape: Sequence[int], repeats: int, device: torch.device = timing.CPU) -> dict[str, list[float]]:
     """Milliseconds of each contender on normal currents of mean 0 and variance 1.
 
     Raises:
@@ -50,19 +55,19 @@ def measure(shape: Sequence[int], repeats: int) -> dict[str, list[float]]:
             gradient; SpikingJelly's spikes differ in more than one of 1,000.
     """
     torch.manual_seed(0)
-    current, grad = torch.randn(*shape), torch.randn(*shape)
+    current, grad = (torch.randn(*shape).to(device) for _ in range(2))
     neurons: dict[str, Callable[[Tensor], Tensor]] = {"plain": PlainLIF(DECAY, V_TH)}
-    neurons |= {name: on(name) for name in backends.usable()}
-    others = peers.installed(DECAY, V_TH)
+    neurons |= {name: on(name) for name in backends.usable(device.type)}
+    others = peers.installed(DECAY, V_TH, device)
     for _ in range(2):  # the check is the warm-up
         check(neurons, others, current, grad)
     runs: timing.Contenders = {
         name: partial(forward_backward, neuron, current, grad) for name, neuron in (neurons | others).items()
     }
-    source = torch.zeros(5 * current.numel() // 2)
+    source = torch.zeros(5 * current.numel() // 2, device=device)
     runs["copy"] = partial(torch.zeros_like(source).copy_, source)
     runs["copy"]()
-    return timing.alternate(runs, repeats)
+    return timing.alternate(runs, repeats, device=device)
 
 
 def on(name: str) -> Callable[[Tensor], Tensor]:
@@ -97,11 +102,15 @@ def check(
     """Compare spikes and gradients with the plain loop's; see `compare`."""
     spikes, gradient = forward_backward(neurons["plain"], current, grad)
     for name, neuron in neurons.items():
+        if name == "compiled" and current.device.type == "cuda":
+            # Inductor lets Triton fuse a product with a sum, so that spikes at the threshold may differ.
+            others = others | {name: neuron}
+            continue
         mine, mine_gradient = forward_backward(neuron, current, grad)
         assert torch.equal(mine, spikes), f"{name} gives other spikes; the times would compare nothing"
         torch.testing.assert_close(mine_gradient, gradient, rtol=1e-5, atol=1e-5)
     for name, neuron in others.items():
         theirs, _ = forward_backward(neuron, current, grad)
         same = float((theirs == spikes).float().mean())
-        if name == "spikingjelly":
+        if name in ("spikingjelly", "compiled"):
             assert same > SIMILAR, f"{name} gives {1 - same:.2%} other spikes; it is another neuron"

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from mpdviz import data, networks
 from mpdviz.bench import timing
@@ -48,10 +49,19 @@ def recordings() -> dict[str, Dataset]:
     return {"as stored": bare, "flip, roll": replace(bare, augment=flipped_and_rolled)}
 
 
-def compare(case: str, name: str, datasets: dict[str, Dataset], repeats: int) -> list[timing.Row]:
-    """Times of a training step of the slim network `name` and of one batch for it, by augmentation.
+def compare(
+    case: str,
+    name: str,
+    datasets: dict[str, Dataset],
+    repeats: int,
+    *,
+    device: torch.device = timing.CPU,
+    slim: bool = True,
+) -> list[timing.Row]:
+    """Times of a training step of the network `name`, slim or full, and of one batch for it, by augmentation.
 
-    A row's ratio is how many times as many samples a second the pipeline makes as the network takes.
+    Batches are made on the CPU, as in training, and moved to the device. A row's ratio is how many times as
+    many samples a second the pipeline makes as the network takes.
     """
     keep_large_buffers()
     first = next(iter(datasets.values()))
@@ -60,18 +70,18 @@ def compare(case: str, name: str, datasets: dict[str, Dataset], repeats: int) ->
         timesteps=first.timesteps or 2,
         num_classes=10,
         **networks.NETWORKS.find(name).sizes_for(first.sample_shape),
-        **SLIM[name],
-    )
+        **(SLIM[name] if slim else {}),
+    ).to(device)
     x, y = next(data.batches(first, "train", BATCH))
-    step = Step(made.channels_last(), x, y, backends.best())
-    sources = {label: _batches(dataset) for label, dataset in datasets.items()}
-    runs = {f"slim {name}": partial(step)} | {
-        label: partial(next, source) for label, source in sources.items()
-    }
+    best = backends.best(device.type)
+    step = Step(made.channels_last(), x.to(device), y.to(device), best)
+    trained = f"slim {name}" if slim else name
+    sources = {label: _batches(dataset, device) for label, dataset in datasets.items()}
+    runs = {trained: partial(step)} | {label: partial(next, source) for label, source in sources.items()}
     for run in runs.values():
         run()
-    times = timing.alternate(runs, repeats)
-    return timing.rows(case, times, times[f"slim {name}"])
+    times = timing.alternate(runs, repeats, device=device)
+    return timing.rows(case, times, times[trained])
 
 
 def _dataset(
@@ -81,8 +91,9 @@ def _dataset(
     return Dataset("noise", part, part, part, classes=10, frames=frames, mean=mean, std=std)
 
 
-def _batches(dataset: Dataset) -> Iterator[object]:
+def _batches(dataset: Dataset, device: torch.device = timing.CPU) -> Iterator[tuple[Tensor, Tensor]]:
     generator = torch.Generator().manual_seed(0)
     while True:
         order = torch.randperm(len(dataset.train), generator=generator)
-        yield from data.batches(dataset, "train", BATCH, order=order, augment=generator)
+        for x, y in data.batches(dataset, "train", BATCH, order=order, augment=generator):
+            yield x.to(device), y.to(device)

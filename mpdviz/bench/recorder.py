@@ -19,12 +19,15 @@ from mpdviz.norm import TDBatchNorm2d
 from mpdviz.recording.measure import meter
 
 
-def settled(name: str, timesteps: int, batch_size: int, **options: Any) -> tuple[SpikingNetwork, Tensor]:
+def settled(
+    name: str, timesteps: int, batch_size: int, *, device: torch.device = timing.CPU, **options: Any
+) -> tuple[SpikingNetwork, Tensor]:
     """A network in evaluation mode whose batch norms know its input, and that input."""
     torch.manual_seed(0)
     network = networks.build(name, strategy="mpd-agl", timesteps=timesteps, num_classes=10, **options)
     shape = [size or 8 for size in network.sample_shape]
-    frames = (torch.rand(timesteps, batch_size, *shape) < 0.2).float()
+    frames = (torch.rand(timesteps, batch_size, *shape) < 0.2).float().to(device)
+    network.to(device)
     norms = [module for module in network.modules() if isinstance(module, TDBatchNorm2d)]
     for norm in norms:
         norm.momentum = 1.0
@@ -54,7 +57,7 @@ def compare(
             "bare": partial(network, x),
             "recorded": partial(_recorded, network, x, mpd),
         }
-        times = timing.alternate(runs, repeats)
+        times = timing.alternate(runs, repeats, device=x.device)
     finally:
         meter.COMPILE_AFTER = before
     return timing.rows(case, times, times["bare"]), mpd

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import torch
 
 Contenders = dict[str, Callable[[], object]]
+CPU = torch.device("cpu")
 
 
 class Row(NamedTuple):
@@ -26,10 +27,11 @@ class Row(NamedTuple):
     ratio: float  # median of the reference / median of this one: above 1 is faster than the reference
 
 
-def machine() -> str:
-    """Processor, threads, torch and date, for the head of every table."""
+def machine(device: torch.device = CPU) -> str:
+    """Device, processor, threads, torch and date, for the head of every table."""
+    card = f"{torch.cuda.get_device_name(device)}, " if device.type == "cuda" else ""
     return (
-        f"{_cpu()}, {torch.get_num_threads()} threads; torch {torch.__version__}; "
+        f"{card}{_cpu()}, {torch.get_num_threads()} threads; torch {torch.__version__}; "
         f"{datetime.date.today().isoformat()}"
     )
 
@@ -44,7 +46,11 @@ def _cpu() -> str:
 
 
 def alternate(
-    runs: Contenders, repeats: int, within: Mapping[str, Callable[[], AbstractContextManager[object]]] = {}
+    runs: Contenders,
+    repeats: int,
+    within: Mapping[str, Callable[[], AbstractContextManager[object]]] = {},
+    *,
+    device: torch.device = CPU,
 ) -> dict[str, list[float]]:
     """Milliseconds of each of `repeats` runs of every contender, one after the other in every round.
 
@@ -54,6 +60,7 @@ def alternate(
         runs: the contenders.
         repeats: rounds.
         within: what a contender's runs are within, entered and left untimed.
+        device: what they run on; the clock is read when it has nothing left to do.
     """
     times: dict[str, list[float]] = {name: [] for name in runs}
     gc.collect()
@@ -62,12 +69,20 @@ def alternate(
         for _ in range(repeats):
             for name, run in runs.items():
                 with within.get(name, nullcontext)():
+                    settle(device)
                     start = time.perf_counter()
                     run()
+                    settle(device)
                     times[name].append((time.perf_counter() - start) * 1e3)
     finally:
         gc.enable()
     return times
+
+
+def settle(device: torch.device) -> None:
+    """Wait until the device has done what it was asked to; a CPU always has."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
 
 
 def rows(case: str, times: dict[str, list[float]], reference: Sequence[float]) -> list[Row]:
@@ -87,7 +102,11 @@ def lines(table: Iterable[Row]) -> list[str]:
         case = row.case if row.case != before else ""
         before = row.case
         text.append(
-            f"{case:<34} {row.contender:<14} {row.median_ms:>10.1f} {row.fastest_ms:>9.1f} "
-            f"{row.slowest_ms:>9.1f} {row.ratio:>7.2f}x"
+            f"{case:<34} {row.contender:<14} {_ms(row.median_ms):>10} {_ms(row.fastest_ms):>9} "
+            f"{_ms(row.slowest_ms):>9} {row.ratio:>7.2f}x"
         )
     return text
+
+
+def _ms(value: float) -> str:
+    return f"{value:.1f}" if value >= 1 else f"{value:.3f}"

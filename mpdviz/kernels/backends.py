@@ -104,9 +104,13 @@ def best(device: str = "cpu") -> str:
     return name if KERNELS[name].missing() is None else "eager"
 
 
-def usable() -> list[str]:
-    """The backends that can run here, the definition first."""
-    return [name for name, kernel in KERNELS.items() if kernel.missing() is None]
+def usable(device: str = "cpu") -> list[str]:
+    """The backends that can run on a kind of device here, the definition first."""
+    return [
+        name
+        for name, kernel in KERNELS.items()
+        if kernel.missing() is None and (device == "cpu" or "other devices" in kernel.can)
+    ]
 
 
 def describe() -> dict[str, str]:
