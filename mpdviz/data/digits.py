@@ -68,7 +68,10 @@ def _read(path: Path) -> Split:
     """The samples in the order of the file: a row each, its pixels by rows, then its label."""
     packed = read_bytes(path, "data set digits,")
     try:
-        rows = np.loadtxt(gzip.decompress(packed).decode().splitlines(), np.uint8, delimiter=",", ndmin=2)
+        lines = gzip.decompress(packed).decode().splitlines()
+        if not lines:
+            raise ValueError("it is empty")
+        rows = np.loadtxt(lines, np.uint8, delimiter=",", ndmin=2)
     except (OSError, EOFError, ValueError, zlib.error) as error:
         raise BadInput(f"data set digits, {path} is damaged: {str(error)[:200]}", _INSTALL) from None
     pixels, labels = rows[:, :-1], rows[:, -1]
