@@ -104,7 +104,11 @@ def inspect(
         recording = record(source, inspection)
         if recording is None:
             return
-        table = _select(_with_what_ifs(recording, target_ratio, what_if_surrogate), layer, timestep)
+        every = full or timestep is not None
+        # What is predicted takes longer than all the rest, and the short table shows nothing of it.
+        whole_table = out is not None or format_ in EXPORTS
+        table = recording.table() if whole_table else _shown(recording, predicted=every)
+        table = _select(_with_what_ifs(table, recording, target_ratio, what_if_surrogate), layer, timestep)
         # Files first: whoever reads the table may leave before its end.
         if save is not None:
             recording.save(save)
@@ -114,7 +118,6 @@ def inspect(
     elif format_ in EXPORTS:
         EXPORTS[format_](table)
     else:
-        every = full or timestep is not None
         shown.table(recording, table, markdown=format_ == "markdown", full=every, one=layer is not None)
     if save is not None:
         say(f"wrote {escape(str(save))}")
@@ -127,8 +130,16 @@ def inspect(
         hint("--full: a row for each timestep; --out DIR: tables and figures")
 
 
-def _with_what_ifs(recording: "Recording", ratio: float | None, surrogate: str | None) -> "pd.DataFrame":
-    table = recording.table()
+def _shown(recording: "Recording", *, predicted: bool) -> "pd.DataFrame":
+    """The columns of the main table that a terminal may show."""
+    from mpdviz.analysis import metrics
+
+    return metrics.table(recording.layers, (metrics.PAPER,) if predicted else (), compared=False)
+
+
+def _with_what_ifs(
+    table: "pd.DataFrame", recording: "Recording", ratio: float | None, surrogate: str | None
+) -> "pd.DataFrame":
     if ratio is not None:
         wanted = recording.kappa_for(ratio)[["layer", "timestep", "kappa"]]
         table = table.merge(

@@ -10,7 +10,7 @@ Things with options are written as one string, options after colons: `fixed:kapp
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from inspect import signature
@@ -73,9 +73,8 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
     @cached_property
     def _others(self) -> dict[str, EntryPoint]:
         # A package cannot take the place of what a paper's name stands for.
-        return {
-            point.name: point for point in entry_points(group=self.group) if point.name not in self._places
-        }
+        points = _installed().select(group=self.group)
+        return {point.name: point for point in points if point.name not in self._places}
 
     def _load(self, name: str) -> Entry:
         if name in self._places:
@@ -96,6 +95,12 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
             raise BadInput(f"{self.kind} {name!r} of {point.value} is no {wanted.__name__}", remedy)
         theirs: Entry = found
         return theirs
+
+
+@cache
+def _installed() -> Any:  # of one type in Python 3.11, and of another since
+    """All entry points there are; each installed package has a file of them, read once for all registries."""
+    return entry_points()
 
 
 def made(

@@ -12,7 +12,7 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 HEAVY = ["mpdviz.cli.main", "mpdviz.live", "mpdviz.inspection.models", "mpdviz.training.run"]
-HEAVY += ["mpdviz.compare", "matplotlib.backends.backend_agg", "seaborn", "sklearn.datasets", "scipy.stats"]
+HEAVY += ["mpdviz.compare", "matplotlib.backends.backend_agg", "seaborn", "scipy.stats"]
 HEAVY += ["tabulate"]
 
 _context = multiprocessing.get_context("forkserver")

@@ -29,18 +29,25 @@ def observed(layers: Layers) -> pd.DataFrame:
     return frame(_blocks(layers, ()), [*columns.MAIN, *(columns.FLOW if flows else ())])
 
 
-def table(layers: Layers) -> pd.DataFrame:
+def table(layers: Layers, predictions: Sequence[str] = PREDICTIONS, *, compared: bool = True) -> pd.DataFrame:
     """The main table: one row a neuron layer and timestep, both from 1.
 
     Its columns are `columns.MAIN`, then those of the other predictions, of what-if widths and of gradients.
+
+    Args:
+        layers: a recording.
+        predictions: whose columns the table has; without any it is made in a fraction of the time.
+        compared: whether it has their distances from the potentials, which take most of the rest.
     """
-    wanted = list(columns.MAIN) + list(columns.BOUNDS)
-    for name in OTHERS:
-        five = [column for column in columns.MAIN if column.name in _PREDICTED]
-        wanted += [
-            replace(column, name=of_prediction(column.name, name)) for column in (*five, *columns.BOUNDS)
-        ]
-    wanted.append(columns.BEST)
+    each = (*_PREDICTED, *(_COMPARED if compared else ()))
+    bounds = columns.BOUNDS if compared else ()
+    absent = {*_PREDICTED, *_COMPARED}.difference(each if PAPER in predictions else ())
+    wanted = [column for column in columns.MAIN if column.name not in absent]
+    for name in predictions:
+        own = () if name == PAPER else (column for column in columns.MAIN if column.name in each)
+        wanted += [replace(column, name=of_prediction(column.name, name)) for column in (*own, *bounds)]
+    if compared and predictions:
+        wanted.append(columns.BEST)
     for width in {width: None for layer in layers.values() for width in layer.info.what_if}:
         ratio, gain = what_if_names(width)
         wanted.append(Column(ratio, "float64", "share", f"available ratio for kappa = {width:g}"))
@@ -49,12 +56,13 @@ def table(layers: Layers) -> pd.DataFrame:
         )
     if any(layer.flow is not None for layer in layers.values()):
         wanted += columns.FLOW
-    return frame(_blocks(layers, PREDICTIONS), wanted)
+    return frame(_blocks(layers, predictions, compared=compared), wanted)
 
 
 ALIKE = 1e-6
 """Relative difference of two distances that rounding alone can make."""
-_PREDICTED = ("predicted_mean", "predicted_std", "predicted_ratio", "ks", "wasserstein")
+_PREDICTED = ("predicted_mean", "predicted_std", "predicted_ratio")
+_COMPARED = ("ks", "wasserstein")
 
 
 def what_if_names(width: float) -> tuple[str, str]:
@@ -62,10 +70,10 @@ def what_if_names(width: float) -> tuple[str, str]:
     return f"available_ratio_kappa{width:g}", f"mean_gain_kappa{width:g}"
 
 
-def _blocks(layers: Layers, predictions: Sequence[str]) -> list[dict[str, Any]]:
+def _blocks(layers: Layers, predictions: Sequence[str], *, compared: bool = True) -> list[dict[str, Any]]:
     """The values of the main table's columns, layer by layer."""
     return [
-        measured(_observed(number, layer) | _predicted(layer, predictions), layer.info)
+        measured(_observed(number, layer) | _predicted(layer, predictions, compared=compared), layer.info)
         for number, layer in sorted(layers.items())
     ]
 
@@ -143,7 +151,7 @@ def predicted_laws(
     return laws
 
 
-def _predicted(layer: LayerAccumulation, predictions: Sequence[str]) -> dict[str, Any]:
+def _predicted(layer: LayerAccumulation, predictions: Sequence[str], *, compared: bool) -> dict[str, Any]:
     info, statistics = layer.info, layer.statistics
     laws = predicted_laws(layer, predictions)
     if not laws:
@@ -151,22 +159,24 @@ def _predicted(layer: LayerAccumulation, predictions: Sequence[str]) -> dict[str
     std = np.sqrt(share(statistics.m2, statistics.finite))
     values: dict[str, Any] = {}
     for name, prediction in laws.items():
-        # As seen from edges that follow the threshold.
-        apart = distances.between(
-            statistics.cells,
-            info.unit,
-            statistics.min - info.shifts,
-            statistics.max - info.shifts,
-            std,
-            prediction.shifted(-info.shifts),
-        )
         found = {
             "predicted_mean": prediction.mean,
             "predicted_std": prediction.std,
             "predicted_ratio": prediction.ratio(np.array(info.lower), np.array(info.upper)),
-            **vars(apart),
         }
+        if compared:  # as seen from edges that follow the threshold
+            apart = distances.between(
+                statistics.cells,
+                info.unit,
+                statistics.min - info.shifts,
+                statistics.max - info.shifts,
+                std,
+                prediction.shifted(-info.shifts),
+            )
+            found |= vars(apart)
         values |= {of_prediction(column, name): value for column, value in found.items()}
+    if not compared:
+        return values
     distance = np.array([values[of_prediction("wasserstein", name)] for name in laws])
     known = np.isfinite(distance).all(0)
     # Of predictions that are one law here, and so apart by a rounding, the first.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from mpdviz.analysis.seeds import summarise
+from mpdviz.analysis.seeds import interval, summarise
 
 CONFIDENCE = 0.95
 POWER = 0.8
@@ -51,12 +51,10 @@ def compare(accuracy: Mapping[int, float], reference: Mapping[int, float]) -> Di
     summary = summarise(accuracy[seed] - reference[seed] for seed in seeds)
     low = high = p = math.nan
     if summary.std > NEGLIGIBLE:
-        from scipy import stats  # half a second that a summary without an interval need not wait for
+        from scipy.special import stdtr  # of `scipy.stats.t`, which takes half a second to import
 
-        first, second = ([values[seed] for seed in seeds] for values in (accuracy, reference))
-        test = stats.ttest_rel(first, second)
-        low, high = map(float, test.confidence_interval(CONFIDENCE))
-        p = float(test.pvalue)
+        low, high = interval(summary.n, summary.mean, summary.std, CONFIDENCE)
+        p = 2 * float(stdtr(summary.n - 1, -abs(summary.mean) / summary.std * math.sqrt(summary.n)))
     return Difference(seeds, summary.mean, summary.std, low, high, p)
 
 
@@ -84,20 +82,19 @@ def detectable(n: int, std: float) -> float:
     """
     if n < 2 or not std > NEGLIGIBLE:
         return math.nan
-    from scipy import optimize, stats
+    from scipy.special import nctdtr, stdtrit  # of `scipy.stats`, which takes half a second to import
 
     free = n - 1
-    critical = float(stats.t.ppf((1 + CONFIDENCE) / 2, free))
+    critical = float(stdtrit(free, (1 + CONFIDENCE) / 2))
 
-    def lacking(noncentrality: float) -> float:
-        lower = float(stats.nct.cdf(-critical, free, noncentrality))
-        upper = float(stats.nct.sf(critical, free, noncentrality))
-        return (
-            upper + (0.0 if math.isnan(lower) else lower) - POWER
-        )  # SciPy's tail is NaN where it is nothing
+    def power(noncentrality: float) -> float:
+        lower, upper = (float(nctdtr(free, noncentrality, end)) for end in (-critical, critical))
+        return 1 - upper + (0.0 if math.isnan(lower) else lower)  # SciPy's tail is NaN where it is nothing
 
-    most = 2 * critical + 10  # where the power is near 1, whatever n
-    return float(optimize.brentq(lacking, 0.0, most)) * std / math.sqrt(n)
+    low, high = 0.0, 2 * critical + 10  # where the power is near 1, whatever n
+    while low < (middle := (low + high) / 2) < high:  # until no number lies between
+        low, high = (low, middle) if power(middle) >= POWER else (middle, high)
+    return high * std / math.sqrt(n)
 
 
 def family(accuracies: Mapping[str, Mapping[int, float]], reference: str) -> pd.DataFrame:

@@ -11,6 +11,8 @@ from mpdviz.analysis.limits import Limits
 OK: Literal["ok"] = "ok"
 FAILED: Literal["failed"] = "failed"
 NOT_MEASURED: Literal["not measured"] = "not measured"
+PREDICTIONS = ("paper", "correlated")
+"""Those that a check holds against the potentials."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ def judge(layers: metrics.Layers, limits: Limits | None = None) -> list[Verdict]
         limits: what still passes; None takes the defaults.
     """
     limits = limits or Limits()
-    table = metrics.table(layers)
+    table = metrics.table(layers, PREDICTIONS, compared=False)
     verdicts = []
     for row in metrics.layer_table(layers).to_dict("records"):
         number, name = row["layer"], row["name"]

@@ -6,8 +6,8 @@ from matplotlib.axes import Axes
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
-from scipy.stats import norm
 
+from mpdviz.analysis.predict.normal import density
 from mpdviz.figures.axes import layer_labels, shown_timesteps
 from mpdviz.figures.density import clipped, edges, rebinned, visible_range
 from mpdviz.figures.kinds import RecordingFigure
@@ -47,7 +47,8 @@ def numbers(table: pd.DataFrame, histograms: pd.DataFrame) -> pd.DataFrame:
     of_layer = ["lower", "upper", "v_th", "predicted_mean", "predicted_std"]
     bars = bars.merge(rows[["layer", "timestep", *of_layer]], on=["layer", "timestep"])
     middle = (bars["left"] + bars["right"]) / 2
-    bars["predicted_density"] = norm.pdf(middle, bars["predicted_mean"], bars["predicted_std"])
+    spread = bars["predicted_std"].where(bars["predicted_std"] > 0)  # a point mass has no density
+    bars["predicted_density"] = density(((middle - bars["predicted_mean"]) / spread).to_numpy()) / spread
     return bars.drop(columns=["predicted_mean", "predicted_std"])
 
 

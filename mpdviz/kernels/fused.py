@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from mpdviz.kernels.base import Job, Kernel, Reset, memory_order, potential_dtype
+from mpdviz.kernels.eager import EAGER
 from mpdviz.surrogates import Surrogate
 from mpdviz.surrogates.closed import Form
 from mpdviz.system.threads import divided
@@ -128,9 +129,10 @@ class Fused(Kernel):
         """Numba."""
         return None if find_spec("numba") else "the package numba is not installed"
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def run(self, job: Job) -> tuple[Tensor, Tensor | None]:
         """Spikes and, if kept, potentials, both in the current's memory layout."""
+        if torch.compiler.is_compiling():
+            return EAGER.run(job)  # which torch.compile fuses itself
         current = job.current
         order = memory_order(current)
         flat = current.permute(order).reshape(len(current), -1)

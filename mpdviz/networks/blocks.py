@@ -148,7 +148,8 @@ class ConvSpike(SpikingLayer):
         """Same padding; weights Kaiming-normal (fan out)."""
         super().__init__(NORMS.find(spec.norm).maps, channels, spec)
         self.conv = nn.Conv2d(in_channels, channels, kernel, stride, padding=kernel // 2, bias=False)
-        nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")
+        if not self.conv.weight.is_meta:  # nothing to draw there, and torch would load its compiler for it
+            nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, x: Tensor) -> Tensor:
         """Spikes `[T, N, channels, H / stride, W / stride]`."""

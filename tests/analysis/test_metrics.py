@@ -162,6 +162,29 @@ def test_gammas_of_the_norm_before_the_neuron():
     assert row["gamma_mean"] == pytest.approx(1.75 / 3)
 
 
+@pytest.mark.parametrize("predictions", [(), ("paper",), ("paper", "correlated"), ("reset",)])
+@pytest.mark.parametrize("compared", [True, False])
+def test_a_table_of_fewer_predictions_is_the_whole_one_without_the_others(recorded, predictions, compared):
+    layers = recorded[2].layers
+    whole, part = metrics.table(layers), metrics.table(layers, predictions, compared=compared)
+    absent = {
+        columns.of_prediction(name, prediction)
+        for prediction in ("paper", "mixture", "time", "reset", "correlated")
+        for name in ("predicted_mean", "predicted_std", "predicted_ratio")
+        if prediction not in predictions
+    } | {
+        columns.of_prediction(name, prediction)
+        for prediction in ("paper", "mixture", "time", "reset", "correlated")
+        for name in ("ks", "wasserstein", "ks_bound", "wasserstein_error")
+        if prediction not in predictions or not compared
+    }
+    if not (predictions and compared):
+        absent.add("best_prediction")
+    assert part.columns.tolist() == [name for name in whole.columns if name not in absent]
+    same = [name for name in part.columns if name != "best_prediction"]  # which is of those asked for
+    pd.testing.assert_frame_equal(part[same], whole[same])
+
+
 def test_layers_and_timesteps_are_in_order_whatever_the_mapping():
     def layer(name):
         kappa = (1.0, 1.0)

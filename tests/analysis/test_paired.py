@@ -27,6 +27,20 @@ def test_the_detectable_difference_is_told_four_times_in_five(n, std):
     assert told.mean() == pytest.approx(0.8, abs=0.008)
 
 
+@pytest.mark.parametrize("n", [2, 3, 5, 10, 40])
+def test_interval_p_and_detectable_difference_are_those_of_scipy(n):
+    rng = np.random.default_rng(n)
+    first, second = rng.normal(0.8, 0.02, n), rng.normal(0.79, 0.02, n)
+    found = paired.compare(dict(enumerate(first)), dict(enumerate(second)))
+    test = stats.ttest_rel(first, second)
+    assert found.p == pytest.approx(test.pvalue, rel=1e-11)
+    assert (found.low, found.high) == pytest.approx(tuple(test.confidence_interval(0.95)), rel=1e-11)
+    std = (first - second).std(ddof=1)
+    critical, noncentrality = stats.t.ppf(0.975, n - 1), paired.detectable(n, std) / std * math.sqrt(n)
+    lower, upper = (stats.nct.cdf(end, n - 1, noncentrality) for end in (-critical, critical))
+    assert 1 - upper + np.nan_to_num(lower) == pytest.approx(0.8, abs=1e-9)
+
+
 @pytest.mark.parametrize(("n", "std"), [(1, 0.1), (0, math.nan), (4, 0.0), (3, math.nan)])
 def test_nothing_could_be_seen_without_pairs_or_spread(n, std):
     assert math.isnan(paired.detectable(n, std))

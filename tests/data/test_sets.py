@@ -1,5 +1,6 @@
 """Data sets against independent truths: scikit-learn's arrays, per-pixel loops, files written by hand."""
 
+import gzip
 import math
 import os
 import subprocess
@@ -93,8 +94,8 @@ except BadInput as error:
     ]
 
 
-def test_scikit_learn_is_imported_only_for_the_digits():
-    probe = "import sys, mpdviz.data; sys.exit('sklearn' in sys.modules)"
+def test_no_data_need_scikit_learn_imported():
+    probe = "import sys; from mpdviz import data; data.load('digits'); sys.exit('sklearn' in sys.modules)"
     subprocess.run([sys.executable, "-c", probe], check=True, cwd=Path(__file__).parents[2])
 
 
@@ -132,6 +133,49 @@ def test_digits_are_those_of_scikit_learn(digits):
         (label, *row) for label, row in zip(whole.y.tolist(), whole.x.flatten(1).tolist(), strict=True)
     )
     assert found == truth  # every sample once, so the splits are disjoint and cover everything
+
+
+def test_each_split_of_the_digits_is_bit_for_bit_that_of_scikit_learn_s_own_arrays(digits):
+    pixels, labels = load_digits(return_X_y=True)
+    x = torch.from_numpy(pixels.astype(np.uint8)).reshape(-1, 1, 8, 8)
+    y = torch.from_numpy(labels.astype(np.int64))
+    for part, index in zip(PARTS, stratified(y, val=0.1, test=0.2, seed=1797), strict=True):
+        assert torch.equal(digits.split(part).x, x[index])
+        assert torch.equal(digits.split(part).y, y[index])
+
+
+def test_without_scikit_learn_the_digits_are_said_to_be_its(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    with pytest.raises(BadInput, match="a file of scikit-learn, which is not installed; install"):
+        data.load("digits")
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (None, "No such file or directory"),
+        (b"", "is empty"),
+        (b"no gzip", "is damaged: Not a gzipped file"),
+        (gzip.compress(b"0,1\n" * 9)[:-9], "is damaged: "),
+        (gzip.compress(b"0,x\n"), "is damaged: "),
+        (gzip.compress(b""), "is damaged: it is empty"),
+        (gzip.compress(b"0,1\n"), "does not hold 1797 rows"),
+        (gzip.compress((b"0," * 63 + b"17,0\n") * 1797), "does not hold 1797 rows"),
+    ],
+)
+def test_a_file_of_digits_that_is_damaged_is_named(content, complaint, tmp_path, monkeypatch):
+    package = tmp_path / "sklearn"
+    path = package / "datasets" / "data" / "digits.csv.gz"
+    path.parent.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    if content is not None:
+        path.write_bytes(content)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "sklearn"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(BadInput, match=complaint) as caught:
+        data.load("digits")
+    assert str(path) in str(caught.value)
 
 
 def test_digits_describe_themselves(digits):

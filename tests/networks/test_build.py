@@ -1,5 +1,8 @@
 """The networks against the reference's recorded training steps, evaluations and sizes."""
 
+import os
+import subprocess
+import sys
 import warnings
 from itertools import pairwise
 
@@ -381,3 +384,19 @@ def test_constants_out_of_range_are_refused():
     refused(lambda: small("convsnn", decay=1.5), "`decay` 1.5")
     refused(lambda: small("convsnn", v_th=0.0), "`v_th` 0.0")
     refused(lambda: small("convsnn", gamma=0.0), "`gamma` 0.0")
+
+
+def test_a_sketch_of_any_network_leaves_torch_s_compiler_alone():
+    """On the meta device torch would import it, which takes a second, to draw normal numbers for nothing."""
+    code = """
+import sys, torch
+from networks import SIZES, small
+from mpdviz.neurons import NEURONS
+with torch.device("meta"):
+    for neuron in NEURONS:
+        for name in SIZES:
+            small(name, neuron=neuron, strategy="fixed")
+sys.exit("torch._dynamo" in sys.modules)
+"""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)

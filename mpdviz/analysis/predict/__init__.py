@@ -23,8 +23,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mpdviz.analysis.predict.currents import correlated, summed
-from mpdviz.analysis.predict.law import Floats, Prediction, normal_ratio
+from mpdviz.analysis.predict.law import Prediction, normal_ratio
 from mpdviz.analysis.predict.linear import mixture, paper, repeated_input_std, time
+from mpdviz.analysis.predict.normal import Floats
 from mpdviz.analysis.predict.resetting import reset
 from mpdviz.errors import BadInput, unknown_name
 

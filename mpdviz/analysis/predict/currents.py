@@ -7,9 +7,9 @@ its own, as a recording sums them up (`accumulations.currents`).
 from functools import lru_cache
 
 import numpy as np
-from scipy.special import ndtri
 
-from mpdviz.analysis.predict.law import Floats, Prediction
+from mpdviz.analysis.predict.law import Prediction
+from mpdviz.analysis.predict.normal import Floats, ndtri
 
 POINTS = 2**16
 """At which the law is evaluated at most, shared out among the channels."""

@@ -1,13 +1,11 @@
 """What a prediction is: the law of a layer's potentials at every timestep (no torch)."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtr
+from numpy.typing import ArrayLike
 
-Floats = NDArray[np.float64]
+from mpdviz.analysis.predict.normal import Floats, density, ndtr
 
 _BLOCK = 64  # Channels whose distribution is evaluated at once: what stays in the processor's cache.
 
@@ -97,11 +95,6 @@ def standardise(x: ArrayLike, mean: ArrayLike, std: ArrayLike, at_point_mass: fl
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         z = (x - mean) / std
     return np.where((std == 0) & (x == mean), at_point_mass, z) if (std == 0).any() else np.asarray(z)
-
-
-def density(z: Floats) -> Floats:
-    """Of the standard normal law; beyond 40 it is 0 in float64, and z * z could overflow."""
-    return np.exp(-(np.clip(z, -40, 40) ** 2) / 2) / math.sqrt(2 * math.pi)
 
 
 def _expected_shortfall(mean: Floats, std: Floats, x: Floats) -> Floats:

@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from mpdviz.analysis.predict.law import Floats, Prediction
+from mpdviz.analysis.predict.law import Prediction
+from mpdviz.analysis.predict.normal import Floats
 
 
 def paper(timesteps: int, decay: float, v_th: float, gamma: Floats, beta: Floats) -> Prediction:

@@ -1,9 +1,9 @@
 """Each channel from one timestep to the next, with the reset: from batch norm and decay (no torch)."""
 
 import numpy as np
-from scipy.special import ndtr
 
-from mpdviz.analysis.predict.law import Floats, Prediction, density, standardise
+from mpdviz.analysis.predict.law import Prediction, standardise
+from mpdviz.analysis.predict.normal import Floats, density, ndtr
 
 
 def reset(
