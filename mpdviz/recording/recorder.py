@@ -73,7 +73,7 @@ class Recorder:
         )
         self._layers, self._complaints = self._counting.layers, self._counting.complaints
         self._finder = Finder(self._trail, self._counting, self._known, epsilon)
-        self._search = Search(partial(self._safely, self._finder.straight))
+        self._search = Search(partial(self._safely, self._finder.straight), model)
         self._strategies = strategies(model)
         self._ran: set[int] = set()  # modules that were called, by identity
         self._detachers: list[Callable[[], None]] = []

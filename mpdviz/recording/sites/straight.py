@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Any, Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode, resolve_name
 from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.weak import WeakTensorKeyDictionary
@@ -169,15 +169,23 @@ class StraightThrough(TorchFunctionMode):
         self._found(potentials.value, result, spike, frame)
 
 
+def _is_known(module: nn.Module) -> bool:
+    """Whether all code of a module is torch's or ours, which write no such spikes."""
+    theirs = "forward" in vars(module) or module._forward_hooks or module._forward_pre_hooks
+    return not theirs and type(module).__module__.startswith(("torch.nn.", "mpdviz."))
+
+
 class Search:
     """When to look for straight-through spikes: it costs a little at every operation.
 
-    The first forward in each mode is looked at, and all of them once one had such spikes.
+    The first forward in each mode is looked at, and all of them once one had such spikes. What the operations
+    of that forward are given stays alive in it, so networks whose code has no such spikes are not looked at.
     """
 
-    def __init__(self, found: Found) -> None:
-        """Call `found` for each."""
+    def __init__(self, found: Found, model: nn.Module) -> None:
+        """Call `found` for each that there is in `model`."""
         self._found = found
+        self._needless = all(_is_known(module) for module in model.modules())
         self._searched: set[tuple[bool, bool]] = set()
         self._any = False
         self._local = threading.local()
@@ -186,6 +194,8 @@ class Search:
         """A forward begins from outside, in this mode."""
         self.end()
         mode = (training, torch.is_grad_enabled())
+        if self._needless:
+            return
         if self._any or mode not in self._searched:
             self._searched.add(mode)
             self._local.looking = StraightThrough(self._found)
