@@ -91,3 +91,16 @@ def lines(table: Iterable[Row]) -> list[str]:
             f"{row.slowest_ms:>9.1f} {row.ratio:>7.2f}x"
         )
     return text
+
+
+def aligned(headings: Sequence[str], table: Iterable[Sequence[str]]) -> list[str]:
+    """A table of words as lines of text, a heading first; its first column to the left, the others right."""
+    rows = [tuple(headings), *map(tuple, table)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            f"{word:<{width}}" if place == 0 else f"{word:>{width}}"
+            for place, (word, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]
