@@ -22,6 +22,7 @@ import torch
 
 from mpdviz.bench import epochs, same, timing
 from mpdviz.bench.apart import apart
+from mpdviz.recording.measure.step import scan_is_kept
 
 TOLERANCE = 0.02
 """Relative difference of first losses: rounding flips a spike here and there."""
@@ -126,6 +127,8 @@ def _watch(arguments: argparse.Namespace, sizes: same.Sizes, absent: list[str]) 
                     *(f"{mb:.1f}" for mb in memory),
                 )
             )
+    kept = "was" if scan_is_kept() else "was not"
+    print(f"the recorder's scan {kept} compiled before, which decides how networks of others are measured")
     print(
         f"a forward in evaluation mode, batches of {arguments.batch_size}, n = {arguments.processes} "
         f"processes x {arguments.repeats}; cost / bare; peak MB over batches of {epochs.WATCHED_BATCH} "

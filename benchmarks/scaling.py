@@ -32,28 +32,25 @@ def main() -> None:
     study = ", ".join(f"{name} {size}" for name, size in scaling.studies.StudySize()._asdict().items())
     print(f"{timing.machine()}; medians of at most {arguments.repeats}")
     print(f"base: {base}; of studies: {study}")
-    headings = ("", *(f"s x{factor}" for factor in scaling.FACTORS), "cost/work x10", "x100", "last decade")
+    headings = (*(f"s x{factor}" for factor in scaling.FACTORS), "cost/work x10", "x100", "last decade")
     headings += tuple(f"MB x{factor}" for factor in scaling.FACTORS)
-    rows = []
     for cost in [arguments.only] if arguments.only else scaling.AXES:
-        for axis in scaling.AXES[cost]:
-            found = [
-                scaling.Cost(*apart(scaling.measure, cost, axis, factor, arguments.repeats))
-                for factor in scaling.FACTORS
-            ]
-            first, tenfold, last = (one.seconds for one in found)
-            decade = last / tenfold
-            rows.append(
-                (
-                    f"{cost}, {axis}",
-                    *(f"{one.seconds:.4f}" for one in found),
-                    f"{tenfold / first / 10:.2f}",
-                    f"{last / first / 100:.2f}",
-                    f"{decade:.1f}{' !' if decade > 10 * SLACK else '  '}",
-                    *(f"{one.peak_mb:.1f}" for one in found),
-                )
-            )
-    print("\n".join(timing.aligned(headings, rows)))
+        rows = [_row(cost, axis, arguments.repeats) for axis in scaling.AXES[cost]]
+        print("\n".join(timing.aligned((cost, *headings), rows)), flush=True)
+
+
+def _row(cost: str, axis: str, repeats: int) -> tuple[str, ...]:
+    found = [scaling.Cost(*apart(scaling.measure, cost, axis, factor, repeats)) for factor in scaling.FACTORS]
+    first, tenfold, last = (one.seconds for one in found)
+    decade = last / tenfold
+    return (
+        axis,
+        *(f"{one.seconds:.4f}" for one in found),
+        f"{tenfold / first / 10:.2f}",
+        f"{last / first / 100:.2f}",
+        f"{decade:.1f}{' !' if decade > 10 * SLACK else '  '}",
+        *(f"{one.peak_mb:.1f}" for one in found),
+    )
 
 
 if __name__ == "__main__":

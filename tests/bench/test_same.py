@@ -6,6 +6,7 @@ from torch.nn import functional as F
 
 from mpdviz.bench import epochs, same
 from mpdviz.bench.apart import apart
+from mpdviz.kernels import backends
 
 SIZES = same.Sizes(timesteps=3, in_channels=1, side=8, classes=4, planes=(4, 6))
 OTHERS = {"SpikingJelly": "spikingjelly", "snnTorch": "snntorch", "Norse": "norse"}
@@ -37,9 +38,12 @@ def losses(framework):
 def test_all_train_alike_from_the_same_weights(framework):
     ours, our_logits = losses("mpdviz")
     theirs, their_logits = losses(framework)
-    assert theirs == pytest.approx(ours, rel=1e-4)
+    # snnTorch's reset has no gradient, so that only its forward is the same.
+    same_until = 1 if framework == "snnTorch" else len(ours)
+    assert theirs[:same_until] == pytest.approx(ours[:same_until], rel=1e-4)
     assert ours[-1] < ours[0]
-    torch.testing.assert_close(their_logits, our_logits, rtol=1e-3, atol=1e-3)
+    if framework != "snnTorch":
+        torch.testing.assert_close(their_logits, our_logits, rtol=1e-3, atol=1e-3)
     assert (our_logits[0] != our_logits[1]).any()  # something spiked
 
 
@@ -82,3 +86,19 @@ def test_a_function_runs_in_a_process_of_its_own():
     assert 0 <= peak < 1000
     with pytest.raises(RuntimeError, match="no such way"):
         apart(epochs.watched_peak, "mpdviz", "no such way", 2)
+
+
+@pytest.mark.parametrize("name", [name for name, one in backends.KERNELS.items() if one.missing() is None])
+def test_the_backend_that_is_named_runs_the_neurons(name, monkeypatch):
+    """It falls back to the eager one, without a word, for what it cannot do."""
+    kind, eager, ran = type(backends.KERNELS[name]), backends.KERNELS["eager"].run, []
+
+    def noted(self, job):
+        ran.append(job)
+        return eager(job)  # nothing has to be compiled to see who was asked
+
+    monkeypatch.setattr(kind, "run", noted)
+    network = same.build("mpdviz", SIZES).train()
+    with backends.using(name):
+        network(torch.randn(8, 1, 8, 8))
+    assert len(ran) == 2
