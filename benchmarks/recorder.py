@@ -12,61 +12,22 @@ alone, and the most that its allocator held.
 
 import argparse
 import contextlib
-import gc
 import os
 import statistics
 import subprocess
 import sys
-import threading
-import time
-from pathlib import Path
 
 import numba
 import torch
 
 import mpdviz
 from mpdviz.bench import recorder, timing
+from mpdviz.bench.memory import Peak
 from mpdviz.bench.pipeline import SLIM
 from mpdviz.recording.measure import meter
 
 TARGET_RATIO, TARGET_MB = 1.25, 10.0
 SMALL = {"encode_channels": 8, "planes": (8, 8), "hidden": 16}
-
-
-# Memory. --------------------------------------------------------------------------------------------------
-
-
-def resident_mb() -> float:
-    """Resident memory of this process now."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * 4096 / 1e6
-
-
-class Peak:
-    """Samples this process's resident memory from a thread of its own."""
-
-    def __enter__(self) -> "Peak":
-        """Start."""
-        self.start = self.most = resident_mb()
-        self._going = True
-        self._thread = threading.Thread(target=self._sample)
-        self._thread.start()
-        return self
-
-    def _sample(self) -> None:
-        while self._going:
-            self.most = max(self.most, resident_mb())
-            time.sleep(0.002)
-
-    def __exit__(self, *_: object) -> None:
-        """Stop."""
-        self._going = False
-        self._thread.join()
-
-    @property
-    def above(self) -> float:
-        """MB above what was resident at the start."""
-        return self.most - self.start
 
 
 def memory_of(case: str, arguments: argparse.Namespace) -> float:
@@ -83,7 +44,6 @@ def memory_of(case: str, arguments: argparse.Namespace) -> float:
         with mpdviz.record(network):
             network(x)
     network(x)
-    gc.collect()
     with around, Peak() as peak:
         for _ in range(int(batches)):
             network(x)

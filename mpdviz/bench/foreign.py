@@ -100,12 +100,12 @@ def compare(framework: str, size: str, *, timesteps: int, batch_size: int, repea
     if monitored is not None:
         runs["its own monitor"] = monitored
     runs["recorded"] = run
-    times = timing.alternate(runs, repeats, {"recorded": partial(_observing, mpd)})
+    times = timing.alternate(runs, repeats, {"recorded": partial(observing, mpd)})
     return timing.rows(f"{framework}, {size}, T={timesteps}, batch {batch_size}", times, times["bare"])
 
 
 @contextmanager
-def _observing(mpd: LiveRecording) -> Iterator[None]:
+def observing(mpd: LiveRecording) -> Iterator[None]:
     """Go on with a recording."""
     mpd._recorder.attach()
     try:
@@ -114,24 +114,31 @@ def _observing(mpd: LiveRecording) -> Iterator[None]:
         mpd._recorder.detach()
 
 
+@contextmanager
+def v_seq_kept(net: nn.Module) -> Iterator[list[Tensor]]:
+    """Every `v_seq` (potentials after the reset) of SpikingJelly's LIF nodes, by its own monitor."""
+    from spikingjelly.activation_based import monitor, neuron
+
+    nodes = [node for node in net.modules() if isinstance(node, neuron.LIFNode)]
+    for node in nodes:
+        node.store_v_seq = True
+    seen = monitor.AttributeMonitor("v_seq", pre_forward=False, net=net, instance=neuron.LIFNode)
+    try:
+        yield seen.records
+    finally:
+        seen.clear_recorded_data()
+        seen.remove_hooks()
+        for node in nodes:
+            node.store_v_seq = False
+
+
 def _monitored(framework: str, net: nn.Module, run: Callable[[], Any]) -> Callable[[], Any] | None:
     """The framework's monitor over the same forward; None where it has none for potentials."""
     if framework != "SpikingJelly":
         return None
-    from spikingjelly.activation_based import monitor, neuron
 
     def watched() -> Any:
-        for node in net.modules():
-            if isinstance(node, neuron.LIFNode):
-                node.store_v_seq = True
-        seen = monitor.AttributeMonitor("v_seq", pre_forward=False, net=net, instance=neuron.LIFNode)
-        try:
+        with v_seq_kept(net):
             return run()
-        finally:
-            seen.clear_recorded_data()
-            seen.remove_hooks()
-            for node in net.modules():
-                if isinstance(node, neuron.LIFNode):
-                    node.store_v_seq = False
 
     return watched

@@ -110,3 +110,16 @@ def lines(table: Iterable[Row]) -> list[str]:
 
 def _ms(value: float) -> str:
     return f"{value:.1f}" if value >= 1 else f"{value:.3f}"
+
+
+def aligned(headings: Sequence[str], table: Iterable[Sequence[str]]) -> list[str]:
+    """A table of words as lines of text, a heading first; its first column to the left, the others right."""
+    rows = [tuple(headings), *map(tuple, table)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            f"{word:<{width}}" if place == 0 else f"{word:>{width}}"
+            for place, (word, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]

@@ -16,7 +16,7 @@ from mpdviz.compare.plan import Comparison, Planned, told
 from mpdviz.config import differences
 from mpdviz.errors import BadInput
 from mpdviz.runs.reading import StoredRun, is_finished, read_config, read_result
-from mpdviz.runs.studies import arm_of, chosen, point_name, run_folders
+from mpdviz.runs.studies import arms_of, chosen, point_name, run_folders
 from mpdviz.system.files import exists, write_text
 
 if TYPE_CHECKING:
@@ -78,7 +78,8 @@ class Collected:
         from mpdviz.inspection.study import study
 
         kind = paper.FIGURES.find(name)
-        made = Study([StoredRun.of_folder(path, arm_of(path)) for path in run_folders(self.folder)])
+        paths = run_folders(self.folder)
+        made = Study([StoredRun.of_folder(*one) for one in zip(paths, arms_of(paths), strict=True)])
         if any(table in made.missing for table in kind.needs):
             made = study([self.folder]) or made
         return paper.draw(name, made)

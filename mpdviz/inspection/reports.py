@@ -13,7 +13,7 @@ from mpdviz.inspection.study import study
 from mpdviz.report import Section
 from mpdviz.runs.folder import RunFolder
 from mpdviz.runs.reading import StoredRun
-from mpdviz.runs.studies import arm_of, run_folders
+from mpdviz.runs.studies import arms_of, run_folders
 from mpdviz.system.files import exists
 from mpdviz.system.places import best_checkpoint
 from mpdviz.system.reading import sha256
@@ -101,7 +101,7 @@ def _labels(paths: Sequence[Path]) -> dict[Path, str]:
 
 def _trained(folders: Sequence[Path]) -> dict[str, Study]:
     """The runs as one study where they belong together, or as one each, by title."""
-    runs = [StoredRun.of_folder(folder, arm_of(folder)) for folder in folders]
+    runs = [StoredRun.of_folder(*one) for one in zip(folders, arms_of(folders), strict=True)]
     try:
         return {"Training": Study(runs)} if runs else {}
     except BadInput:

@@ -16,7 +16,7 @@ from mpdviz.inspection import inspect
 from mpdviz.inspection.options import Options
 from mpdviz.inspection.theirs import build
 from mpdviz.runs.reading import StoredRun
-from mpdviz.runs.studies import arm_of, run_folders
+from mpdviz.runs.studies import arms_of, run_folders
 from mpdviz.system.devices import pick_device
 from mpdviz.system.files import exists
 from mpdviz.system.places import SAMPLE, best_checkpoint
@@ -118,15 +118,16 @@ def read_runs(paths: Sequence[str | Path]) -> list[StoredRun]:
     Raises:
         BadInput: a file or folder that is no run, or a damaged one.
     """
-    return [_read(one) for path in map(Path, paths) for one in run_folders(path) or [path]]
+    found = [one for path in map(Path, paths) for one in run_folders(path) or [path]]
+    return [_read(path, arm) for path, arm in zip(found, arms_of(found), strict=True)]
 
 
-def _read(path: Path) -> StoredRun:
-    """A run folder, or a checkpoint that knows its settings."""
+def _read(path: Path, arm: str | None) -> StoredRun:
+    """A run folder, of an arm or of no study, or a checkpoint that knows its settings."""
     if str(path).startswith(SAMPLE):
         path = best_checkpoint(path)
     if path.suffix != ".pt":
-        run = StoredRun.of_folder(path, arm_of(path))
+        run = StoredRun.of_folder(path, arm)
         if "test_accuracy" in run.result or not exists(run.checkpoint):
             return run
         return replace(run, result={**checkpoint.load(run.checkpoint).metrics, **run.result})

@@ -135,11 +135,10 @@ def _strategies(study: "Study") -> list[Block]:
         drawn = charts.by_strategy(study["final"])
         blocks.append(Picture("Available share by layer and strategy", caption, drawn))
     if "mpd" not in study.missing:
-        for name in study.variants:
-            rows = study["mpd"][study["mpd"]["variant"] == name]
+        for name, rows in study["mpd"].groupby("variant", sort=False):
             caption = "Mean over timesteps and seeds, of the first validation samples."
             drawn = charts.over_training(rows)
-            blocks.append(Picture(f"Available share over training: {spelled(name)}", caption, drawn))
+            blocks.append(Picture(f"Available share over training: {spelled(str(name))}", caption, drawn))
     return blocks
 
 
@@ -147,10 +146,10 @@ def _widths(study: "Study") -> list[Block]:
     if "widths" in study.missing:
         return []
     blocks: list[Block] = []
-    for name in study.variants:
-        rows = study["widths"][study["widths"]["variant"] == name]
+    for name, rows in study["widths"].groupby("variant", sort=False):
         one = rows[rows["seed"] == rows["seed"].min()]
         if one["kappa"].notna().any():
             caption = f"Of seed {one['seed'].iloc[0]}; the slider chooses the epoch."
-            blocks.append(Picture(f"Surrogate widths: {spelled(name)}", caption, charts.widths(one)))
+            title = f"Surrogate widths: {spelled(str(name))}"
+            blocks.append(Picture(title, caption, charts.widths(one)))
     return blocks

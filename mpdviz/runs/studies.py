@@ -5,7 +5,7 @@ runs/ARM/seed-N/                 a run folder for each arm and seed
 runs/ARM/lr=0.1/seed-N/          with a grid: one for each of its points, too
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
@@ -162,12 +162,20 @@ def run_folders(path: Path) -> list[Path]:
     return there
 
 
-def arm_of(run: Path) -> str | None:
-    """The arm that a run folder belongs to; None where it lies in no study's folder."""
+def arms_of(runs: Sequence[Path]) -> list[str | None]:
+    """The arm that each run folder belongs to; None where it lies in no study's folder."""
+    # A study is as long as it has arms: read for each of its runs, it would cost their number squared.
+    known: dict[Path, dict[str, str]] = {}
+    return [_arm_of(run, known) for run in runs]
+
+
+def _arm_of(run: Path, known: dict[Path, dict[str, str]]) -> str | None:
+    """The arm of a run; `known` holds the arms of the studies read so far, by the names of their folders."""
     for parent in _above(run):
-        if exists(parent / COMPARISON):
-            place = run.absolute().relative_to(parent / "runs").parts[0]
-            return next((arm.name for arm in read_study(parent).arms if slug(arm.name) == place), None)
+        if parent not in known and exists(parent / COMPARISON):
+            known[parent] = {slug(arm.name): arm.name for arm in reversed(read_study(parent).arms)}
+        if parent in known:
+            return known[parent].get(run.absolute().relative_to(parent / "runs").parts[0])
     return None
 
 

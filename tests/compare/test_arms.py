@@ -12,7 +12,7 @@ from networks import TRAINING
 import mpdviz.compare
 from mpdviz.compare import arms
 from mpdviz.errors import BadInput
-from mpdviz.runs.studies import Arm, arm_of, read_study, run_folders, run_of_study
+from mpdviz.runs.studies import Arm, arms_of, read_study, run_folders, run_of_study
 
 TINY = {name: value for name, value in TRAINING.items() if name != "strategy"} | {
     "model": "convsnn:encode_channels=4:planes=4-4",
@@ -216,7 +216,7 @@ def test_figures_compare_with_the_reference_of_the_study(searched, tmp_path):
     text = (folder / "comparison.toml").read_text()
     (folder / "comparison.toml").write_text(text.replace('reference = "control"', 'reference = "low, gamma"'))
     assert read_study(folder).reference == "low, gamma"
-    assert [arm_of(run) for run in run_folders(folder)[:3]] == ["low, gamma", "control", "same"]
+    assert arms_of(run_folders(folder)[:3]) == ["low, gamma", "control", "same"]
 
 
 def test_arms_of_other_sizes_are_said_to_start_apart(tmp_path):

@@ -30,11 +30,10 @@ def of_one_study(runs: Sequence[StoredRun]) -> bool:
 
 def other_layers(frame: pd.DataFrame, name: str) -> str | None:
     """Which networks' layers or timesteps do not correspond; None: all of them do."""
-    runs = frame.drop_duplicates(["variant", "seed"])[["variant", "seed"]]
-    shapes = {}
-    for variant, seed in runs.itertuples(index=False):
-        own = frame[(frame["variant"] == variant) & (frame["seed"] == seed)]
-        shapes[variant, seed] = set(zip(own["layer"], own["name"], own["timestep"], strict=True))
+    shapes = {
+        run: set(zip(own["layer"], own["name"], own["timestep"], strict=True))
+        for run, own in frame.groupby(["variant", "seed"], sort=False)
+    }
     first, *others = shapes
     for other in others:
         if shapes[other] != shapes[first]:
