@@ -84,8 +84,7 @@ class Contender(NamedTuple):
 
 def contenders() -> dict[str, Contender]:
     """Those that can run here: mpdviz on each of its backends, then the other frameworks."""
-    usable = [name for name, kernel in backends.KERNELS.items() if kernel.missing() is None]
-    ours = {f"mpdviz {name}": Contender("mpdviz", name) for name in usable}
+    ours = {f"mpdviz {name}": Contender("mpdviz", name) for name in backends.usable()}
     absent = {"mpdviz", *same.missing()}
     return ours | {name: Contender(name) for name in same.PEERS if name not in absent}
 
