@@ -65,7 +65,8 @@ def charge(
         if t + 1 == len(current):
             break
         if reset.soft:
-            carried = (v - threshold * fired).mul_(decay)
+            # A threshold times spikes of half precision would be rounded to it.
+            carried = (v - threshold * fired.to(dtype)).mul_(decay)
         else:
             # Multiplying by (1 - s), rather than selecting, lets an infinite potential turn to NaN as in
             # the equation instead of vanishing in the reset.

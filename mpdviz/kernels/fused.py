@@ -1,8 +1,8 @@
 """The recurrences of `eager` in one pass over memory each way, compiled by numba for the CPU.
 
-Nothing is kept between the passes but the current, and not even that where the reset is detached and the
-surrogate a rectangle: two bits a potential then tell what the backward pass needs. Any T, size and surrogate
-of a closed form runs in the same compiled code, which lies on disk after its first use on a machine.
+Nothing is kept between the passes but the current, and not even that where the surrogate is a rectangle and
+the reset soft or detached: two bits a potential then tell what the backward pass needs. Any T, size and
+surrogate of a closed form runs in the same compiled code, which lies on disk after its first use here.
 """
 
 from dataclasses import dataclass
@@ -72,7 +72,7 @@ class MultiStepLIF(torch.autograd.Function):
         """Spikes `[T, M]` and, if kept, the pre-reset potentials."""
         constants = _Constants.of(job, graded=True)
         learns = ctx.needs_input_grad[1] or ctx.needs_input_grad[2]
-        ctx.by_bits = job.reset.detached and not learns and not constants.kinds.any()
+        ctx.by_bits = (job.reset.detached or job.reset.soft) and not learns and not constants.kinds.any()
         spikes, potentials, bits = _run(current, constants, keep=job.keep_potentials, bits=ctx.by_bits)
         ctx.save_for_backward(bits if ctx.by_bits else current, kappa)
         ctx.constants, ctx.shape = constants, current.shape
@@ -100,7 +100,8 @@ class MultiStepLIF(torch.autograd.Function):
 
         if ctx.by_bits:
             run: Any = loops.backward_of_bits  # a compiled function has no signature to speak of
-            arguments = *saved.numpy(), array(entering), known.tops, known.decay, soft, array(out)
+            numbers = known.v_th, known.tops, known.decay, soft, known.reset.detached
+            arguments = *saved.numpy(), array(entering), *numbers, array(out)
             divided(lambda i: run(*arguments, *parts[i]), len(parts))
         else:
             run = loops.backward

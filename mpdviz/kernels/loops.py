@@ -59,7 +59,7 @@ def _write(row, j, value):
 
 
 @numba.njit(nogil=True, cache=True)
-def forward(current, v_th, half, decay, soft, spikes, potentials, fired_bits, inside_bits, start, stop):
+def forward(current, v_th, half, decay, soft, spikes, potentials, below_bits, inside_bits, start, stop):
     """Run neurons `start` to `stop`.
 
     Args:
@@ -70,13 +70,13 @@ def forward(current, v_th, half, decay, soft, spikes, potentials, fired_bits, in
         soft: whether a spike subtracts the threshold, not resets to 0.
         spikes: `[T, M]`, written to.
         potentials: like it, or without rows: not wanted.
-        fired_bits: which potentials fired, eight to a byte `[T, M / 8]`, or without rows: not wanted.
+        below_bits: which lie below the threshold, eight to a byte `[T, M / 8]`, or without rows: not wanted.
         inside_bits: likewise, which lie inside the rectangle.
         start: a multiple of `BLOCK`.
         stop: one more, or M.
     """
     carried, v = np.empty(BLOCK, v_th.dtype), np.empty(BLOCK, v_th.dtype)
-    fired, inside = np.zeros(BLOCK, np.uint8), np.zeros(BLOCK, np.uint8)
+    below, inside = np.zeros(BLOCK, np.uint8), np.zeros(BLOCK, np.uint8)
     for first in range(start, stop, BLOCK):
         size = min(BLOCK, stop - first)
         at, bits = slice(first, first + size), slice(first // 8, (first + size + 7) // 8)
@@ -85,11 +85,11 @@ def forward(current, v_th, half, decay, soft, spikes, potentials, fired_bits, in
             row = potentials[t, at] if len(potentials) else v[:size]
             step(current[t, at], v_th[t], decay, soft, carried, row)
             _fire(row, v_th[t], spikes[t, at])
-            if len(fired_bits):
+            if len(below_bits):
                 for j in range(size):
-                    fired[j] = row[j] >= v_th[t]
+                    below[j] = row[j] < v_th[t]
                     inside[j] = abs(row[j] - v_th[t]) < half[t]
-                _pack(fired, fired_bits[t, bits])
+                _pack(below, below_bits[t, bits])
                 _pack(inside, inside_bits[t, bits])
 
 
@@ -204,34 +204,43 @@ def backward(
 
 
 @numba.njit(nogil=True, cache=True)
-def backward_of_bits(fired_bits, inside_bits, grad_spikes, tops, decay, soft, grad_current, start, stop):
-    """The current's gradient where the reset is detached and the surrogate a rectangle; see `backward`.
+def backward_of_bits(
+    below_bits, inside_bits, grad_spikes, v_th, tops, decay, soft, detached, grad_current, start, stop
+):
+    """The current's gradient where the surrogate is a rectangle and the reset soft or detached.
 
-    Neither potentials nor current are needed, only which potentials fired and which lay inside.
+    Neither potentials nor current are needed, only which potentials lay below the threshold and which inside;
+    see `backward`.
     """
     dtype = tops.dtype
     one, zero = dtype.type(1.0), dtype.type(0.0)
     later = np.empty(BLOCK, dtype)
-    fired, inside = np.empty(BLOCK, np.uint8), np.empty(BLOCK, np.uint8)
+    below, inside = np.empty(BLOCK, np.uint8), np.empty(BLOCK, np.uint8)
     for first in range(start, stop, BLOCK):
         size = min(BLOCK, stop - first)
         at, bits = slice(first, first + size), slice(first // 8, (first + size + 7) // 8)
         for t in range(len(grad_spikes) - 1, -1, -1):
-            entering, out, top = grad_spikes[t, at], grad_current[t, at], tops[t]
+            entering, out, top, threshold = grad_spikes[t, at], grad_current[t, at], tops[t], v_th[t]
             _unpack(inside_bits[t, bits], inside)
             if t + 1 == len(grad_spikes):
                 for j in range(size):
                     later[j] = (top if inside[j] else zero) * read(entering, j)
                     write(out, j, later[j])
-            elif soft:
+            elif not soft:
+                _unpack(below_bits[t, bits], below)
+                for j in range(size):
+                    carried = later[j] * decay * (one if below[j] else zero)
+                    later[j] = (top if inside[j] else zero) * read(entering, j) + carried
+                    write(out, j, later[j])
+            elif detached:
                 for j in range(size):
                     later[j] = (top if inside[j] else zero) * read(entering, j) + later[j] * decay
                     write(out, j, later[j])
             else:
-                _unpack(fired_bits[t, bits], fired)
                 for j in range(size):
-                    carried = later[j] * decay * (zero if fired[j] else one)
-                    later[j] = (top if inside[j] else zero) * read(entering, j) + carried
+                    carried = later[j] * decay
+                    bracket = read(entering, j) - carried * threshold
+                    later[j] = bracket * (top if inside[j] else zero) + carried
                     write(out, j, later[j])
 
 
