@@ -3,6 +3,7 @@
 import copy
 from contextlib import nullcontext
 from functools import partial
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -10,8 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mpdviz import networks
-from mpdviz.bench import timing
-from mpdviz.bench.plain import plain_build
+from mpdviz.bench import peers, timing
+from mpdviz.bench.apart import apart
+from mpdviz.bench.memory import Peak
+from mpdviz.bench.plain import PlainLIF, plain_build
 from mpdviz.kernels import backends
 from mpdviz.networks.base import SpikingNetwork
 from mpdviz.system.memory import keep_large_buffers
@@ -95,6 +98,64 @@ def steps(
         for on in dict.fromkeys(("eager", best)):
             contenders[f"{on} bf16"] = Step(ours(), x, y, on, bf16=True)
     return contenders
+
+
+class OfSpikingJelly(PlainLIF):
+    """SpikingJelly's multi-step LIF with these constants; of its own width alone."""
+
+    def __init__(self, decay: float, v_th: float) -> None:
+        """The constants of `mpdviz.neurons.LIF`."""
+        super().__init__(decay, v_th)
+        self._run = peers.spikingjelly_lif(decay, v_th)
+
+    def forward(
+        self,
+        current: Tensor,
+        kappa: Tensor | None = None,
+        v_th: Tensor | None = None,
+        shape: object = None,
+    ) -> Tensor:
+        """Spikes `[T, ...]` of the current; the others are not used."""
+        return self._run(current)
+
+
+RESETS = {"detached reset": "hard-detached", "soft reset": "soft"}
+"""Of the neurons whose backward pass needs two bits a potential, by what the table calls them."""
+
+
+def peaks(name: str, timesteps: int, batch_size: int, side: int) -> dict[str, float]:
+    """MB that a training step takes at the most above what is resident before, each build in its process."""
+    best = backends.best()
+    contenders = ["plain", "eager", best, *(f"{best}, {label}" for label in RESETS)]
+    if find_spec("spikingjelly") is not None:
+        contenders.append("spikingjelly")
+    sizes = name, timesteps, batch_size, side
+    return {contender: apart(peak, *sizes, contender, returned=True) for contender in contenders}
+
+
+def peak(name: str, timesteps: int, batch_size: int, side: int, contender: str) -> float:
+    """The same of one build, in this process; of the second step, when all optimiser's buffers are there."""
+    torch.manual_seed(0)
+    on, _, label = contender.partition(", ")
+    reset = RESETS.get(label, "hard")
+    made = networks.build(
+        name,
+        strategy="mpd-agl" if label != "soft reset" else "fixed",
+        timesteps=timesteps,
+        num_classes=10,
+        reset=reset,
+    )
+    x, y = batch(made, batch_size, side, frames=name == "vggsnn")
+    if on == "plain":
+        made = plain_build(made)
+    elif on == "spikingjelly":
+        for _, layer in made.spiking_layers():
+            layer.neuron = OfSpikingJelly(layer.neuron.decay_value, layer.neuron.v_th)  # type: ignore[assignment]
+    step = Step(made.channels_last(), x, y, on if on in backends.KERNELS else "eager")
+    step()
+    with Peak() as most:
+        step()
+    return most.above
 
 
 def compare(
