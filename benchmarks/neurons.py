@@ -1,7 +1,7 @@
 """LIF forward + backward: mpdviz against a plain autograd loop, SpikingJelly, snnTorch and a copy.
 
     python benchmarks/neurons.py [--device cpu] [--threads 2] [--repeats 7] [--timesteps 2 4 10]
-        [--shape 16 128 32 32]
+        [--shape 16 128 32 32] [--variants]
 
 What is compared and how: `mpdviz.bench.neurons`. The other frameworks join where they are installed
 (`make peers`).
@@ -12,6 +12,7 @@ import argparse
 import torch
 
 from mpdviz.bench import neurons, timing
+from mpdviz.kernels import backends
 
 
 def main() -> None:
@@ -24,6 +25,7 @@ def main() -> None:
     parser.add_argument(
         "--shape", type=int, nargs="+", help="sizes after T (default 16 128 32 32, batch 8 where T > 4)"
     )
+    parser.add_argument("--variants", action="store_true", help="also PLIF, bfloat16 (CPU)")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     print(f"{timing.machine(arguments.device)}; float32, medians of {arguments.repeats}")
@@ -32,6 +34,10 @@ def main() -> None:
         for timesteps in arguments.timesteps
     ]
     print("\n".join(timing.lines(neurons.compare(shapes, arguments.repeats, arguments.device))))
+    if arguments.variants:
+        print("forward + backward, buffers kept: ms (share of the copy's bandwidth)")
+        headings = ["neuron", "dtype", "T", *backends.usable(), "copy"]
+        print("\n".join(timing.aligned(headings, neurons.variants(shapes, arguments.repeats))))
 
 
 if __name__ == "__main__":

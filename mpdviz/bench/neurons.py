@@ -8,6 +8,8 @@ large buffers kept (`mpdviz.system.memory`), as training asks for. All ratios ar
 runs it, memory going back.
 """
 
+import itertools
+import statistics
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -17,7 +19,7 @@ from torch import Tensor
 from mpdviz.bench import peers, timing
 from mpdviz.bench.plain import PlainLIF
 from mpdviz.kernels import backends
-from mpdviz.neurons import LIF
+from mpdviz.neurons import LIF, PLIF, Neuron
 from mpdviz.system.memory import keep_large_buffers
 
 DECAY, V_TH = 0.2, 0.5
@@ -70,13 +72,42 @@ def measure(shape: Sequence[int], repeats: int, device: torch.device = timing.CP
     return timing.alternate(runs, repeats, device=device)
 
 
-def on(name: str) -> Callable[[Tensor], Tensor]:
-    """Our LIF on one backend, forward; its backward runs on the same."""
-    lif = LIF(DECAY, V_TH)
+def variants(shapes: Sequence[Sequence[int]], repeats: int) -> list[list[str]]:
+    """LIF and PLIF in float32 and bfloat16 on every backend beside the copy, in this process as it is.
+
+    Args:
+        shapes: of the currents `[T, ...]`, on the CPU.
+        repeats: timed runs of each.
+
+    Returns:
+        Rows of words: neuron, dtype, T, and for each backend its milliseconds and the share.
+    """
+    rows = []
+    kinds: tuple[type[LIF] | type[PLIF], ...] = LIF, PLIF
+    for kind, dtype, shape in itertools.product(kinds, (torch.float32, torch.bfloat16), shapes):
+        torch.manual_seed(0)
+        current, grad = (torch.randn(*shape).to(dtype) for _ in range(2))
+        runs: timing.Contenders = {
+            name: partial(forward_backward, on(name, kind), current, grad) for name in backends.usable()
+        }
+        source = torch.zeros(5 * current.numel() // 2, dtype=dtype)
+        runs["copy"] = partial(torch.zeros_like(source).copy_, source)
+        for run in 2 * list(runs.values()):
+            run()
+        medians = {name: statistics.median(ms) for name, ms in timing.alternate(runs, repeats).items()}
+        cells = [f"{ms:.1f} ({medians['copy'] / ms:.0%})" for name, ms in medians.items() if name != "copy"]
+        name = str(dtype).removeprefix("torch.")
+        rows.append([kind.kind, name, str(shape[0]), *cells, f"{medians['copy']:.1f}"])
+    return rows
+
+
+def on(name: str, kind: Callable[[float, float], Neuron] = LIF) -> Callable[[Tensor], Tensor]:
+    """Neurons of ours on one backend, forward; their backward runs on the same."""
+    neuron = kind(DECAY, V_TH)
 
     def run(current: Tensor) -> Tensor:
         with backends.using(name):
-            spikes: Tensor = lif(current)
+            spikes: Tensor = neuron(current)
         return spikes
 
     return run
