@@ -4,6 +4,8 @@ Its batch norms are settled by one forward pass, so that its layers spike. Wirin
 compiled before timing starts: the times are those of every later batch.
 """
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -13,6 +15,8 @@ from torch import Tensor
 import mpdviz
 from mpdviz import networks
 from mpdviz.bench import timing
+from mpdviz.bench.networks import Step
+from mpdviz.kernels import backends
 from mpdviz.live import LiveRecording
 from mpdviz.networks.base import SpikingNetwork
 from mpdviz.norm import TDBatchNorm2d
@@ -47,26 +51,47 @@ def compare(
     Raises:
         AssertionError: recording changes the output.
     """
-    before, meter.COMPILE_AFTER = meter.COMPILE_AFTER, -1
-    try:
-        bare = network(x)
-        with mpdviz.record(network) as mpd:
-            assert torch.equal(network(x), bare), "recording changes the output"
-            network(x)
-        runs: timing.Contenders = {
-            "bare": partial(network, x),
-            "recorded": partial(_recorded, network, x, mpd),
-        }
-        times = timing.alternate(runs, repeats, device=x.device)
-    finally:
-        meter.COMPILE_AFTER = before
+    bare = network(x)
+    with scanned(), mpdviz.record(network) as mpd:
+        assert torch.equal(network(x), bare), "recording changes the output"
+    times = _times(partial(network, x), mpd, repeats, x.device)
     return timing.rows(case, times, times["bare"]), mpd
 
 
-def _recorded(network: SpikingNetwork, x: Tensor, mpd: LiveRecording) -> None:
+def training(case: str, network: SpikingNetwork, x: Tensor, repeats: int) -> list[timing.Row]:
+    """Times of a bare training step and of a recorded one, on the backend for long runs."""
+    step = Step(network, x, torch.arange(x.shape[1]) % 10, backends.best(x.device.type))
+    step()
+    with scanned(), mpdviz.record(network) as mpd:
+        step()
+    times = _times(step, mpd, repeats, x.device)
+    return timing.rows(case, times, times["bare"])
+
+
+def _times(
+    run: Callable[[], object], mpd: LiveRecording, repeats: int, device: torch.device
+) -> dict[str, list[float]]:
     # The same recording goes on, so that its wiring is known and its scan compiled.
-    mpd._recorder.attach()
+    @contextmanager
+    def going_on() -> Iterator[None]:
+        mpd._recorder.attach()
+        try:
+            yield
+        finally:
+            mpd._recorder.detach()
+
+    with scanned():
+        with going_on():
+            run()
+        runs: timing.Contenders = {"bare": run, "recorded": run}
+        return timing.alternate(runs, repeats, {"recorded": going_on}, device=device)
+
+
+@contextmanager
+def scanned(always: bool = True) -> Iterator[None]:
+    """Measure by the compiled scans from the first potential on, or never."""
+    before, meter.scans_after = meter.scans_after, lambda _: 0 if always else 1 << 62
     try:
-        network(x)
+        yield
     finally:
-        mpd._recorder.detach()
+        meter.scans_after = before

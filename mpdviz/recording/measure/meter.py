@@ -77,9 +77,7 @@ class Meter:
     def _scans(self, function: str, potentials: int) -> bool:
         # However few there are, a call of many operations takes as long as that of one scan over thousands.
         self._measured += max(potentials, A_CALL)
-        at_hand = "numba" in sys.modules
-        after = min(COMPILE_AFTER, 0 if at_hand else LOAD_AFTER) if kept(function) else COMPILE_AFTER
-        return potentials > 0 and self._measured > after
+        return potentials > 0 and self._measured > scans_after(function)
 
     def measure(self, reading: Reading, seen: Tensor) -> LayerStatistics:
         """Statistics of one call of a layer of ours.
@@ -119,6 +117,13 @@ class Meter:
             h = shape.h(v[t] - reading.v_th[t], reading.kappa[t])
             passes = v[t].isfinite() & (v[t] > reading.floor)
             statistics.gain[t] = torch.where(passes, h, 0).sum(dtype=torch.float64)
+
+
+def scans_after(function: str) -> int:
+    """Potentials of a recording after which a scan is used."""
+    if not kept(function):
+        return COMPILE_AFTER
+    return 0 if "numba" in sys.modules else LOAD_AFTER
 
 
 @cache
