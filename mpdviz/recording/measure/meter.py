@@ -18,8 +18,8 @@ from mpdviz.recording.measure.tally import Tally
 
 COMPILE_AFTER = 50_000_000
 """Potentials after which compiling the scans (seconds) has been outweighed by what they save."""
-LOAD_AFTER = 5_000_000
-"""The same of importing what was compiled before (half a second)."""
+LOAD_AFTER = 30_000_000
+"""The same of loading what was compiled before (half a second)."""
 A_CALL = 2_500
 """Potentials that take as long as a call of any size does by tensor operations."""
 SCANNED = (torch.float32, torch.float64)
