@@ -22,7 +22,6 @@ import torch
 
 from mpdviz.bench import epochs, same, timing
 from mpdviz.bench.apart import apart
-from mpdviz.recording.measure.meter import kept
 
 TOLERANCE = 0.02
 """Relative difference of first losses: rounding flips a spike here and there."""
@@ -127,8 +126,6 @@ def _watch(arguments: argparse.Namespace, sizes: same.Sizes, absent: list[str]) 
                     *(f"{mb:.1f}" for mb in memory),
                 )
             )
-    compiled = "were" if kept("scan._scan") and kept("stepscan._count") else "were not"
-    print(f"the recorder's scans {compiled} compiled before, which decides how it measures")
     print(
         f"a forward in evaluation mode, batches of {arguments.batch_size}, n = {arguments.processes} "
         f"processes x {arguments.repeats}; cost / bare; peak MB over batches of {epochs.WATCHED_BATCH} "

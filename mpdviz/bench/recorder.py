@@ -90,8 +90,8 @@ def _times(
 @contextmanager
 def scanned(always: bool = True) -> Iterator[None]:
     """Measure by the compiled scans from the first potential on, or never."""
-    before, meter.scans_after = meter.scans_after, lambda function: 0 if always else 1 << 62
+    before, meter.SCAN_AFTER = meter.SCAN_AFTER, 0 if always else 1 << 62
     try:
         yield
     finally:
-        meter.scans_after = before
+        meter.SCAN_AFTER = before

@@ -82,6 +82,9 @@ def forward(current, v_th, half, decay, soft, spikes, potentials, below_bits, in
         at, bits = slice(first, first + size), slice(first // 8, (first + size + 7) // 8)
         carried[:] = -0.0  # added to any number it leaves it as it is, zeros of either sign too
         for t in range(len(current)):
+            if not (soft or len(potentials) or len(below_bits)):
+                _run(current[t, at], v_th[t], decay, carried, spikes[t, at])
+                continue
             row = potentials[t, at] if len(potentials) else v[:size]
             step(current[t, at], v_th[t], decay, soft, carried, row)
             _fire(row, v_th[t], spikes[t, at])
@@ -108,6 +111,17 @@ def step(entering, threshold, decay, soft, carried, potentials):
             v = carried[j] + read(entering, j)
             potentials[j] = v
             carried[j] = v * decay * (one - (one if v >= threshold else zero))
+
+
+@numba.njit(nogil=True, cache=True)
+def _run(entering, threshold, decay, carried, spikes):
+    """The commonest case of a timestep in one go: a hard reset, and nothing wanted but the spikes."""
+    one, zero = carried.dtype.type(1.0), carried.dtype.type(0.0)
+    for j in range(len(spikes)):
+        v = carried[j] + read(entering, j)
+        fired = one if v >= threshold else zero
+        carried[j] = v * decay * (one - fired)
+        write(spikes, j, fired)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -173,6 +187,9 @@ def backward(
                 grad_current[t, at],
                 v_th[t],
             )
+            if kinds[t] == 0 and not (soft or detached or learned or widths) and t + 1 < timesteps:
+                _through_rectangle(v, entering, threshold, tops[t], ends[t], decay, later, out)
+                continue
             derivative(v, threshold, kinds[t], tops[t], scales[t], ends[t], h)
             if t + 1 == timesteps:
                 for j in range(size):
@@ -201,6 +218,19 @@ def backward(
                         write(out, j, later[j])
             if widths:
                 grad_kappa[t] += _moment(v, threshold, grad)
+
+
+@numba.njit(nogil=True, cache=True)
+def _through_rectangle(v, entering, threshold, top, end, decay, later, out):
+    """The commonest case of a timestep's gradient in one go: a rectangle, and a hard reset that is no constant."""
+    one, zero = v.dtype.type(1.0), v.dtype.type(0.0)
+    for j in range(len(v)):
+        x = v[j] - threshold
+        carried = later[j] * decay
+        bracket = read(entering, j) - carried * v[j]
+        grad = bracket * (top if abs(x) < end else zero) + carried * (one if v[j] < threshold else zero)
+        later[j] = grad
+        write(out, j, grad)
 
 
 @numba.njit(nogil=True, cache=True)

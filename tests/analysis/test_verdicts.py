@@ -230,7 +230,7 @@ def test_what_cannot_be_measured_is_neither_ok_nor_failed():
 def test_a_constant_layer_is_not_too_wide(monkeypatch):
     from mpdviz.recording.measure import meter
 
-    monkeypatch.setattr(meter, "scans_after", lambda _: 0)
+    monkeypatch.setattr(meter, "SCAN_AFTER", 0)
     neuron = LIF(decay=0.0)
     with mpdviz.record(neuron) as mpd:
         neuron(torch.full((2, 30, 400), 0.1))

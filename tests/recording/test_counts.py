@@ -28,7 +28,7 @@ PATHS = {"tensors": 1 << 60, "scan": 0}
 @pytest.fixture(params=sorted(PATHS))
 def path(request, monkeypatch):
     """Both ways of measuring: tensor operations, and the compiled scan from the first potential on."""
-    monkeypatch.setattr(meter, "scans_after", lambda _: PATHS[request.param])
+    monkeypatch.setattr(meter, "SCAN_AFTER", PATHS[request.param])
     return request.param
 
 
@@ -285,7 +285,7 @@ def test_reach_follows_the_reset_and_spikes_the_comparison(way, carries, strict)
 
 
 def recorded(monkeypatch, compile_after, threads, run):
-    monkeypatch.setattr(meter, "scans_after", lambda _: compile_after)
+    monkeypatch.setattr(meter, "SCAN_AFTER", compile_after)
     torch.set_num_threads(threads)
     return run()
 

@@ -192,7 +192,7 @@ def hooks(model):
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
 @pytest.mark.parametrize("name", MODELS)
 def test_training_is_bit_for_bit_the_same(monkeypatch, name, options, compile_after):
-    monkeypatch.setattr(meter, "scans_after", lambda _: compile_after)
+    monkeypatch.setattr(meter, "SCAN_AFTER", compile_after)
     make, shape = MODELS[name]
     bare, bare_states = training(make(), shape, contextlib.nullcontext())
     model = make()

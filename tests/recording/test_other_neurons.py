@@ -26,7 +26,7 @@ CARRIES = {"clif": (True, True), "psn": (False, False)}
 
 @pytest.fixture(params=["tensors", "scan"])
 def way(request, monkeypatch):
-    monkeypatch.setattr(meter, "scans_after", lambda _: 0 if request.param == "scan" else 1 << 60)
+    monkeypatch.setattr(meter, "SCAN_AFTER", 0 if request.param == "scan" else 1 << 60)
 
 
 class Bare(nn.Module):

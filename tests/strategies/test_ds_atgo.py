@@ -161,7 +161,7 @@ def test_before_any_training_the_threshold_is_the_neurons_and_the_width_kappa():
 @pytest.mark.parametrize("shape", ["rectangular", "atan"])
 def test_recorded_counts_are_those_of_the_thresholds_in_force(shape, compiled, monkeypatch):
     if compiled:
-        monkeypatch.setattr(meter, "scans_after", lambda _: 0)
+        monkeypatch.setattr(meter, "SCAN_AFTER", 0)
     net = trained(surrogate=shape)
     seen = []
     net.features[0].neuron.observers.append(lambda c, v, s, kappa, v_th, _: seen.append((v, v_th, kappa)))

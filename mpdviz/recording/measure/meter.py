@@ -1,10 +1,5 @@
 """Measuring potentials with whatever is fastest: tensor operations, or compiled scans."""
 
-import sys
-from functools import cache
-from pathlib import Path
-
-import platformdirs
 import torch
 from torch import Tensor
 
@@ -16,18 +11,20 @@ from mpdviz.recording.measure.statistics import by_tensors
 from mpdviz.recording.measure.step import Pending, Step
 from mpdviz.recording.measure.tally import Tally
 
-COMPILE_AFTER = 50_000_000
-"""Potentials after which compiling the scans (seconds) has been outweighed by what they save."""
-LOAD_AFTER = 30_000_000
-"""The same of loading what was compiled before (half a second)."""
-A_CALL = 2_500
+SCAN_AFTER = 30_000_000
+"""Potentials of a recording after which the scans have saved what loading them takes, half a second.
+
+Once on a machine it is what compiling takes. Nothing else decides, such as what was compiled before: the last
+digit of a mean depends on how it was summed up, and a run that is resumed must give the same.
+"""
+A_CALL = 15_000
 """Potentials that take as long as a call of any size does by tensor operations."""
 SCANNED = (torch.float32, torch.float64)
 """Types that the compiled scans read; the values of others are exact in the first."""
 
 
 class Meter:
-    """Measures the layers of one recording; compiles the scans once that pays, or was done before."""
+    """Measures the layers of one recording; by the scans once that pays."""
 
     def __init__(self, epsilon: float, what_if: tuple[float, ...]) -> None:
         """Measure with this epsilon and count the potentials inside these what-if widths besides."""
@@ -61,7 +58,7 @@ class Meter:
             u = u.float()
         if emitted.dtype != u.dtype:
             emitted = emitted.to(u.dtype)
-        if u.device.type == "cpu" and self._scans("stepscan._count", u.numel()):
+        if u.device.type == "cpu" and self._scans(u.numel()):
             from mpdviz.recording.measure import stepscan  # numba takes a while to import
 
             if stepscan.readable(step):
@@ -74,10 +71,10 @@ class Meter:
             u.reshape(-1), emitted.reshape(-1), step, seen, pending, timestep, tally, offset
         )
 
-    def _scans(self, function: str, potentials: int) -> bool:
+    def _scans(self, potentials: int) -> bool:
         # However few there are, a call of many operations takes as long as that of one scan over thousands.
         self._measured += max(potentials, A_CALL)
-        return potentials > 0 and self._measured > scans_after(function)
+        return potentials > 0 and self._measured > SCAN_AFTER
 
     def measure(self, reading: Reading, seen: Tensor) -> LayerStatistics:
         """Statistics of one call of a layer of ours.
@@ -94,7 +91,7 @@ class Meter:
         spec = Spec(
             reading.unit, reading.v_th, kappa * half, others, reading.carries, reading.strict, reading.floor
         )
-        if reading.spikes.device.type == "cpu" and self._scans("scan._scan", reading.spikes.numel()):
+        if reading.spikes.device.type == "cpu" and self._scans(reading.spikes.numel()):
             from mpdviz.recording.measure import scan  # numba takes a while to import
 
             if reading.kept is None and scan.reads(reading.current):
@@ -117,18 +114,3 @@ class Meter:
             h = shape.h(v[t] - reading.v_th[t], reading.kappa[t])
             passes = v[t].isfinite() & (v[t] > reading.floor)
             statistics.gain[t] = torch.where(passes, h, 0).sum(dtype=torch.float64)
-
-
-def scans_after(function: str) -> int:
-    """Potentials of a recording after which a scan is used."""
-    if not kept(function):
-        return COMPILE_AFTER
-    return 0 if "numba" in sys.modules else LOAD_AFTER
-
-
-@cache
-def kept(function: str) -> bool:
-    """Whether an earlier process here compiled a scan: using it costs no more than importing it."""
-    name = f"{function}-*.nbc"
-    beside = Path(__file__).parent / "__pycache__"
-    return any(beside.glob(name)) or any(platformdirs.user_cache_path("numba").glob(f"measure_*/{name}"))
