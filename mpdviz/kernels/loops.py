@@ -222,7 +222,7 @@ def backward(
 
 @numba.njit(nogil=True, cache=True)
 def _through_rectangle(v, entering, threshold, top, end, decay, later, out):
-    """The commonest case of a timestep's gradient in one go: a rectangle, and a hard reset that is no constant."""
+    """The commonest case of a timestep's gradient in one go: a rectangle and a hard reset, not detached."""
     one, zero = v.dtype.type(1.0), v.dtype.type(0.0)
     for j in range(len(v)):
         x = v[j] - threshold
