@@ -1,5 +1,6 @@
 """Which kernels can run the neurons here, and which one does: the one place where that is decided."""
 
+import math
 import os
 import warnings
 from collections.abc import Iterator
@@ -21,11 +22,17 @@ KERNELS: Registry[Kernel] = Registry(
     Kernel,
 )
 VARIABLE = "MPDVIZ_BACKEND"
-PAYS = {"cpu": ("fused", 2_000_000_000), "cuda": ("compiled", 10_000_000_000)}
-"""By kind of device the backend that pays for a long training run, and from how many potentials on it does.
+PAYS = {
+    "cpu": (("fused", 2_000_000_000), ("compiled", 10_000_000_000)),
+    "cuda": (("compiled", 10_000_000_000),),
+}
+"""By kind of device the backends that pay for long training runs, and from how many potentials on each does.
 
-Over eager neurons both save about 2 ns a potential, forward and backward, on two CPU cores. `fused` costs an
-import of numba, and once on a machine compiling; `compiled` compiles in every new process and for every T."""
+Over eager neurons both save about 2 ns a potential, forward and backward, on two CPU cores, `compiled` a
+little more. `fused` costs an import of numba, and once on a machine compiling; `compiled` compiles in every
+new process and for every T."""
+STEAD = {"compiled": "fused"}
+"""What takes a backend's jobs that it cannot do, if it can; else `eager` does."""
 
 _chosen: str | None = None
 _watchers = 0
@@ -33,9 +40,13 @@ _watchers = 0
 
 def pick(job: Job) -> Kernel:
     """The kernel for a job: that of the backend in use, or the definition where it cannot do all of it."""
-    kernel = KERNELS[active()]
+    name = active()
     # A single neuron is computed faster than a compiled function is entered.
-    return kernel if job.needs <= kernel.can and job.current.numel() > len(job.current) else KERNELS["eager"]
+    if name != "eager" and job.current.numel() > len(job.current):
+        for able in filter(None, (name, STEAD.get(name))):
+            if job.needs <= KERNELS[able].can and KERNELS[able].missing() is None:
+                return KERNELS[able]
+    return KERNELS["eager"]
 
 
 @contextmanager
@@ -89,7 +100,7 @@ def resolve(name: str, potentials: int = 0, device: str = "cpu") -> str:
         BadInput: unknown backend.
     """
     if name == "auto":
-        return best(device) if potentials > PAYS.get(device, ("eager", 0))[1] else "eager"
+        return best(device, potentials)
     if name not in KERNELS:
         raise unknown_name("backend", name, ["auto", *KERNELS])
     if (problem := KERNELS[name].missing()) is not None:
@@ -98,10 +109,13 @@ def resolve(name: str, potentials: int = 0, device: str = "cpu") -> str:
     return name
 
 
-def best(device: str = "cpu") -> str:
-    """The backend for long work on a kind of device: `eager` where the other lacks something."""
-    name, _ = PAYS.get(device, ("eager", 0))
-    return name if KERNELS[name].missing() is None else "eager"
+def best(device: str = "cpu", potentials: float = math.inf) -> str:
+    """The backend for work of so many potentials on a kind of device; `eager` where others lack something."""
+    found = "eager"
+    for name, pays_from in PAYS.get(device, ()):
+        if potentials > pays_from and KERNELS[name].missing() is None:
+            found = name
+    return found
 
 
 def usable(device: str = "cpu") -> list[str]:
@@ -116,7 +130,7 @@ def usable(device: str = "cpu") -> list[str]:
 def describe() -> dict[str, str]:
     """Each backend and whether it is usable here."""
     said = {
-        "auto": f"fused, on a GPU compiled, for training runs long enough to pay; else eager; now: {active()}"
+        "auto": f"fused, then compiled, for training runs long enough to pay; else eager; now: {active()}"
     }
     for name, kernel in KERNELS.items():
         problem = kernel.missing()

@@ -160,7 +160,8 @@ def test_unknown_and_unusable_backends(monkeypatch):
     with pytest.raises(BadInput, match="did you mean 'compiled'"):
         backends.resolve("compile")
     assert backends.resolve("auto", potentials=1000) == "eager"
-    assert backends.resolve("auto", potentials=10**12) == "fused"
+    assert backends.resolve("auto", potentials=5 * 10**9) == "fused"
+    assert backends.resolve("auto", potentials=10**12) == "compiled"
     assert backends.resolve("auto", potentials=10**12, device="cuda") == "compiled"
     assert backends.resolve("auto", potentials=10**12, device="mps") == "eager"
     monkeypatch.setenv("CXX", "no-such-compiler")
@@ -168,5 +169,6 @@ def test_unknown_and_unusable_backends(monkeypatch):
     try:
         with pytest.warns(MpdvizWarning, match="no C\\+\\+ compiler found"):
             assert backends.resolve("compiled") == "eager"
+        assert backends.resolve("auto", potentials=10**12) == "fused"
     finally:
         compiled._missing.cache_clear()

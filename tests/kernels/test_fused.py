@@ -201,4 +201,14 @@ def test_a_second_derivative_is_refused():
 
 def test_it_is_there():
     assert fused.FUSED.missing() is None
-    assert backends.best() == "fused"
+    assert backends.best(potentials=5e9) == "fused"
+
+
+def test_what_the_compiled_backend_cannot_do_it_does():
+    current = torch.randn(3, 50)
+    for reset, able in zip(RESETS, ("compiled", "fused", "fused", "fused"), strict=True):
+        job = Job(current, 0.3, torch.ones(3), torch.ones(3), (RECTANGLE,), reset, False)
+        with backends.using("compiled"):
+            picked = backends.pick(job)
+        if "compiled" in backends.usable():
+            assert picked is backends.KERNELS[able]
