@@ -100,17 +100,20 @@ class Meter:
             else:
                 statistics = scan.in_one_pass(reading.v, spec, seen)
         else:
-            statistics = by_tensors(reading.v.reshape(len(reading.spikes), -1), spec, seen)
+            statistics = LayerStatistics.empty(*spec.what_if.shape)
+            for part in reading.parts():
+                statistics += by_tensors(part.v.reshape(len(reading.spikes), -1), spec, seen)
         self._add_gain(statistics, reading)
         return statistics
 
     def _add_gain(self, statistics: LayerStatistics, reading: Reading) -> None:
-        v = None
         for t, (shape, width) in enumerate(zip(reading.shapes, reading.kappa.tolist(), strict=True)):
             if shape.name == "rectangular":
                 statistics.gain[t] = statistics.available[t] / width
-                continue
-            v = reading.v if v is None else v
-            h = shape.h(v[t] - reading.v_th[t], reading.kappa[t])
-            passes = v[t].isfinite() & (v[t] > reading.floor)
-            statistics.gain[t] = torch.where(passes, h, 0).sum(dtype=torch.float64)
+        others = [t for t, shape in enumerate(reading.shapes) if shape.name != "rectangular"]
+        for part in reading.parts() if others else ():
+            v = part.v
+            for t in others:
+                h = reading.shapes[t].h(v[t] - reading.v_th[t], reading.kappa[t])
+                passes = v[t].isfinite() & (v[t] > reading.floor)
+                statistics.gain[t] += torch.where(passes, h, 0).sum(dtype=torch.float64)

@@ -1,6 +1,6 @@
 """One call of a neuron layer of ours: whole sequences, from rest."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -11,6 +11,9 @@ from mpdviz.neurons import Dynamics
 from mpdviz.recording.measure.spec import shifts
 from mpdviz.recording.sums import Row
 from mpdviz.surrogates import Surrogate
+
+PART = 1 << 21
+"""Potentials that are computed again at a time, if one sample has no more: bounds their memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +52,17 @@ class Reading:
             _, v = self.dynamics.run(current, self.v_th, self.kappa, self.shapes, keep_potentials=True)
         assert v is not None
         return v
+
+    def parts(self) -> Iterator["Reading"]:
+        """The same, some samples at a time where the potentials are still to be computed."""
+        if self.kept is not None or self.spikes.dim() < 2:
+            yield self
+            return
+        samples, each = self.spikes.shape[1], self.spikes[:, :1].numel()
+        step = max(PART // max(each, 1), 1)
+        for first in range(0, samples, step):
+            some = slice(first, first + step)
+            yield replace(self, current=self.current.detach()[:, some], spikes=self.spikes.detach()[:, some])
 
     def spike_path(self) -> Callable[[Tensor], Tensor | None]:
         """What gives, of dL/dv `[T, N, ...]`, the share that came through the neurons' own spikes."""
