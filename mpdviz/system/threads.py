@@ -57,10 +57,12 @@ def _pool() -> ThreadPoolExecutor:
 def _openmp() -> Callable[..., Any] | None:
     """What starts a parallel region in the OpenMP library that torch has loaded; None if not GNU's."""
     with suppress(OSError, AttributeError):
-        beside = Path(torch.__file__).parents[1]
+        package = Path(torch.__file__).parent
+        places = package, package.with_name("torch.libs")  # other packages bring libraries of that name too
         maps = Path("/proc/self/maps").read_text().splitlines()
         mapped = {line.split(maxsplit=5)[-1] for line in maps if "libgomp" in line}
-        ours = [path for path in mapped if Path(path).is_relative_to(beside)] or list(mapped)
+        inside = [path for path in mapped if any(Path(path).is_relative_to(place) for place in places)]
+        ours = inside or list(mapped)
         if len(ours) == 1:
             region = ctypes.CDLL(ours[0]).GOMP_parallel
             region.argtypes = [_Body, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]

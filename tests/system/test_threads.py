@@ -1,12 +1,21 @@
 """Work divided among torch's threads: every part once, errors handed over, any caller."""
 
 import threading
+from pathlib import Path
 
 import pytest
 import torch
 
 from mpdviz.system import threads
 from mpdviz.system.threads import divided
+
+
+def test_torchs_own_library_is_told_from_those_of_others():
+    pytest.importorskip("sklearn.utils._openmp_helpers")
+    if not list((Path(torch.__file__).parent / "lib").glob("libgomp*")):
+        pytest.skip("this build of torch brings no OpenMP library of GNU's")
+    threads._openmp.cache_clear()
+    assert threads._openmp() is not None
 
 
 @pytest.fixture(params=["torch's threads", "a pool"])
