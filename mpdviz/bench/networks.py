@@ -82,7 +82,7 @@ def steps(
     device: torch.device = timing.CPU,
     **options: Any,
 ) -> dict[str, Step]:
-    """The contenders: plain, eager, the best backend here, and that under bf16 if asked for."""
+    """The contenders: plain, every backend that is usable here, and those under bf16 if asked for."""
     torch.manual_seed(0)
     made = networks.build(name, strategy="mpd-agl", timesteps=timesteps, num_classes=10, **options)
     made.to(device)
@@ -91,12 +91,11 @@ def steps(
     def ours() -> SpikingNetwork:
         return copy.deepcopy(made).channels_last()  # as in training
 
-    contenders = {"plain": Step(plain_build(made), x, y), "eager": Step(ours(), x, y)}
-    best = backends.best(x.device.type)
-    contenders[best] = Step(ours(), x, y, best)
+    usable = backends.usable(x.device.type)
+    contenders = {"plain": Step(plain_build(made), x, y)}
+    contenders |= {on: Step(ours(), x, y, on) for on in usable}
     if bf16:
-        for on in dict.fromkeys(("eager", best)):
-            contenders[f"{on} bf16"] = Step(ours(), x, y, on, bf16=True)
+        contenders |= {f"{on} bf16": Step(ours(), x, y, on, bf16=True) for on in usable}
     return contenders
 
 
@@ -125,8 +124,7 @@ RESETS = {"detached reset": "hard-detached", "soft reset": "soft"}
 
 def peaks(name: str, timesteps: int, batch_size: int, side: int) -> dict[str, float]:
     """MB that a training step takes at the most above what is resident before, each build in its process."""
-    best = backends.best()
-    contenders = ["plain", "eager", best, *(f"{best}, {label}" for label in RESETS)]
+    contenders = ["plain", *backends.usable(), *(f"fused, {label}" for label in RESETS)]
     if find_spec("spikingjelly") is not None:
         contenders.append("spikingjelly")
     sizes = name, timesteps, batch_size, side

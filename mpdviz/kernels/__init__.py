@@ -10,7 +10,17 @@ from mpdviz.kernels.base import RESETS, Carried, Job, Reset, Rule, Scalar, Step,
 from mpdviz.kernels.eager import charge
 from mpdviz.surrogates import Surrogate
 
-__all__ = ["RESETS", "Carried", "Reset", "Step", "follow", "follow_step", "multistep", "multistep_lif"]
+__all__ = [
+    "RESETS",
+    "Carried",
+    "Reset",
+    "Step",
+    "follow",
+    "follow_step",
+    "multistep",
+    "multistep_lif",
+    "potentials",
+]
 
 
 def multistep_lif(
@@ -73,6 +83,14 @@ def multistep(
 
 
 follow_step = stepped.follow
+
+
+@torch.no_grad()
+def potentials(current: Tensor, decay: Scalar, v_th: Tensor, reset: Reset) -> Tensor:
+    """The pre-reset potentials `[T, ...]` of `multistep_lif` for the same arguments, by the definition."""
+    _, v = charge(current.detach(), decay, v_th, reset, keep_potentials=True)
+    assert v is not None
+    return v
 
 
 @torch.no_grad()

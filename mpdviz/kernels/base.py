@@ -112,7 +112,16 @@ class Kernel(ABC):
         """Spikes `[T, ...]`, and the pre-reset potentials where they were asked for or are at hand."""
 
 
-def memory_order(x: Tensor) -> list[int]:
+def flattened(current: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+    """A current as `[T, M]` in memory's order, and what gives its like the current's shape and layout."""
+    order = _memory_order(current)
+    shape = [current.shape[axis] for axis in order]
+    back = [order.index(axis) for axis in range(current.dim())]
+    flat = current.permute(order).reshape(len(current), -1)
+    return flat, lambda like: like.view(shape).permute(back)
+
+
+def _memory_order(x: Tensor) -> list[int]:
     """Axes from the slowest to the fastest in memory, time first: channels-last maps stay as they are."""
     if x.is_contiguous():
         return list(range(x.dim()))

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from mpdviz.kernels.base import Job, Kernel, Scalar, memory_order, potential_dtype
+from mpdviz.kernels.base import Job, Kernel, Scalar, flattened, potential_dtype
 from mpdviz.surrogates import Surrogate
 from mpdviz.system.caches import keep_compiled
 
@@ -155,10 +155,7 @@ class Compiled(Kernel):
     def run(self, job: Job) -> tuple[Tensor, Tensor | None]:
         """Spikes and, if kept, potentials, both in the current's memory layout."""
         current, keep = job.current, job.keep_potentials
-        order = memory_order(current)
-        flat = current.permute(order).reshape(len(current), -1)
-        shape = [current.shape[axis] for axis in order]
-        back = [order.index(axis) for axis in range(current.dim())]
+        flat, restored = flattened(current)
         if job.needs_grad:
             spikes, potentials = MultiStepLIF.apply(  # type: ignore[no-untyped-call]
                 flat, job.decay, job.v_th, job.kappa, job.shapes[0], keep
@@ -167,8 +164,7 @@ class Compiled(Kernel):
             pair = _compiled(len(current), current.dtype, job.shapes[0], False, keep)
             spikes, *kept = pair.forward(flat, job.decay, job.v_th)
             potentials = kept[0] if kept else None
-        restored = spikes.view(shape).permute(back)
-        return restored, None if potentials is None else potentials.view(shape).permute(back)
+        return restored(spikes), None if potentials is None else restored(potentials)
 
 
 COMPILED = Compiled()

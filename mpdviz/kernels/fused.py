@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from mpdviz.kernels.base import Job, Kernel, Reset, memory_order, potential_dtype
+from mpdviz.kernels.base import Job, Kernel, Reset, flattened, potential_dtype
 from mpdviz.kernels.eager import EAGER
 from mpdviz.surrogates import Surrogate
 from mpdviz.surrogates.closed import Form
@@ -135,17 +135,13 @@ class Fused(Kernel):
         if torch.compiler.is_compiling():
             return EAGER.run(job)  # which torch.compile fuses itself
         current = job.current
-        order = memory_order(current)
-        flat = current.permute(order).reshape(len(current), -1)
-        shape = [current.shape[axis] for axis in order]
-        back = [order.index(axis) for axis in range(current.dim())]
+        flat, restored = flattened(current)
         if job.needs_grad:
             spikes, potentials = MultiStepLIF.apply(flat, job.decay, job.kappa, job)  # type: ignore[no-untyped-call]
         else:
             constants = _Constants.of(job, graded=False)
             spikes, potentials, _ = _run(flat, constants, keep=job.keep_potentials)
-        restored = spikes.view(shape).permute(back)
-        return restored, None if potentials is None else potentials.view(shape).permute(back)
+        return restored(spikes), None if potentials is None else restored(potentials)
 
 
 FUSED = Fused()

@@ -10,52 +10,12 @@ Arrays `[T, M]` are float32, float64 or, as uint16, the bits of bfloat16; potent
 
 import numba
 import numpy as np
-from numba import types
-from numba.extending import overload
 
+from mpdviz.kernels.packed import pack, read, unpack, write
 from mpdviz.surrogates.vectorised import decayed
 
 BLOCK = 1024
 """Neurons handled at a time: as many as fill a page of memory, all timesteps of which fit a core's cache."""
-
-
-_SPREAD = np.array(
-    [sum(1 << 8 * bit for bit in range(8) if byte >> bit & 1) for byte in range(256)], np.uint64
-)
-"""The eight bits of a byte, a byte each."""
-
-
-def read(row, j):
-    """The number at `j`, of the potentials' dtype."""
-
-
-def write(row, j, value):
-    """Set the number at `j`, rounded to nearest, ties to even."""
-
-
-@overload(read)
-def _read(row, j):
-    if row.dtype == types.uint16:
-        return lambda row, j: np.uint32(np.uint32(row[j]) << np.uint32(16)).view(np.float32)
-    return lambda row, j: row[j]
-
-
-@overload(write)
-def _write(row, j, value):
-    if row.dtype == types.uint16:
-
-        def rounded(row, j, value):
-            bits = np.float32(value).view(np.uint32)
-            odd = (bits >> np.uint32(16)) & np.uint32(1)
-            up = np.uint32(bits + np.uint32(0x7FFF) + odd) >> np.uint32(16)
-            row[j] = np.uint16(up if value == value else np.uint32(0x7FC0))
-
-        return rounded
-
-    def exact(row, j, value):
-        row[j] = value
-
-    return exact
 
 
 @numba.njit(nogil=True, cache=True)
@@ -92,8 +52,8 @@ def forward(current, v_th, half, decay, soft, spikes, potentials, below_bits, in
                 for j in range(size):
                     below[j] = row[j] < v_th[t]
                     inside[j] = abs(row[j] - v_th[t]) < half[t]
-                _pack(below, below_bits[t, bits])
-                _pack(inside, inside_bits[t, bits])
+                pack(below, below_bits[t, bits])
+                pack(inside, inside_bits[t, bits])
 
 
 @numba.njit(nogil=True, cache=True)
@@ -251,13 +211,13 @@ def backward_of_bits(
         at, bits = slice(first, first + size), slice(first // 8, (first + size + 7) // 8)
         for t in range(len(grad_spikes) - 1, -1, -1):
             entering, out, top, threshold = grad_spikes[t, at], grad_current[t, at], tops[t], v_th[t]
-            _unpack(inside_bits[t, bits], inside)
+            unpack(inside_bits[t, bits], inside)
             if t + 1 == len(grad_spikes):
                 for j in range(size):
                     later[j] = (top if inside[j] else zero) * read(entering, j)
                     write(out, j, later[j])
             elif not soft:
-                _unpack(below_bits[t, bits], below)
+                unpack(below_bits[t, bits], below)
                 for j in range(size):
                     carried = later[j] * decay * (one if below[j] else zero)
                     later[j] = (top if inside[j] else zero) * read(entering, j) + carried
@@ -318,19 +278,3 @@ def _moment(v, threshold, grad):
     for j in range(len(v)):
         total += np.float64(grad[j]) * np.float64(v[j] - threshold)
     return total
-
-
-@numba.njit(nogil=True, cache=True)
-def _pack(flags, out):
-    """Truth values, a byte each, as bits; `flags` holds 8 for each byte of `out`, or more."""
-    words = flags.view(np.uint64)
-    for i in range(len(out)):
-        # Multiplied so that the lowest bit of every byte comes to lie in the highest byte, none on another.
-        out[i] = np.uint8((words[i] * np.uint64(0x0102040810204080)) >> np.uint64(56))
-
-
-@numba.njit(nogil=True, cache=True)
-def _unpack(packed, flags):
-    words = flags.view(np.uint64)
-    for i in range(len(packed)):
-        words[i] = _SPREAD[packed[i]]

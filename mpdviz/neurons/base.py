@@ -51,6 +51,10 @@ class Dynamics(ABC):
         """Decay, and whether the reset is soft, if the current and these give the potentials; or None."""
         return None
 
+    def potentials(self, current: Tensor, v_th: Tensor) -> Tensor:
+        """The potentials `[T, ...]` of a forward, computed again; where there is a `recurrence`."""
+        raise NotImplementedError
+
     mixes: ClassVar[bool] = False
     """Whether some of its outputs may be analog, see `mixing`."""
 

@@ -60,6 +60,10 @@ class Leaky(Dynamics):
         return float(decay), self.resets.soft
 
     @override
+    def potentials(self, current: Tensor, v_th: Tensor) -> Tensor:
+        return kernels.potentials(current, self.decay, v_th, self.resets)
+
+    @override
     def run(
         self,
         current: Tensor,

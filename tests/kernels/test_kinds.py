@@ -7,7 +7,8 @@ import pytest
 import torch
 from reference import DERIVATIVES
 
-from mpdviz import surrogates
+import mpdviz
+from mpdviz import networks, surrogates
 from mpdviz.errors import BadInput
 from mpdviz.kernels import Reset, backends, multistep_lif
 from mpdviz.neurons import LIF, PLIF
@@ -124,3 +125,21 @@ def test_a_learned_width_moves_against_its_gradient():
     multistep_lif(x, 0.0, 0.0, kappa, surrogates.get("atan"))[0].sum().backward()
     h = 1 / (1 + (math.pi * 0.25) ** 2)
     assert kappa.grad.item() == pytest.approx(-h * 0.25, rel=1e-12)
+
+
+@pytest.mark.parametrize("backend", backends.usable()[1:])
+@pytest.mark.filterwarnings("ignore")  # the compiler's own modules use what is deprecated
+def test_a_network_gives_the_same_logits_and_the_same_recording(backend):
+    torch.manual_seed(0)
+    network = networks.build("convsnn", timesteps=4, num_classes=10, encode_channels=4, planes=(4, 6))
+    network.train()
+    x = torch.rand(16, 1, 8, 8)
+    network(x)
+    network.eval()
+    results = []
+    for name in ("eager", backend):
+        with backends.using(name), mpdviz.record(network) as recording, torch.no_grad():
+            logits = network(x)
+        results.append((logits, recording.table()))
+    assert torch.equal(results[0][0], results[1][0])
+    assert results[0][1].equals(results[1][1])

@@ -12,13 +12,14 @@ from mpdviz.recording.measure.step import Pending, Step
 from mpdviz.recording.measure.tally import Tally
 
 SCAN_AFTER = 30_000_000
-"""Potentials of a recording after which the scans have saved what loading them takes, half a second.
+"""Potentials of a recording after which the scans have saved what loading them takes.
 
+That is 0.7 to 0.8 s, where tensor operations take 25 ns a potential (two cores of an AMD EPYC, n = 3 and 15).
 Once on a machine it is what compiling takes. Nothing else decides, such as what was compiled before: the last
 digit of a mean depends on how it was summed up, and a run that is resumed must give the same.
 """
-A_CALL = 15_000
-"""Potentials that take as long as a call of any size does by tensor operations."""
+A_CALL = 20_000
+"""Potentials that take as long as one timestep of any size does by tensor operations, 0.5 ms there."""
 SCANNED = (torch.float32, torch.float64)
 """Types that the compiled scans read; the values of others are exact in the first."""
 

@@ -3,10 +3,8 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-import torch
 from torch import Tensor
 
-from mpdviz.kernels.backends import using
 from mpdviz.neurons import Dynamics
 from mpdviz.recording.measure.spec import shifts
 from mpdviz.recording.sums import Row
@@ -45,13 +43,7 @@ class Reading:
     @property
     def v(self) -> Tensor:
         """Pre-reset potentials `[T, N, ...]`, computed again where they were not at hand."""
-        if self.kept is not None:
-            return self.kept
-        with torch.no_grad(), using("eager"):
-            current = self.current.detach()
-            _, v = self.dynamics.run(current, self.v_th, self.kappa, self.shapes, keep_potentials=True)
-        assert v is not None
-        return v
+        return self.dynamics.potentials(self.current, self.v_th) if self.kept is None else self.kept
 
     def parts(self) -> Iterator["Reading"]:
         """The same, some samples at a time where the potentials are still to be computed."""
