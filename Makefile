@@ -18,14 +18,17 @@ NORSE = $(call LOCKED,norse-build) --upgrade --target $(VENV)/norse-build && \
 	PYTHONPATH="$$(cd $(VENV)/norse-build && pwd)" $(call LOCKED,norse)
 endif
 
-.PHONY: demo test test-slow fuzz lint lock audit clean
+.PHONY: demo test test-thorough test-slow fuzz lint lock audit clean
 
 demo: $(VENV)/installed
 	$(BIN)/mpdviz demo --out $(DEMO)
 
 test: $(VENV)/installed
 	@# Two workers: most tests wait for one core. What waits for a thread must not keep the other worker's core.
-	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -m "not slow" -n 2 --dist worksteal
+	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -m "not slow and not thorough" -n 2 --dist worksteal
+
+test-thorough: $(VENV)/installed
+	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -m "thorough and not slow" -n 2 --dist worksteal
 
 test-slow: $(VENV)/installed
 	$(BIN)/python -m pytest -m slow

@@ -157,6 +157,7 @@ print(json.dumps([table[c].tolist() for c in ("count", "available_ratio", "firin
     assert firing == pytest.approx([1 / 3, 1])
 
 
+@pytest.mark.thorough
 def test_training_tells_them_where_it_stands_and_a_resumed_run_is_the_same(guest, tmp_path):
     code = f"""
 import torch, mpdviz

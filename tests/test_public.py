@@ -23,6 +23,7 @@ def test_importing_it_brings_neither_torch_nor_pandas():
     assert run(code) == "[]"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", mpdviz.__all__)
 def test_every_public_name_is_found_alone_and_documented(name):
     code = f"import mpdviz; thing = mpdviz.{name}; print(bool(thing.__doc__ or isinstance(thing, str)))"

@@ -56,6 +56,7 @@ def as_older(path):
 # Of one network. ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize(
     "strategy",

@@ -164,6 +164,7 @@ def test_gamma_moves_the_share_as_in_the_closed_form(s, fixed, followed):
     assert follows == pytest.approx(followed, abs=5e-5)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("moves", [("threshold",), ("spread",), ("threshold", "spread"), ("spread", "width")])
 @pytest.mark.parametrize(("mean", "std", "kappa"), [(-0.3, 0.5, 1.0), (0.2, 0.6, 0.7), (0.6, 2.0, 1.0)])
 def test_the_factor_is_the_nearest_that_reaches_the_target(moves, mean, std, kappa):

@@ -227,6 +227,7 @@ def test_what_cannot_be_measured_is_neither_ok_nor_failed():
     assert verdicts["nonfinite"].value == 1
 
 
+@pytest.mark.thorough
 def test_a_constant_layer_is_not_too_wide(monkeypatch):
     from mpdviz.recording.measure import meter
 

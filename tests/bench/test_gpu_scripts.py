@@ -39,6 +39,7 @@ def test_training_goes_on_from_the_files_of_the_call_before():
     assert "the second call went on from the first" in done.stdout
 
 
+@pytest.mark.thorough
 def test_damaged_and_missing_files_are_not_joined(tmp_path):
     state = tmp_path / "state"
     state.mkdir()
@@ -52,6 +53,7 @@ def test_damaged_and_missing_files_are_not_joined(tmp_path):
     assert not out.exists()
 
 
+@pytest.mark.thorough
 def test_without_a_cuda_device_nothing_is_measured(tmp_path):
     done = run("env", "CUDA_VISIBLE_DEVICES=", SCRIPTS / "gpu.sh", tmp_path / "out")
     assert done.returncode == 2

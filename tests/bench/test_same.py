@@ -81,6 +81,7 @@ def test_watching_times_each_way(framework):
     assert {way: len(ms) for way, ms in found.items()} == {"bare": 2, "own": 2, "recorded": 2}
 
 
+@pytest.mark.thorough
 def test_a_function_runs_in_a_process_of_its_own():
     peak = apart(epochs.watched_peak, "mpdviz", "recorded", 2)
     assert 0 <= peak < 1000

@@ -28,6 +28,7 @@ def test_a_made_up_study_is_read_as_a_trained_one(tmp_path):
     assert "same weights, by hash" in found.weights
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("cost", scaling.AXES)
 def test_every_cost_can_be_measured(cost):
     seconds, peak = scaling.measure(cost, scaling.AXES[cost][0], 2, 1)

@@ -212,6 +212,7 @@ def test_a_flipped_bit_in_the_archive_s_directory(ours, tmp_path):
             assert found[1:] == (config, metrics)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("bits", [1, 8])
 def test_flipped_bits_are_refused_or_harmless(ours, tmp_path, bits):
     """300 places at random, a fifth of the archive's directory and all of its end: never other numbers."""
@@ -506,6 +507,7 @@ def test_a_bare_released_state_dict_works_too(golden, tmp_path):
     assert equal(bare.network.state_dict(), whole.network.state_dict())
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", RELEASED)
 def test_a_released_file_changed_anywhere_is_refused(golden, tmp_path, name):
     """Every tensor in turn removed, renamed, lengthened, reshaped or summed up.

@@ -58,6 +58,7 @@ def test_nothing_to_do_is_said_and_no_failure(place, mpdviz):
     )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("format_", ["json", "csv", "latex", "markdown"])
 def test_formats_hold_what_the_library_says(place, mpdviz, format_):
     found = library.inspect(BEST, data="npz:data.npz").advice(0.6, Limits(starved=0.9)).table()

@@ -332,6 +332,7 @@ def test_folders_that_cannot_be_written(refused, out, resume):
     refused(*train("--out", out, *resume), words=["cannot write into", out, "choose another folder"])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("what", ["out", "resume", "checkpoint", "data", "recipe"])
 def test_without_permission(place, what):
     """A real process; root, whom no permission stops, first gives that privilege up."""
@@ -384,6 +385,7 @@ def test_a_loss_turned_nan_stops_training(mpdviz, place, args):
 # Real processes
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("args", "status", "words"),
     [
@@ -411,6 +413,7 @@ def test_a_real_process_says_one_line_whatever_the_width(place, args, status, wo
 NOTED = (".lock", ".mpdviz", "config.toml", "environment.json", "result.json", "status.json")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("kilobytes", "kept"), [(10, []), (30, ["best.pt", "mpd.csv"])])
 def test_a_full_disk_in_a_real_process(place, kilobytes, kept):
     """The limit on a file's size stands for the disk: best.pt (24 kB) or last.pt (42 kB) does not fit."""

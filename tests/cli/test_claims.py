@@ -3,12 +3,14 @@
 from types import SimpleNamespace
 
 import pandas as pd
+import pytest
 from mpdviz.cli import claims, compared
 
 CLAIMS = ("claims", "sample:fixed", "sample:mpd_agl", "--limit", "32")
 ROWS = 2 * 2 * 5 * 4  # runs, modes, layers, timesteps
 
 
+@pytest.mark.thorough
 def test_the_answer_comes_first_and_everything_fits(place, mpdviz):
     status, out, said = mpdviz(*CLAIMS, "--out", "made")
     assert status == 0

@@ -25,6 +25,7 @@ def ran(*words, shell="", **environment):
     return done
 
 
+@pytest.mark.thorough
 def test_a_reader_who_leaves_is_no_error_and_loses_nothing(place):
     words = " ".join([str(SCRIPT), *INSPECT, "--format json --save s.npz --out o"])
     line = f"{words} 2>err | true; exit ${{PIPESTATUS[0]}}"
@@ -58,12 +59,14 @@ def test_a_stdout_of_few_characters_gets_the_sketch_in_ascii(place, encoding):
     assert "#" in done.stdout
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("columns", ["0", "-4", "wide", ""])
 def test_no_width_hides_a_message(place, columns):
     done = ran("inspect", "none.pt", COLUMNS=columns)
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("words", "environment", "named"),
     [
@@ -129,6 +132,7 @@ def test_kinds_of_ends(monkeypatch, capsys, tmp_path, error, code, said):
     assert said in "".join(lines)
 
 
+@pytest.mark.thorough
 def test_nothing_in_the_working_folder_is_imported(place):
     for name in ("typer", "numpy", "json", "torch", "mpdviz_plugin"):
         (place / f"{name}.py").write_text("open('EXECUTED', 'w')\n")

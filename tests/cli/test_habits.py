@@ -47,6 +47,7 @@ def test_the_version_is_told_without_torch(mpdviz):
     assert done.stdout.splitlines() == [told, "[]"]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_fits_and_cuts_no_word(command):
     for width in (60, 80):
@@ -123,6 +124,7 @@ def test_a_run_folder_is_its_best_checkpoint(place, mpdviz):
     assert load_checkpoint("run").config == load_checkpoint(BEST).config
 
 
+@pytest.mark.thorough
 def test_a_folder_of_runs_is_drawn_and_compared(place, mpdviz):
     Path("runs").mkdir()
     for seed in (0, 1):
@@ -150,6 +152,7 @@ def test_labels_are_as_short_as_tells_them_apart():
         assert _labels(list(map(Path, paths))) == labels
 
 
+@pytest.mark.thorough
 def test_a_comparison_is_collected(place, mpdviz):
     words = ("compare", "--strategies", "fixed", "--seeds", "0", *train()[1:-2], "--out", "study")
     assert mpdviz(*words)[0] == 0
@@ -187,6 +190,7 @@ def test_samples_have_names(mpdviz):
     assert "did you mean 'fixed'?" in lines[0]
 
 
+@pytest.mark.thorough
 def test_the_demo_leaves_tables_figures_and_a_report(tmp_path):
     done = commands.mpdviz("demo", "--out", tmp_path / "demo", "--epochs", 1)
     assert done.returncode == 0, done.stderr.decode()

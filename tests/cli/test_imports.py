@@ -46,11 +46,13 @@ def test_what_only_tells_imports_nothing_heavy(words, tmp_path):
     assert not imported(*words, folder=tmp_path) & (EVER | TABLES)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("what", ["models", "neurons", "surrogates", "data"])
 def test_a_list_imports_what_it_lists_alone(what, tmp_path):
     assert not imported("list", what, folder=tmp_path) & (EVER | {"pandas", "scipy"})
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("options", [[], ["--layer", "2"], ["--what-if", "0.5"], ["--save", "recording.npz"]])
 def test_an_inspection_imports_torch_and_pandas_alone(options, tmp_path):
     """The sample was trained on the digits of scikit-learn, which is not imported either."""
@@ -59,6 +61,7 @@ def test_an_inspection_imports_torch_and_pandas_alone(options, tmp_path):
     assert not found & (EVER | {"scipy"})
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "words",
     [
@@ -74,12 +77,14 @@ def test_what_predicts_imports_special_functions_besides(words, tmp_path):
     assert not found & EVER
 
 
+@pytest.mark.thorough
 def test_figures_and_tables_of_an_inspection_import_what_draws_them(tmp_path):
     found = imported("inspect", SAMPLE, "--out", "made", folder=tmp_path)
     assert "matplotlib" in found
     assert not found & ((EVER - PICTURES) | {"matplotlib.pyplot", "altair", "jinja2"})
 
 
+@pytest.mark.thorough
 def test_a_report_imports_what_it_is_made_of(tmp_path):
     found = imported("report", SAMPLE, "--out", "report.html", folder=tmp_path)
     assert {"altair", "jinja2"} <= found

@@ -130,6 +130,7 @@ def test_training_mode_sees_batch_statistics_and_leaves_the_file_alone():
     assert FIXED.read_bytes() == before
 
 
+@pytest.mark.thorough
 def test_two_processes_count_the_same_integers(rows):
     torchrun = [
         sys.executable,

@@ -23,6 +23,7 @@ COMMANDS = {
 DELAYS = (1.2, 2.2, 2.8, 3.3)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "command",
     ["inspect", *(pytest.param(name, marks=pytest.mark.slow) for name in COMMANDS if name != "inspect")],

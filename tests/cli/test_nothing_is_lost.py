@@ -50,6 +50,7 @@ def test_nobodys_file_is_overwritten(project, mpdviz, writer, target):
     assert snapshot(project) == before
 
 
+@pytest.mark.thorough
 def test_what_a_command_made_it_may_make_again(place, mpdviz):
     for _ in range(2):
         assert mpdviz("inspect", BEST, "--data", "npz:data.npz", "--out", "seen", "--save", "r.npz")[0] == 0

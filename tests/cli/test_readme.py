@@ -90,15 +90,15 @@ def test_every_command_has_a_test_here():
     assert set(COMMANDS) == set(MPDVIZ) | others
 
 
-SHORTER = {"mpdviz train --out runs/digits": "--epochs 2", "mpdviz bench neurons": "--help"}
-SHORTER |= dict.fromkeys(
-    (line for line in MPDVIZ if line.startswith(("mpdviz compare --strategies", "mpdviz compare --vary"))),
-    "--model convsnn:encode_channels=8:planes=8-8",
-)
-"""What the quick suite gives commands beside what is shown, which takes them minutes."""
+SMALL = "--model convsnn:encode_channels=8:planes=8-8"
+TRAINS = [line for line in MPDVIZ if re.match(r"mpdviz (train|compare --(strategies|vary|arms))", line)]
+SHORTER = dict.fromkeys((line for line in TRAINS if "model" not in line and "--recipe" not in line), SMALL)
+SHORTER |= {"mpdviz train --out runs/digits": f"{SMALL} --epochs 2", "mpdviz bench neurons": "--help"}
+"""What all but the slow suite give commands beside what is shown, which takes them minutes."""
 
 
 # One test, in the order of the README: later commands continue what earlier ones made.
+@pytest.mark.thorough
 @pytest.mark.parametrize("shorter", [SHORTER, pytest.param({}, marks=pytest.mark.slow)])
 def test_mpdviz_commands(folder, shorter):
     for line in MPDVIZ:
@@ -110,6 +110,7 @@ def test_mpdviz_commands(folder, shorter):
     assert len(list((folder / "paper").glob("*.pdf"))) == 8
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("number", range(len(blocks("python"))))
 def test_python_examples(folder, number):
     example = blocks("python")[number]
@@ -169,6 +170,7 @@ def test_make_demo_names_what_it_leaves(tmp_path):
     assert (demo / "compare" / "compared.png").exists()
 
 
+@pytest.mark.thorough
 def test_plain_install(tmp_path):
     # Build tools come from this environment: the test must not need a network.
     target = tmp_path / "site"

@@ -152,6 +152,7 @@ def type_limits(**given):
     return Limits(**given)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("width", [60, 80, 200])
 def test_compare_says_where_they_differ_and_a_difference_of_what(width):
     seen = on_terminal("compare", FIXED, ADAPTIVE, "--limit", 64, columns=width)
@@ -205,6 +206,7 @@ def test_a_process_of_its_own_prints_the_same(recorded):
     assert alone.plain == on_terminal("inspect", recorded).plain
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("environment", "width"),
     [({}, 80), ({"COLUMNS": "200"}, 200), ({"PYTHONIOENCODING": "ascii"}, 80), ({"LC_ALL": "C"}, 80)],
@@ -225,6 +227,7 @@ def test_pipes_get_plain_lines_of_a_known_width(recorded, environment, width):
     assert "--full: a row" not in done.stderr.decode()  # a hint is for who sits before it
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("width", [60, 100])
 def test_messages_break_between_words(width):
     seen = on_terminal("inspect", "none.pt", "--layer", 1, columns=width)
@@ -240,6 +243,7 @@ def test_messages_break_between_words(width):
     assert words(seen.plain) == piped.stderr.strip()
 
 
+@pytest.mark.thorough
 def test_one_bar_over_recording_and_figures(tmp_path):
     out = tmp_path / "out"
     seen = on_terminal("inspect", FIXED, "--limit", 128, "--out", out, columns=100)

@@ -98,6 +98,7 @@ def test_before_the_first_step_nothing_is_made_up():
 # mpdviz train --live
 
 
+@pytest.mark.thorough
 def test_live_fits_a_terminal_and_leaves_the_last_state(tmp_path):
     out = tmp_path / "run"
     words = ("train", "--live", *TINY, "--record-every", 5, "--out", out)
@@ -120,6 +121,7 @@ def test_live_fits_a_terminal_and_leaves_the_last_state(tmp_path):
     assert len(set(re.findall(r"step (\d+)/", "\n".join(seen.drawn)))) > 1
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("terminal", [False, True])
 def test_live_falls_back_to_lines_and_says_so_once(tmp_path, terminal):
     words = ("train", "--live", *TINY, "--out", tmp_path / "run")
@@ -165,6 +167,7 @@ def test_a_terminal_gets_the_view_and_the_result(place):
     assert all(cell_len(line) <= 80 for line in seen.drawn if "best.pt" not in line)  # a path is whole
 
 
+@pytest.mark.thorough
 def test_a_run_under_way_is_followed_to_its_end(place):
     words = [sys.executable, "-m", "mpdviz", *map(str, train()[:-2]), "--out", "new", "--epochs", "60"]
     run = subprocess.Popen(words, cwd=place, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -183,6 +186,7 @@ def test_a_run_under_way_is_followed_to_its_end(place):
     assert done.stderr.splitlines()[-1].startswith("new  finished  epoch 60/60")
 
 
+@pytest.mark.thorough
 def test_a_run_that_was_killed_has_stopped(place):
     words = [sys.executable, "-m", "mpdviz", *map(str, train()[:-2]), "--out", "new", "--epochs", "9999"]
     run = subprocess.Popen(words, cwd=place, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -126,11 +126,13 @@ def searched(tmp_path_factory):
     return found, said
 
 
+@pytest.mark.thorough
 def test_the_cost_of_a_grid_is_said_before_anything_starts(searched):
     assert searched[1][0] == "3 arms x 2 points of the grid x 2 seeds: 12 runs"
     assert len(searched[0].runs) == 12
 
 
+@pytest.mark.thorough
 def test_arms_that_differ_in_nothing_differ_by_exactly_nothing(searched):
     apart = searched[0].differences.set_index("arm")
     assert apart.loc["same", "difference"] == 0
@@ -139,6 +141,7 @@ def test_arms_that_differ_in_nothing_differ_by_exactly_nothing(searched):
     assert np.isnan(apart.loc["same", "p"])
 
 
+@pytest.mark.thorough
 def test_each_arm_takes_its_own_best_on_validation(searched):
     runs, accuracy = searched[0].runs, searched[0].accuracy.set_index("arm")
     for arm in names(SIDES):
@@ -152,6 +155,7 @@ def test_each_arm_takes_its_own_best_on_validation(searched):
         assert accuracy.loc[arm, "n"] == 2
 
 
+@pytest.mark.thorough
 def test_the_available_share_is_that_of_the_last_recording(searched):
     found = searched[0]
     own = found.runs[(found.runs["arm"] == "control") & found.runs["chosen"]]
@@ -163,6 +167,7 @@ def test_the_available_share_is_that_of_the_last_recording(searched):
     assert row["lowest"] == pytest.approx(min(share.min() for share in last))
 
 
+@pytest.mark.thorough
 def test_equal_starts_are_proven_and_others_said(searched):
     """A low gamma is set, not drawn: the drawn weights stay the same."""
     runs = searched[0].runs
@@ -172,6 +177,7 @@ def test_equal_starts_are_proven_and_others_said(searched):
     assert "same drawn weights, by hash" in searched[0].weights
 
 
+@pytest.mark.thorough
 def test_another_reference_turns_the_sign(searched):
     turned = mpdviz.compare.collect(searched[0].folder, reference="low, gamma").differences.set_index("arm")
     straight = searched[0].differences.set_index("arm")
@@ -180,6 +186,7 @@ def test_another_reference_turns_the_sign(searched):
         mpdviz.compare.collect(searched[0].folder, reference="lo")
 
 
+@pytest.mark.thorough
 def test_figures_and_other_commands_take_the_chosen_runs_by_their_arms(searched):
     folders = run_folders(searched[0].folder)
     assert len(folders) == 6
@@ -188,6 +195,7 @@ def test_figures_and_other_commands_take_the_chosen_runs_by_their_arms(searched)
     assert {"control", "same"} <= labels
 
 
+@pytest.mark.thorough
 def test_more_arms_and_seeds_join_but_no_other_grid(searched):
     found = searched[0]
     before = read_study(found.folder)
@@ -198,6 +206,7 @@ def test_more_arms_and_seeds_join_but_no_other_grid(searched):
     assert read_study(found.folder) == before
 
 
+@pytest.mark.thorough
 def test_what_the_weights_do_not_depend_on_is_no_other_start(tmp_path):
     """A T that no weight knows, proven by the hashes; figures show what such arms have in common."""
     sides = [Arm("short", {"timesteps": 1}), Arm("long", {"timesteps": 3})]
@@ -210,6 +219,7 @@ def test_what_the_weights_do_not_depend_on_is_no_other_start(tmp_path):
         found.plot("available_ratio")
 
 
+@pytest.mark.thorough
 def test_figures_compare_with_the_reference_of_the_study(searched, tmp_path):
     folder = tmp_path / "study"
     shutil.copytree(searched[0].folder, folder)
@@ -219,12 +229,14 @@ def test_figures_compare_with_the_reference_of_the_study(searched, tmp_path):
     assert arms_of(run_folders(folder)[:3]) == ["low, gamma", "control", "same"]
 
 
+@pytest.mark.thorough
 def test_arms_of_other_sizes_are_said_to_start_apart(tmp_path):
     sides = [Arm("small", {}), Arm("wide", {"model": "convsnn:encode_channels=4:planes=6-6"})]
     found = mpdviz.compare.study(sides, seeds=[0], out=tmp_path / "s", on_event=lambda _: None, **TINY)
     assert "within these groups of arms alone: small; wide" in found.weights
 
 
+@pytest.mark.thorough
 def test_the_command_takes_what_is_varied(tmp_path):
     words = [f"--{name.replace('_', '-')}={value}" for name, value in TINY.items()]
     command = [sys.executable, "-m", "mpdviz", "compare", "--vary", "decay=0.2,0.9", "--seeds", "0", *words]

@@ -81,6 +81,7 @@ def test_an_address_where_no_ray_is_gets_one_line_at_once(address, words, tmp_pa
         study(tmp_path / "study", executor=get("ray", address))
 
 
+@pytest.mark.thorough
 def test_an_object_is_an_executor_too(tmp_path):
     said = []
     collected = study(tmp_path / "study", executor=Local(), on_event=said.append)

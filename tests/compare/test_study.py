@@ -157,6 +157,7 @@ def copied(folder, tmp_path):
     return tmp_path / "study"
 
 
+@pytest.mark.thorough
 def test_tables_are_what_the_run_folders_say(trained):
     folder, _, done = trained
     runs = pd.read_csv(folder / "runs.csv")
@@ -189,6 +190,7 @@ def test_two_names_of_one_strategy_give_one_result(tmp_path):
     pd.testing.assert_frame_equal(first, second, check_exact=True)
 
 
+@pytest.mark.thorough
 def test_finished_runs_are_left_alone_and_more_seeds_join(trained, tmp_path):
     folder, _, _ = trained
     study = copied(folder, tmp_path)
@@ -214,6 +216,7 @@ def test_strategies_that_join_go_behind_unless_all_are_given_anew(tmp_path):
     assert planned("lsg", "mpd-agl", "fixed")[0] == ("lsg", "mpd-agl", "fixed")
 
 
+@pytest.mark.thorough
 def test_other_settings_in_the_same_folder_are_refused(trained):
     _, wanted, _ = trained
     done = compare(*wanted, *OPTIONS[:-1], "--epochs=3")
@@ -222,6 +225,7 @@ def test_other_settings_in_the_same_folder_are_refused(trained):
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -245,6 +249,7 @@ def test_runs_that_do_not_belong_together_are_refused(trained, tmp_path, change,
         mpdviz.compare.collect(study)
 
 
+@pytest.mark.thorough
 def test_collecting_says_what_is_missing(trained, tmp_path):
     study = copied(trained[0], tmp_path)
     shutil.rmtree(study / "runs" / "mpd-agl" / "seed-1")
@@ -267,6 +272,7 @@ def test_shards_together_make_the_whole(trained, tmp_path):
     pd.testing.assert_frame_equal(whole, parts)
 
 
+@pytest.mark.thorough
 def test_an_interrupted_comparison_goes_on_to_the_same_result(trained, tmp_path):
     folder, wanted, _ = trained
     words = [*wanted[:-1], str(tmp_path / "study"), *OPTIONS]
@@ -284,6 +290,7 @@ def test_an_interrupted_comparison_goes_on_to_the_same_result(trained, tmp_path)
     pd.testing.assert_frame_equal(whole, again)
 
 
+@pytest.mark.thorough
 def test_a_run_that_fails_does_not_stop_the_others(tmp_path):
     out = tmp_path / "study"
     (out / "runs" / "mpd-agl" / "seed-0").mkdir(parents=True)
@@ -300,6 +307,7 @@ def test_a_run_that_fails_does_not_stop_the_others(tmp_path):
     assert any("failed" in line for line in said)
 
 
+@pytest.mark.thorough
 def test_a_comparison_whose_every_run_fails_exits_1_and_says_why(tmp_path, monkeypatch, capsys):
     words = ["--strategies", "fixed,mpd-agl", "--seeds", "0", "--out", "study", *OPTIONS, "--lr=1e12"]
     assert mpdviz_cli("compare", *words, cwd=tmp_path, monkeypatch=monkeypatch) == 1
@@ -310,6 +318,7 @@ def test_a_comparison_whose_every_run_fails_exits_1_and_says_why(tmp_path, monke
     assert "lower --lr (exit 2, see " in said
 
 
+@pytest.mark.thorough
 def test_a_comparison_of_which_one_run_fails_exits_1_and_gives_the_others(trained, tmp_path):
     study = copied(trained[0], tmp_path)
     shutil.rmtree(study / "runs" / "mpd-agl" / "seed-1")
@@ -323,6 +332,7 @@ def test_a_comparison_of_which_one_run_fails_exits_1_and_gives_the_others(traine
 # The library --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_strategies_are_compared_without_a_command_line(trained, tmp_path):
     said = []
     recipe = tmp_path / "recipe.toml"
@@ -346,6 +356,7 @@ def test_strategies_are_compared_without_a_command_line(trained, tmp_path):
     pd.testing.assert_frame_equal(again.accuracy, collected.accuracy)
 
 
+@pytest.mark.thorough
 def test_a_notebook_shows_what_a_comparison_came_to(trained):
     collected = mpdviz.compare.collect(trained[0])
     assert repr(collected).startswith("Collected(4 of 4 runs finished; ")
@@ -361,6 +372,7 @@ def test_a_notebook_shows_what_a_comparison_came_to(trained):
         collected.plot("curve")
 
 
+@pytest.mark.thorough
 def test_failures_are_on_the_result(tmp_path):
     collected = mpdviz.compare.strategies(
         ["fixed"], seeds=[0], out=tmp_path / "study", on_event=lambda _: None, **TINY | {"lr": 1e12}
@@ -402,6 +414,7 @@ def test_comparing_is_imported_without_torch_and_pandas():
     assert done.stdout == "set()\n"
 
 
+@pytest.mark.thorough
 def test_runs_may_differ_in_machine_and_log_alone(trained, tmp_path):
     """Other settings of these roles, in the folder of a comparison and in one of its runs."""
     study = copied(trained[0], tmp_path)
@@ -480,6 +493,7 @@ def test_checkpoints_are_compared_without_a_command_line(tables):
     assert all(note in tables[1].stderr.replace("\n", " ") for note in sides.notes)
 
 
+@pytest.mark.thorough
 def test_two_processes_compare_checkpoints_to_one_result(tables, tmp_path):
     """The team is one for both recordings, and the leader alone has a result."""
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "mpdviz.cli"]
@@ -510,6 +524,7 @@ def test_the_figure_draws_the_tables(tables):
     assert (tables[0] / "compared.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.thorough
 def test_networks_that_cannot_be_laid_side_by_side_are_refused(trained, tmp_path, monkeypatch, capsys):
     other = trained[0] / "runs" / "mpd-agl" / "seed-0" / "checkpoints" / "best.pt"
     assert mpdviz_cli("compare", FIXED, other, cwd=tmp_path, monkeypatch=monkeypatch) == 2
@@ -560,6 +575,7 @@ def test_threads_are_shared_out(monkeypatch):
     assert threads_for(1) == 1
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="of Linux's signals")
 def test_a_killed_comparison_takes_its_runs_with_it(tmp_path):
     words = ["--strategies", "fixed,mpd-agl", "--seeds", "0", "--jobs", "2", "--epochs", "9999"]

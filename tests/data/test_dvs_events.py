@@ -107,6 +107,7 @@ def test_a_class_that_is_missing_is_named(recordings, tmp_path):
         data.load("cifar10-dvs", data_dir=tmp_path)
 
 
+@pytest.mark.thorough
 def test_without_tonic_the_extra_is_named(recordings):
     folder, _ = recordings
     code = "import sys; sys.modules['tonic'] = None; from mpdviz.cli.entry import run; run()"

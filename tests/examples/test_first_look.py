@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import nbformat
+import pytest
 from nbclient import NotebookClient
 
 NOTEBOOK = Path(__file__).parents[2] / "examples" / "first_look.ipynb"
@@ -27,6 +28,7 @@ def shown(cell):
             yield sorted(data), alike(data["text/plain"])
 
 
+@pytest.mark.thorough
 def test_the_notebook_shows_what_it_showed(tmp_path):
     kept = nbformat.read(NOTEBOOK, as_version=4)
     assert all(cell["execution_count"] for cell in kept.cells if cell["cell_type"] == "code")

@@ -41,6 +41,7 @@ def inspected(tmp_path_factory):
     return texts(out / "a"), texts(out / "b"), out
 
 
+@pytest.mark.thorough
 def test_every_figure_of_a_checkpoint_says_of_what_it_is(inspected):
     found, _, out = inspected
     drawn = {path.stem for path in (out / "a").glob("*.png")}
@@ -54,6 +55,7 @@ def test_every_figure_of_a_checkpoint_says_of_what_it_is(inspected):
     assert "layer 3 (features.2)" in found["distribution_layer03"]
 
 
+@pytest.mark.thorough
 def test_a_recording_from_its_file_says_the_same(inspected):
     _, found, _ = inspected
     for stem, text in found.items():
@@ -88,6 +90,7 @@ def test_a_figure_without_a_caption_of_its_own_says_its_meaning():
         del figures.FIGURES._loaded["theirs"], figures.FIGURES._places["theirs"]
 
 
+@pytest.mark.thorough
 def test_networks_side_by_side_are_each_named(tmp_path):
     command("compare", SAMPLES / "fixed.pt", SAMPLES / "mpd_agl.pt", "--limit", 20, "--out", tmp_path)
     text = (tmp_path / "compared.txt").read_text()
@@ -97,6 +100,7 @@ def test_networks_side_by_side_are_each_named(tmp_path):
     assert "Thin, hollow" in text
 
 
+@pytest.mark.thorough
 def test_the_strategies_whose_potentials_are_drawn_can_be_named(tmp_path):
     out = tmp_path / "out"
     samples = (SAMPLES / "fixed.pt", SAMPLES / "mpd_agl.pt")

@@ -128,6 +128,7 @@ def test_strategies_spelled_alike_keep_their_own_names():
     assert len({own.marker for own in looks.values()}) == 2
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("name", "case"),
     [
@@ -145,6 +146,7 @@ def test_texts_of_every_size_are_legible_and_in_place(studies, name, case):
     assert figure.get_figwidth() in (3.3, 7.0)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", paper.FIGURES)
 @pytest.mark.parametrize("kind", ["neurips", "talk"])
 def test_other_styles_are_legible_and_in_place(studies, name, kind):

@@ -172,6 +172,7 @@ CMR = cmr()
 MANY = [*SEVEN, "fixed:kappa=0.25", "fixed:kappa=2", "fixed:kappa=4", "mpd-agl:shape=atan", "lsg:shape=atan"]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("strategies", [TWO, SEVEN, MANY])
 @pytest.mark.parametrize("name", latex.TABLES)
 def test_tables_fit_a_page_and_narrow_ones_a_column(strategies, name):

@@ -272,6 +272,7 @@ def test_captions_name_data_strategies_seeds_and_error_bars(study, name):
     assert re.search("error bars|Error bars|Bands", text)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", paper.FIGURES)
 @pytest.mark.parametrize("style", look.LOOKS)
 def test_many_layers_and_timesteps_fit(large, name, style):
@@ -308,6 +309,7 @@ def test_latex_tables(study, folders, tmp_path):
     assert latex.escape("a_b%\\{x}") == r"a\_b\%\textbackslash{}\{x\}"
 
 
+@pytest.mark.thorough
 def test_written_files_embed_fonts_and_hold_the_numbers(study, tmp_path):
     paths = list(paper.write(study, tmp_path, ("pdf", "svg")))
     made = [name for name in paper.FIGURES if name not in paper.skipped(study)]
@@ -412,6 +414,7 @@ def mpdviz(*args):
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.thorough
 def test_command_draws_checkpoints_and_says_what_it_skips(tmp_path):
     out = tmp_path / "paper"
     samples = [SAMPLES / "fixed.pt", SAMPLES / "mpd_agl.pt"]
@@ -428,6 +431,7 @@ def test_command_draws_checkpoints_and_says_what_it_skips(tmp_path):
     assert "98.6" in (out / "table_accuracy.tex").read_text()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("args", "said"),
     [

@@ -54,6 +54,7 @@ def texts(figure):
     return " | ".join(text.get_text() for text in figure.findobj(mpl.text.Text))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("name", "case"),
     [

@@ -112,6 +112,7 @@ assert "matplotlib.pyplot" not in sys.modules
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("case", ["20x10", "5x4", "broken", "1x1", "1x10", "nothing finite", "some"])
 @pytest.mark.parametrize("name", OF_A_NETWORK)
 def test_no_text_overlaps_or_leaves_the_page(cases, name, case):
@@ -366,6 +367,7 @@ def test_many_timesteps_can_be_drawn(large):
     assert {"10", "20", "30", "40"} <= {text.get_text() for text in shown}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", FORMATS)
 @pytest.mark.parametrize("name", OF_A_NETWORK)
 def test_saved_files_are_whole_repeatable_and_searchable(tmp_path, broken, name, kind):
@@ -384,6 +386,7 @@ def test_saved_files_are_whole_repeatable_and_searchable(tmp_path, broken, name,
         assert b"DejaVuSans-" not in one  # glyphs as outlines would be named so
 
 
+@pytest.mark.thorough
 def test_write_puts_numbers_beside_every_figure(tmp_path, small):
     paths = list(figures.write(small, tmp_path, "png"))
     stems = [*OF_A_NETWORK, *(f"distribution_layer{number:02d}" for number in range(1, 6))]

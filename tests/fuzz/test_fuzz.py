@@ -14,12 +14,14 @@ def fuzzer(tmp_path_factory):
     return Fuzzer(tmp_path_factory.mktemp("fuzz") / "inputs", seed=0)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", KINDS)
 def test_hostile_inputs(fuzzer, kind):
     found = [fuzzer.run(kind, number) for number in range(INPUTS)]
     assert not [f"{outcome}: {outcome.faults}" for outcome in found if outcome.faults]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "words",
     [

@@ -82,6 +82,7 @@ def test_step_mode_m_takes_sequences_and_step_mode_s_steps(tmp_path, jelly):
         assert_counts(recording, net, forward, steps=mode == "s")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("axis", "told"),
     [(0, "[5, 5, 6], time first"), (1, "[5, 5, 6], time second"), (2, "[5, 6, 5], time last")],

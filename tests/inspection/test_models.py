@@ -141,6 +141,7 @@ def test_weights_are_found_in_their_wrapping(folder, jelly, tmp_path, wrapping):
         assert torch.equal(taken.state_dict()[name], value)
 
 
+@pytest.mark.thorough
 def test_images_are_repeated_and_the_counts_are_those_of_record(folder, jelly):
     from spikingjelly.activation_based import functional
 
@@ -166,6 +167,7 @@ def test_images_are_repeated_and_the_counts_are_those_of_record(folder, jelly):
     assert found["m"]["name"].unique().tolist() == [2, 4]
 
 
+@pytest.mark.thorough
 def test_frames_go_in_as_sequences_or_step_by_step(folder, jelly):
     for mode in "ms":
         options = ["--model", "nets:jelly", "--model-args", f"step_mode={mode}", "--data", "npz:frames.npz"]
@@ -175,6 +177,7 @@ def test_frames_go_in_as_sequences_or_step_by_step(folder, jelly):
         assert "accuracy" in done.stderr
 
 
+@pytest.mark.thorough
 def test_a_snntorch_network_that_loops_over_time_itself(folder):
     pytest.importorskip("snntorch")
     options = ["--model", "nets:Torchy", "--data", "npz:images.npz", "--gradients", "--format", "csv"]
@@ -191,6 +194,7 @@ def test_a_norse_layer_takes_sequences(folder):
     assert table(inspect(folder, *options))["count"].tolist() == [N * 12] * T
 
 
+@pytest.mark.thorough
 def test_check_and_figures_work_on_them(folder, jelly, tmp_path):
     own = ["--model", "nets:jelly", "--data", "npz:frames.npz"]
     done = inspect(folder, *own, "--out", str(tmp_path / "out"), "--save", str(tmp_path / "own.npz"))
@@ -294,6 +298,7 @@ def test_time_may_lie_on_the_second_axis(tmp_path):
     assert model.training
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["resnet19_slim", "vggsnn_slim"])
 def test_a_released_checkpoint_is_converted(tmp_path, name):
     path, out = GOLDEN / f"{name}_best_model.pth", tmp_path / "new" / "out.pt"
@@ -322,6 +327,7 @@ def test_what_is_ours_already_is_not_converted(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.thorough
 def test_recordings_of_two_frameworks_are_compared(folder, jelly, tmp_path):
     pytest.importorskip("snntorch")
     for name, own, options in (

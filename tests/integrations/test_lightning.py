@@ -352,6 +352,7 @@ def test_the_other_package_of_lightning(tmp_path):
     assert ours(found) == expected
 
 
+@pytest.mark.thorough
 def test_of_two_processes_the_first_records_its_share_and_says_so(tmp_path):
     """Both have the same batches, so that the mean of their gradients is that of one, bit for bit."""
     options = "devices=2, strategy='ddp', use_distributed_sampler=False"

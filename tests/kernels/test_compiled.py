@@ -38,6 +38,7 @@ def agree(eager, compiled, rtol=1e-5):
     torch.testing.assert_close(compiled[2], eager[2], rtol=rtol, atol=1e-6, equal_nan=True)
 
 
+@pytest.mark.thorough
 @settings(max_examples=15, deadline=None)
 @given(
     samples=st.integers(1, 9),
@@ -52,7 +53,8 @@ def test_any_size_and_width(samples, neurons, decay, width, seed):
     agree(*both(current, decay, kappa, surrogates.Rectangular()))
 
 
-@settings(max_examples=15, deadline=None)
+@pytest.mark.thorough
+@settings(max_examples=6, deadline=None)
 @given(seed=st.integers(0, 100), timesteps=st.integers(1, 5), size=st.integers(1, 40))
 def test_thresholds_of_every_timestep(seed, timesteps, size):
     generator = torch.Generator().manual_seed(seed)
@@ -75,17 +77,20 @@ def test_thresholds_of_every_timestep(seed, timesteps, size):
         assert torch.equal(s, results[0][0][t])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", [name for name in surrogates.SHAPES if name != "rectangular"])
 def test_every_shape(name):
     current = torch.randn(3, 50)
     agree(*both(current, 0.3, 1.5, surrogates.get(name)))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("timesteps", [1, 2, 10, pytest.param(64, marks=pytest.mark.slow)])
 def test_any_number_of_timesteps(timesteps):
     agree(*both(torch.randn(timesteps, 40), 0.7, 1.0, surrogates.Rectangular()))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("timesteps", [1, 4])
 def test_a_learned_decay_gets_its_gradient(timesteps):
     eager, compiled = both(torch.randn(timesteps, 300), 0.4, 1.0, surrogates.ATan(), learned=True)
@@ -101,6 +106,7 @@ def test_bfloat16_is_accumulated_in_float32():
     assert torch.equal(eager[1], compiled[1])
 
 
+@pytest.mark.thorough
 def test_potentials_are_handed_over():
     eager, compiled = both(torch.randn(4, 6, 5), 0.2, 1.0, surrogates.Rectangular(), keep=True)
     agree(eager, compiled)

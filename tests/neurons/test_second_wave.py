@@ -205,6 +205,7 @@ def test_potentials_stay_float32_where_the_rest_is_bfloat16(case):
     assert torch.equal(spikes.float(), exact)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("case", ["klif", "clif", "psn"])
 @pytest.mark.parametrize("backend", backends.usable())
 def test_every_backend_leaves_what_it_cannot_do_to_the_definition(case, backend):

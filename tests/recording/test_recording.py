@@ -79,6 +79,7 @@ def test_looking_does_not_end_a_sequence():
     assert run(repr).equals(bare)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", figures.FIGURES)
 def test_every_figure_can_be_plotted(mpd, name):
     assert isinstance(mpd.plot(name), Figure)

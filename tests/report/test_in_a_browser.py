@@ -236,6 +236,7 @@ def test_it_fits_its_screen_and_can_be_read(page, file, width, dark):
         assert contrast(*colours) >= 4.5, (selector, colours)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("names", [TWO, SEVEN, TWO[:1]])
 @pytest.mark.parametrize("seeds", [(0,), (0, 1, 2)])
 @pytest.mark.parametrize("epochs", [1, 4])

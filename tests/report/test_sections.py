@@ -80,6 +80,7 @@ def test_a_study_shows_what_it_has_and_says_what_it_lacks():
     assert "Accuracies" in {block.title for block in one if isinstance(block, Table)}
 
 
+@pytest.mark.thorough
 def test_comparisons_of_one_name_are_both_shown(tmp_path):
     words = dict(
         zip((word.removeprefix("--").replace("-", "_") for word in TINY[::2]), TINY[1::2], strict=True)

@@ -17,6 +17,7 @@ with backends.using("compiled"):
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif("compiled" not in backends.usable(), reason="torch.compile finds no compiler here")
 @pytest.mark.parametrize("moved", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_nothing_is_compiled_into_the_shared_temporary_folder(tmp_path, moved):

@@ -121,6 +121,7 @@ def test_the_machine_and_the_versions():
         assert found.cpu in Path("/proc/cpuinfo").read_text() + os.uname().machine
 
 
+@pytest.mark.thorough
 def test_frameworks_are_there_where_they_are_in_use():
     code = (
         "import json, torch{}; from mpdviz.system.environment import collect;"

@@ -74,6 +74,7 @@ def test_a_run_has_a_name_of_its_own_unless_told(tmp_path, monkeypatch):
         train(epoch=3)
 
 
+@pytest.mark.thorough
 def test_a_process_of_its_own_trains_the_same_run_in_the_same_words(trained, tmp_path):
     """And what lies where it is started does not stand in for a library."""
     (tmp_path / "torch.py").write_text("raise SystemExit('not this one')")

@@ -86,6 +86,7 @@ def assert_same(folder, whole):
     assert ours.result.read_text() == theirs.result.read_text()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("after", FEW)
 def test_killed_and_resumed_is_the_run_never_killed(config, whole, tmp_path, after):
     killed(config, tmp_path / "run", after)
@@ -130,6 +131,7 @@ def stop_at(step):
     return stop
 
 
+@pytest.mark.thorough
 def test_a_second_process_is_refused_while_the_first_trains(config, whole, tmp_path):
     seen = []
 

@@ -39,6 +39,7 @@ def state(folder, name="last"):
     return torch.load(folder / "checkpoints" / f"{name}.pt", weights_only=True)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join(map(str, case.values())))
 def test_interrupted_and_resumed_is_the_uninterrupted_run(data, tmp_path, case):
     config = validate({"data": data, "epochs": 2, **TRAINING, **case})

@@ -150,6 +150,7 @@ def test_training_is_a_loop_written_by_hand(nets, model, repeat):
         torch.testing.assert_close(saved[name], value, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("model", "others"),
     [
@@ -249,12 +250,13 @@ def test_figures_record_it_where_its_function_is_named(nets):
         mpdviz.compare.checkpoints([nets / "run", "sample:fixed"])
 
 
+@pytest.mark.thorough
 def test_arms_may_be_networks_of_ones_own(nets):
-    sides = arms.crossed({"model": ["own_nets:loop", "own_nets:loop:width=4"], "lr": [0.1, 0.01]})
+    sides = arms.crossed({"model": ["own_nets:loop", "own_nets:loop:width=4"]})
     shared = {"data": "npz:data.npz", "epochs": 1, "batch_size": 16, "device": "cpu"}
     collected = study(sides, seeds=[0, 1], out=nets / "study", on_event=lambda _: None, **shared)
     assert not collected.failures
-    assert collected.accuracy["n"].tolist() == [2, 2, 2, 2]
+    assert collected.accuracy["n"].tolist() == [2, 2]
     assert collected.accuracy["available"].notna().all()
 
 

@@ -113,6 +113,7 @@ def one_and_two(tmp_path_factory):
     return [steps(folder, ranks, CASES) for ranks in (1, 2)]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("case", range(len(IN_FLOAT64)), ids=lambda case: str(IN_FLOAT64[case]))
 def test_in_float64_two_ranks_give_one_processs_run(one_and_two, case):
     one, two = (results[case] for results in one_and_two)
@@ -123,6 +124,7 @@ def test_in_float64_two_ranks_give_one_processs_run(one_and_two, case):
     assert one["losses"][-1] != one["losses"][0]
 
 
+@pytest.mark.thorough
 def test_in_float32_the_first_three_losses_agree(one_and_two):
     one, two = (results[-1] for results in one_and_two)
     np.testing.assert_allclose(two["losses"], one["losses"], rtol=0, atol=1e-4)
@@ -152,6 +154,7 @@ def two(tmp_path_factory):
     return out, mpdviz("train", *TWO, "--out", out)
 
 
+@pytest.mark.thorough
 def test_devices_2_trains_one_run(two):
     out, done = two
     assert done.returncode == 0, done.stderr
@@ -180,6 +183,7 @@ def test_two_ranks_that_were_stopped_go_on_bit_for_bit(two, tmp_path):
     same_run(out, two[0])
 
 
+@pytest.mark.thorough
 def test_a_killed_rank_ends_the_other_with_one_line(tmp_path):
     out = tmp_path / "run"
     command = [*MPDVIZ, "train", *map(str, TWO), "--epochs", "50", "--out", str(out), "--save-every", "1"]
@@ -195,6 +199,7 @@ def test_a_killed_rank_ends_the_other_with_one_line(tmp_path):
     assert "Traceback" not in stderr
 
 
+@pytest.mark.thorough
 def test_torchrun_is_the_same_as_devices(two, tmp_path):
     out = tmp_path / "run"
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "mpdviz.cli"]

@@ -420,6 +420,7 @@ def test_interrupted_at_every_step_is_still_the_same_run(run, config, tmp_path):
     assert_same_run(folder, run)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "strategy", ["observed:momentum=0.5", "ds-atgo", "deeptage", "asgl", "mpd-agl-correlated"]
 )
@@ -435,6 +436,7 @@ def test_a_strategy_that_keeps_averages_or_draws_resumes_with_them(config, tmp_p
     assert widths.groupby("epoch")["kappa"].nunique().min() > 1
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "settings",
     [
@@ -562,6 +564,7 @@ def command(config, folder):
     ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_a_real_process_stopped_in_the_middle(sample, tmp_path, number):
     """Ctrl-C exits 130 with its state saved; a kill loses no more than the epoch under way."""

@@ -45,6 +45,7 @@ def leader(tmp_path):
         process.kill()
 
 
+@pytest.mark.thorough
 def test_a_killed_process_ends_the_team(leader):
     (second,) = children(leader.pid)
     os.kill(second, signal.SIGKILL)
@@ -53,6 +54,7 @@ def test_a_killed_process_ends_the_team(leader):
     assert err.splitlines()[-1].startswith("mpdviz: another process of this run has ended; ")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "seconds", [1.0, *(pytest.param(seconds, marks=pytest.mark.slow) for seconds in (0.1, 2.0))]
 )

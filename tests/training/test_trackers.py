@@ -109,6 +109,7 @@ def test_mlflow_has_the_tables_numbers_each_step_once_over_a_resume(run):
     assert len(client.search_runs([found.info.experiment_id])) == 1
 
 
+@pytest.mark.thorough
 def test_nothing_of_it_is_on_the_terminal_and_the_environment_rules(tmp_path):
     """A real process: the user's own project, names and store."""
     environment = os.environ | {
@@ -201,6 +202,7 @@ def test_several_are_named_with_commas_and_each_is_looked_for():
             required(wrong)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("package", ["wandb", "mlflow"])
 def test_a_missing_package_is_one_line_and_nothing_is_written(tmp_path, package):
     code = (

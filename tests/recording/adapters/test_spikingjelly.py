@@ -352,6 +352,7 @@ class Shim(nn.Module):
         return self.node(current)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("name", "kind"), [("resnet19_slim", "plif"), ("vggsnn_slim", "lif")])
 def test_released_weights_give_one_table_natively_and_in_spikingjelly_s_neurons(golden, name, kind):
     """In float64, where no potential comes so near the threshold that the order of operations decides."""

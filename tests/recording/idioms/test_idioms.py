@@ -130,6 +130,7 @@ def test_gradients_and_counts(name, training):
     check_gradients(mpd, notes)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("mode", "training"), [("no gradients", True), ("inference", False)])
 @pytest.mark.parametrize("name", papers.NETWORKS)
 def test_counts_without_gradients(name, mode, training):
@@ -145,6 +146,7 @@ def test_counts_without_gradients(name, mode, training):
     check(mpd, notes)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["STBP", "MPBN", "PLIF", "ChannelThresholds", "TwiceAStep", "Adaptive"])
 def test_no_more_graph_is_kept_alive_than_without_a_recording(name):
     class Saved:
@@ -216,6 +218,7 @@ def test_two_recordings_at_once(name):
         check(outer, notes, passes=2)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", papers.NETWORKS)
 def test_several_batches(name):
     net, x = made(name)

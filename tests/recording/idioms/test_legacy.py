@@ -68,6 +68,7 @@ print(json.dumps(results))
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("version", "least"), [("0.0.0.0.12", 16), ("0.0.0.0.14", 24)])
 def test_spikes_by_timestep(version, least):
     folder = LEGACY / f"spikingjelly-{version}"

@@ -81,6 +81,7 @@ def run(net):
     return out, [p.grad.clone() for p in net.parameters() if p.grad is not None]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", CASES)
 def test_spikes_by_timestep_and_nothing_changes(name):
     stepped = name.endswith(" s")
