@@ -167,11 +167,14 @@ def test_a_logger_of_lightning_gets_histograms_where_it_has_them(recording, tmp_
 
 
 @OLDER
-def test_a_logger_of_lightning_for_mlflow_is_given_names_that_it_takes(recording, tmp_path, monkeypatch):
+def test_a_logger_of_lightning_for_mlflow_is_given_names_that_it_takes(
+    recording, tmp_path, monkeypatch, request
+):
     loggers = pytest.importorskip("pytorch_lightning.loggers")
-    pytest.importorskip("mlflow")
+    mlflow = pytest.importorskip("mlflow")
     pytest.importorskip("sqlalchemy")
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    request.addfinalizer(lambda: mlflow.set_tracking_uri(None))  # which Lightning sets for the whole process
     logger = loggers.MLFlowLogger(tracking_uri=f"sqlite:///{tmp_path / 'store.db'}")
     recording.log_to(logger, 7)  # Lightning would warn of a name that it has to change
     client = mlflow_client(tmp_path / "store.db")

@@ -100,6 +100,7 @@ def test_a_process_of_its_own_starts_the_others(trained, tmp_path):
     assert "devices = 2" in (tmp_path / "run" / "config.toml").read_text()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("setting", "value"), [("lr", 1e12), ("data", "digit")])
 def test_a_process_of_its_own_ends_with_one_line_and_the_error_s_exit_code(tmp_path, setting, value):
     done = process(command(validate(TINY | {setting: value}), tmp_path / "run"))

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from tiers import thorough_but
 from torch import nn
 from unobserved import check_potentials, check_table, observed
 
@@ -100,7 +101,7 @@ def twin(neuron, x, spikes, reset, delayed):
     return np.stack(potentials)
 
 
-@pytest.mark.parametrize("shape", SURROGATES)
+@pytest.mark.parametrize("shape", thorough_but(["atan"], SURROGATES))
 @pytest.mark.parametrize("reset", ["subtract", "zero", "none"])
 @pytest.mark.parametrize(
     ("neuron", "delayed"),
