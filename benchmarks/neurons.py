@@ -3,8 +3,7 @@
     python benchmarks/neurons.py [--device cpu] [--threads 2] [--repeats 7] [--timesteps 2 4 10]
         [--shape 16 128 32 32] [--variants]
 
-What is compared and how: `mpdviz.bench.neurons`. The other frameworks join where they are installed
-(`make peers`).
+What is compared and how: `mpdviz.bench.neurons`. The other frameworks join where they are installed.
 """
 
 import argparse

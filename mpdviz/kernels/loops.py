@@ -11,7 +11,7 @@ Arrays `[T, M]` are float32, float64 or, as uint16, the bits of bfloat16; potent
 import numba
 import numpy as np
 
-from mpdviz.kernels.packed import pack, read, unpack, write
+from mpdviz.kernels.packed import fire, pack, read, unpack, write
 from mpdviz.surrogates.vectorised import decayed
 
 BLOCK = 1024
@@ -79,9 +79,8 @@ def _run(entering, threshold, decay, carried, spikes):
     one, zero = carried.dtype.type(1.0), carried.dtype.type(0.0)
     for j in range(len(spikes)):
         v = carried[j] + read(entering, j)
-        fired = one if v >= threshold else zero
-        carried[j] = v * decay * (one - fired)
-        write(spikes, j, fired)
+        carried[j] = v * decay * (one - (one if v >= threshold else zero))
+        fire(spikes, j, v >= threshold)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -93,9 +92,8 @@ def copy(entering, potentials):
 
 @numba.njit(nogil=True, cache=True)
 def _fire(potentials, threshold, spikes):
-    one, zero = potentials.dtype.type(1.0), potentials.dtype.type(0.0)
     for j in range(len(potentials)):
-        write(spikes, j, one if potentials[j] >= threshold else zero)
+        fire(spikes, j, potentials[j] >= threshold)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -147,7 +145,9 @@ def backward(
                 grad_current[t, at],
                 v_th[t],
             )
-            if kinds[t] == 0 and not (soft or detached or learned or widths) and t + 1 < timesteps:
+            if learned and t + 1 < timesteps:
+                grad_decay[0] += _kept(v, threshold, soft, later)
+            if kinds[t] == 0 and not (soft or detached or widths) and t + 1 < timesteps:
                 _through_rectangle(v, entering, threshold, tops[t], ends[t], decay, later, out)
                 continue
             derivative(v, threshold, kinds[t], tops[t], scales[t], ends[t], h)
@@ -157,8 +157,6 @@ def backward(
                     later[j] = grad[j]
                     write(out, j, later[j])
             else:
-                if learned:
-                    grad_decay[0] += _kept(v, threshold, soft, later)
                 if detached:
                     for j in range(size):
                         grad[j] = h[j] * read(entering, j)
@@ -263,18 +261,24 @@ def derivative(v, threshold, kind, top, scale, end, out):
 
 @numba.njit(nogil=True, cache=True, fastmath={"reassoc", "nsz"})
 def _kept(v, threshold, soft, later):
-    """What the decay's gradient gains: the sum of dL/dv(t + 1) times what was carried on of v(t)."""
-    total = 0.0
-    for j in range(len(v)):
-        fired = v[j] >= threshold
-        rest = (v[j] - threshold if fired else v[j]) if soft else v[j] * (v[j] < threshold)
-        total += np.float64(later[j]) * np.float64(rest)
+    """What the decay's gradient gains: the sum of dL/dv(t + 1) times what was carried on of v(t).
+
+    Of a block in the potentials' precision, which a vector's lanes sum next to each other; blocks add up in float64.
+    """
+    zero = v.dtype.type(0.0)
+    total = zero
+    if soft:
+        for j in range(len(v)):
+            total += later[j] * (v[j] - (threshold if v[j] >= threshold else zero))
+    else:
+        for j in range(len(v)):
+            total += later[j] * (v[j] if v[j] < threshold else zero)
     return total
 
 
 @numba.njit(nogil=True, cache=True, fastmath={"reassoc", "nsz"})
 def _moment(v, threshold, grad):
-    total = 0.0
+    total = v.dtype.type(0.0)
     for j in range(len(v)):
-        total += np.float64(grad[j]) * np.float64(v[j] - threshold)
+        total += grad[j] * (v[j] - threshold)
     return total

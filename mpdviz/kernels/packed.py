@@ -10,6 +10,9 @@ _SPREAD = np.array(
 )
 """The eight bits of a byte, a byte each."""
 
+ONE = 0x3F80
+"""1 in bfloat16."""
+
 
 def read(row, j):
     """The number at `j`, of the potentials' dtype."""
@@ -17,6 +20,10 @@ def read(row, j):
 
 def write(row, j, value):
     """Set the number at `j`, rounded to nearest, ties to even."""
+
+
+def fire(row, j, fired):
+    """Set the number at `j` to 1 or 0."""
 
 
 @overload(read)
@@ -42,6 +49,16 @@ def _write(row, j, value):
         row[j] = value
 
     return exact
+
+
+@overload(fire)
+def _fire(row, j, fired):
+    one = ONE if row.dtype == types.uint16 else 1.0
+
+    def flagged(row, j, fired):
+        row[j] = one if fired else 0
+
+    return flagged
 
 
 @numba.njit(nogil=True, cache=True)
