@@ -75,7 +75,7 @@ def record(
         BadInput: the model is compiled, or an option is out of range.
     """
     recorder = Recorder(
-        model, layers=layers, every=every, gradients=gradients, what_if=what_if, epsilon=epsilon
+        model, layers=layers, every=every, gradients=gradients, what_if=what_if, epsilon=epsilon, soon=True
     )
     with observing(recorder, {"network": type(model).__name__}) as recording:
         yield recording

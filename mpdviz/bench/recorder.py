@@ -90,8 +90,9 @@ def _times(
 @contextmanager
 def scanned(always: bool = True) -> Iterator[None]:
     """Measure by the compiled scans from the first potential on, or never."""
-    before, meter.SCAN_AFTER = meter.SCAN_AFTER, 0 if always else 1 << 62
+    before = meter.SCAN_AFTER, meter.SCAN_SOON_AFTER
+    meter.SCAN_AFTER = meter.SCAN_SOON_AFTER = 0 if always else 1 << 62
     try:
         yield
     finally:
-        meter.SCAN_AFTER = before
+        meter.SCAN_AFTER, meter.SCAN_SOON_AFTER = before

@@ -263,7 +263,7 @@ def derivative(v, threshold, kind, top, scale, end, out):
 def _kept(v, threshold, soft, later):
     """What the decay's gradient gains: the sum of dL/dv(t + 1) times what was carried on of v(t).
 
-    Of a block in the potentials' precision, which a vector's lanes sum next to each other; blocks add up in float64.
+    Of a block in the potentials' precision, where a vector adds lane by lane; blocks add up in float64.
     """
     zero = v.dtype.type(0.0)
     total = zero

@@ -36,15 +36,16 @@ class Counting:
         gradients: bool,
         what_if: tuple[float, ...],
         epsilon: float,
+        soon: bool,
     ) -> None:
-        """Count nothing yet; the arguments are those of `mpdviz.record`."""
+        """Count nothing yet; the arguments are those of `mpdviz.record` and `Meter`."""
         self._selected = layers
         self.layers = Layers(trail)
         self.sequences = Sequences(every)
         self.norms = LatestNorm(lambda: self.sequences.recorded)
         self.inputs = Inputs(self.norms)
         self.wiring = Wiring()
-        self.meter = Meter(epsilon, what_if)
+        self.meter = Meter(epsilon, what_if, soon=soon)
         self.flow = FlowMeter() if gradients else None
         self.complaints = Complaints()
         self.forward = 0

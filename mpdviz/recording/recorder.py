@@ -47,8 +47,12 @@ class Recorder:
         gradients: bool = False,
         what_if: Collection[float] = (),
         epsilon: float = EPSILON,
+        soon: bool = False,
     ) -> None:
-        """Look for what is known of the neurons; nothing is attached yet. Arguments are `mpdviz.record`'s."""
+        """Look for what is known of the neurons; nothing is attached yet. Arguments are `mpdviz.record`'s.
+
+        `soon` is that of `measure.meter.Meter`.
+        """
         # Compiled as a whole, inside, or in place by `Module.compile`.
         if any(hasattr(m, "_orig_mod") or m._compiled_call_impl is not None for m in model.modules()):
             raise BadInput("a compiled model cannot be observed", "record the module it was compiled from")
@@ -70,6 +74,7 @@ class Recorder:
             gradients=gradients,
             what_if=tuple(float(width) for width in what_if),
             epsilon=epsilon,
+            soon=soon,
         )
         self._layers, self._complaints = self._counting.layers, self._counting.complaints
         self._finder = Finder(self._trail, self._counting, self._known, epsilon)
@@ -200,6 +205,7 @@ class Recorder:
         for layer in self._layers:
             layer.forget()
         self._counting.sequences.clear()
+        self._counting.meter.begin()
         if self._counting.flow is not None:
             self._counting.flow.flows = {}
 

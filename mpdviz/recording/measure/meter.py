@@ -1,5 +1,8 @@
 """Measuring potentials with whatever is fastest: tensor operations, or compiled scans."""
 
+from functools import cache
+from pathlib import Path
+
 import torch
 from torch import Tensor
 
@@ -15,21 +18,40 @@ SCAN_AFTER = 30_000_000
 """Potentials of a recording after which the scans have saved what loading them takes.
 
 That is 0.7 to 0.8 s, where tensor operations take 25 ns a potential (two cores of an AMD EPYC, n = 3 and 15).
-Once on a machine it is what compiling takes. Nothing else decides, such as what was compiled before: the last
-digit of a mean depends on how it was summed up, and a run that is resumed must give the same.
+Once on a machine it is what compiling takes. For a run nothing else decides, such as what was compiled
+before: the last digit of a mean depends on how it was summed up, and a resumed run must give the same.
 """
+SCAN_SOON_AFTER = 1_000_000
+"""The same of recordings in a user's own process, which loads them once and gains in every recording."""
 A_CALL = 20_000
 """Potentials that take as long as one timestep of any size does by tensor operations, 0.5 ms there."""
 SCANNED = (torch.float32, torch.float64)
 """Types that the compiled scans read; the values of others are exact in the first."""
 
 
+@cache
+def is_compiled(scan: str) -> bool:
+    """Whether the scan of that file has been compiled on this machine, as far as is seen without numba."""
+    return any(Path(__file__).parent.glob(f"__pycache__/{scan}._*.nbi"))
+
+
 class Meter:
     """Measures the layers of one recording; by the scans once that pays."""
 
-    def __init__(self, epsilon: float, what_if: tuple[float, ...]) -> None:
-        """Measure with this epsilon and count the potentials inside these what-if widths besides."""
+    def __init__(self, epsilon: float, what_if: tuple[float, ...], *, soon: bool = False) -> None:
+        """Measure with this epsilon and count the potentials inside these what-if widths besides.
+
+        Args:
+            epsilon: see `mpdviz.record`.
+            what_if: see `mpdviz.record`.
+            soon: scan from early on, where that takes no compiling.
+        """
         self.epsilon, self.what_if = epsilon, what_if
+        self._soon = soon
+        self._measured = 0
+
+    def begin(self) -> None:
+        """Begin a recording, which is measured like the first one."""
         self._measured = 0
 
     def step(
@@ -59,7 +81,7 @@ class Meter:
             u = u.float()
         if emitted.dtype != u.dtype:
             emitted = emitted.to(u.dtype)
-        if u.device.type == "cpu" and self._scans(u.numel()):
+        if u.device.type == "cpu" and self._scans(u.numel(), "stepscan"):
             from mpdviz.recording.measure import stepscan  # numba takes a while to import
 
             if stepscan.readable(step):
@@ -72,10 +94,11 @@ class Meter:
             u.reshape(-1), emitted.reshape(-1), step, seen, pending, timestep, tally, offset
         )
 
-    def _scans(self, potentials: int) -> bool:
+    def _scans(self, potentials: int, scan: str) -> bool:
         # However few there are, a call of many operations takes as long as that of one scan over thousands.
         self._measured += max(potentials, A_CALL)
-        return potentials > 0 and self._measured > SCAN_AFTER
+        soon = self._soon and potentials > 0 and self._measured > SCAN_SOON_AFTER and is_compiled(scan)
+        return soon or (potentials > 0 and self._measured > SCAN_AFTER)
 
     def measure(self, reading: Reading, seen: Tensor) -> LayerStatistics:
         """Statistics of one call of a layer of ours.
@@ -92,7 +115,7 @@ class Meter:
         spec = Spec(
             reading.unit, reading.v_th, kappa * half, others, reading.carries, reading.strict, reading.floor
         )
-        if reading.spikes.device.type == "cpu" and self._scans(reading.spikes.numel()):
+        if reading.spikes.device.type == "cpu" and self._scans(reading.spikes.numel(), "scan"):
             from mpdviz.recording.measure import scan  # numba takes a while to import
 
             if reading.kept is None and scan.reads(reading.current):

@@ -21,7 +21,7 @@ from mpdviz.recording.measure.tally import Tally
 from mpdviz.system.threads import divided
 
 BLOCK = 512
-PARALLEL = 1 << 20
+PARALLEL = 1 << 17
 """Potentials from which a timestep is divided among threads: waking one costs as much as many potentials."""
 FEW = 16
 """Timesteps up to which the runs that began at each are counted one after another: that is vectorised."""
