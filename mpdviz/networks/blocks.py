@@ -14,6 +14,9 @@ from mpdviz.norm import NORMS, Norm
 from mpdviz.strategies import Situation
 from mpdviz.surrogates import Rectangular, Surrogate
 
+ONEDNN_CHANNELS = 16
+"""Those of its widest vector; see `Convolution`."""
+
 
 @dataclass(frozen=True)
 class NeuronSpec:
@@ -139,6 +142,21 @@ def check_needs(strategy: strategies.Strategy, neuron: neurons.Neuron) -> None:
         )
 
 
+class Convolution(nn.Conv2d):
+    """`torch.nn.Conv2d`, of which a kernel of one pixel drops the pixels in between itself.
+
+    Left to oneDNN, that writes past its memory where maps lie channels-last and have fewer channels than a
+    vector: the backward pass hangs, crashes or is wrong (github.com/uxlfoundation/oneDNN/issues/6035).
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """See there."""
+        if self.kernel_size == (1, 1) and self.stride != (1, 1) and self.in_channels < ONEDNN_CHANNELS:
+            rows, columns = self.stride
+            return F.conv2d(input[..., ::rows, ::columns], self.weight, self.bias)
+        return super().forward(input)
+
+
 class ConvSpike(SpikingLayer):
     """Convolution without bias, norm, neurons: `[T, N, C, H, W]` to spikes."""
 
@@ -147,7 +165,7 @@ class ConvSpike(SpikingLayer):
     ) -> None:
         """Same padding; weights Kaiming-normal (fan out)."""
         super().__init__(NORMS.find(spec.norm).maps, channels, spec)
-        self.conv = nn.Conv2d(in_channels, channels, kernel, stride, padding=kernel // 2, bias=False)
+        self.conv = Convolution(in_channels, channels, kernel, stride, padding=kernel // 2, bias=False)
         if not self.conv.weight.is_meta:  # nothing to draw there, and torch would load its compiler for it
             nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")
 
