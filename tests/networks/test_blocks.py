@@ -14,8 +14,8 @@ conv = ConvSpike(channels, out, NeuronSpec(), kernel=1, stride=2).to(memory_form
 exact = torch.nn.Conv2d(channels, out, 1, 2, bias=False).double()
 exact.load_state_dict(conv.state_dict())
 for _ in range(60):
-    x = (torch.rand(16, channels, 17, 16) < 0.5).float().to(memory_format=torch.channels_last)
-    grad = torch.randn(16, out, 9, 8).to(memory_format=torch.channels_last)
+    x = (torch.rand(16, channels, 16, 16) < 0.5).float().to(memory_format=torch.channels_last)
+    grad = torch.randn(16, out, 8, 8).to(memory_format=torch.channels_last)
     for each, as_type in ((conv, torch.float32), (exact, torch.float64)):
         leaf, each.weight.grad = x.clone().to(as_type).requires_grad_(), None
         each(leaf).backward(grad.to(as_type))
