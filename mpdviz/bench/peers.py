@@ -1,7 +1,7 @@
 """Other frameworks' LIF layers with our constants, where they are installed.
 
 Both compute nearly the same neuron: SpikingJelly rounds v - v / tau + x where we round decay * v + x, so a
-few spikes at the threshold differ; snnTorch fires on `>` and drops the current of a step that resets.
+few spikes at the threshold differ; snnTorch fires on `>`, and its reset has no gradient.
 """
 
 from collections.abc import Callable
