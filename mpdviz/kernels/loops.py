@@ -265,14 +265,14 @@ def _kept(v, threshold, soft, later):
 
     Of a block in the potentials' precision, where a vector adds lane by lane; blocks add up in float64.
     """
-    zero = v.dtype.type(0.0)
+    one, zero = v.dtype.type(1.0), v.dtype.type(0.0)
     total = zero
     if soft:
         for j in range(len(v)):
             total += later[j] * (v[j] - (threshold if v[j] >= threshold else zero))
     else:
-        for j in range(len(v)):
-            total += later[j] * (v[j] if v[j] < threshold else zero)
+        for j in range(len(v)):  # multiplied, see `step`
+            total += later[j] * (v[j] * (one if v[j] < threshold else zero))
     return total
 
 

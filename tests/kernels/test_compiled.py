@@ -54,7 +54,7 @@ def test_any_size_and_width(samples, neurons, decay, width, seed):
 
 
 @pytest.mark.thorough
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 100), timesteps=st.integers(1, 5), size=st.integers(1, 40))
 def test_thresholds_of_every_timestep(seed, timesteps, size):
     generator = torch.Generator().manual_seed(seed)

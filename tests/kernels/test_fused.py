@@ -105,6 +105,16 @@ def test_what_is_not_finite_propagates_alike():
             torch.testing.assert_close(eager[1], ours[1], rtol=0, atol=0, equal_nan=True)
 
 
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+@pytest.mark.parametrize("reset", RESETS, ids=str)
+def test_what_is_not_finite_reaches_a_learned_decay_alike(reset, value):
+    current = torch.randn(4, 32)
+    current[1, 3] = value
+    eager, ours = both(current, 0.4, 1.0, RECTANGLE, reset=reset, learned=True)
+    equal(eager, ours)
+    torch.testing.assert_close(ours[3], eager[3], rtol=1e-4, atol=1e-4, equal_nan=True)
+
+
 def test_channels_last_stays_channels_last():
     maps = torch.randn(12, 5, 6, 6).to(memory_format=torch.channels_last).unflatten(0, (4, 3))
     equal(*both(maps, 0.2, 1.0, RECTANGLE))

@@ -252,11 +252,11 @@ def test_figures_record_it_where_its_function_is_named(nets):
 
 @pytest.mark.thorough
 def test_arms_may_be_networks_of_ones_own(nets):
-    sides = arms.crossed({"model": ["own_nets:loop", "own_nets:loop:width=4"]})
+    sides = arms.crossed({"model": ["own_nets:loop", "own_nets:loop:width=4"], "lr": [0.1, 0.01]})
     shared = {"data": "npz:data.npz", "epochs": 1, "batch_size": 16, "device": "cpu"}
     collected = study(sides, seeds=[0, 1], out=nets / "study", on_event=lambda _: None, **shared)
     assert not collected.failures
-    assert collected.accuracy["n"].tolist() == [2, 2]
+    assert collected.accuracy["n"].tolist() == [2, 2, 2, 2]
     assert collected.accuracy["available"].notna().all()
 
 

@@ -97,8 +97,8 @@ class Meter:
     def _scans(self, potentials: int, scan: str) -> bool:
         # However few there are, a call of many operations takes as long as that of one scan over thousands.
         self._measured += max(potentials, A_CALL)
-        soon = self._soon and potentials > 0 and self._measured > SCAN_SOON_AFTER and is_compiled(scan)
-        return soon or (potentials > 0 and self._measured > SCAN_AFTER)
+        soon = self._soon and self._measured > SCAN_SOON_AFTER and is_compiled(scan)
+        return potentials > 0 and (soon or self._measured > SCAN_AFTER)
 
     def measure(self, reading: Reading, seen: Tensor) -> LayerStatistics:
         """Statistics of one call of a layer of ours.

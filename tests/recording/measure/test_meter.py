@@ -25,7 +25,7 @@ def test_recordings_of_one_recorder_are_measured_alike(monkeypatch):
         with torch.no_grad():
             model(x)
         recorder.detach()
-        means.append(recorder.layers[next(iter(recorder.layers))].statistics.mean)
+        means.append(next(iter(recorder.layers.values())).statistics.mean)
     assert means[0].tolist() == means[1].tolist()
 
 
