@@ -37,6 +37,8 @@ def leader(tmp_path):
         stdout=subprocess.DEVNULL,
         text=True,
         start_new_session=True,
+        # A shell's job in the background ignores Ctrl-C, and hands that on to the tests it may be running.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         deadline = time.monotonic() + 60
         while not children(process.pid) and time.monotonic() < deadline:
