@@ -57,6 +57,10 @@ class Training:
         list[str] | None,
         typer.Option(help="each arm takes its best on validation, e.g. lr=0.03,0.1", metavar="NAME=A,B"),
     ] = None
+    grid_seeds: Annotated[
+        str | None,
+        typer.Option(help="seeds that the grid is tried at; at the others the choice alone", metavar="0-1"),
+    ] = None
     reference: Annotated[
         str | None, typer.Option(help="the arm to compare with (default: the first)", metavar="ARM")
     ] = None
@@ -236,6 +240,7 @@ def _train(
     collected = comparing.study(
         sides,
         grid=parse_values(training.grid or [], "grid"),
+        grid_seeds=() if training.grid_seeds is None else parse_seeds(training.grid_seeds),
         reference=training.reference,
         seeds=parse_seeds(training.seeds),
         out=out,

@@ -35,6 +35,7 @@ def study(
     seeds: Sequence[int],
     out: str | Path,
     grid: Mapping[str, Sequence[Any]] | None = None,
+    grid_seeds: Sequence[int] = (),
     reference: str | None = None,
     jobs: int | None = None,
     shard: tuple[int, int] | None = None,
@@ -54,6 +55,8 @@ def study(
         out: the study's folder, created where needed.
         grid: values by setting. Every arm is trained at every combination of them, and the one with the
             highest mean validation accuracy over seeds is the arm's own; its test accuracies are compared.
+        grid_seeds: some of the seeds. The grid is tried at these alone, and each arm's own choice then trained
+            at the others too; none: the grid is tried at all.
         reference: the arm that the others are compared with; None: the first.
         jobs: runs side by side at most; None: one, or as many as a cluster has room for. Results depend on
             it in their last bits, as it shares out the cores.
@@ -85,22 +88,34 @@ def study(
     recipe_settings = {} if recipe is None else read_recipe(Path(recipe))
     named = [str(given.get("model", "")) for given in (settings, *(arm.settings for arm in arms))]
     check_code(recipe_settings, named, f"recipe {recipe}")
-    comparison = plan.plan(arms, seeds, recipe_settings | settings, Path(out), grid=grid, reference=reference)
+    comparison = plan.plan(
+        arms,
+        seeds,
+        recipe_settings | settings,
+        Path(out),
+        grid=grid,
+        grid_seeds=grid_seeds,
+        reference=reference,
+    )
     for arm in comparison.plan.arms:  # some may be of the study that is there already
         check_code({**comparison.plan.settings, **arm.settings}, named, f"{out}/comparison.toml")
-    runs = plan.shard(comparison.runs(), number, shards)
+    runs = plan.shard(comparison, number, shards)
     train.require(runs)
     plan.check(comparison, here=train.here)
     comparison.write()
-    waiting = [run for run in runs if not is_finished(run.folder)]
     if grid:
-        counts = len(comparison.plan.arms), len(comparison.plan.points()), len(comparison.plan.seeds)
-        on_event(
-            "{} arms x {} points of the grid x {} seeds: {} runs".format(*counts, len(comparison.runs()))
-        )
+        on_event(comparison.told())
+    waiting = [run for run in runs if not is_finished(run.folder)]
     if len(waiting) < len(runs):
         on_event(f"{len(runs) - len(waiting)} of {len(runs)} runs are finished already")
-    return read_results(comparison, train.run(waiting, jobs, on_event))
+    failures = train.run(waiting, jobs, on_event)
+    if train.waits:  # arms may have chosen from the grid meanwhile
+        tried = {run.folder.path for run in runs}
+        more = [run for run in plan.shard(comparison, number, shards) if run.folder.path not in tried]
+        if left := [run for run in more if not is_finished(run.folder)]:
+            on_event(f"{len(left)} runs at what the arms chose from the grid")
+            failures = [*failures, *train.run(left, jobs, on_event)]
+    return read_results(comparison, failures)
 
 
 def collect(folder: str | Path, reference: str | None = None) -> "Collected":

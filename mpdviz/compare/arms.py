@@ -25,7 +25,7 @@ from mpdviz.runs.folder import slug
 from mpdviz.runs.studies import Arm, said
 from mpdviz.system.reading import read_toml
 
-SHARED = ("data", "seed", "batch_size")
+SHARED = ("data", "train_limit", "seed", "batch_size")
 """Settings of role `result` that no arm has to itself: without them runs of a seed would not be pairs."""
 MOST = 1000
 """Arms, or points of a grid, of one study; more are a mistake."""

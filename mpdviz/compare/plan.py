@@ -19,11 +19,11 @@ from mpdviz.compare import arms as arms_of
 from mpdviz.config import RunConfig, differences, validate
 from mpdviz.errors import BadInput, unknown_name
 from mpdviz.runs.folder import RunFolder, slug
-from mpdviz.runs.studies import Arm, StudyPlan, point_name, read_study, run_of_study
+from mpdviz.runs.studies import Arm, StudyPlan, chosen, point_name, read_study, run_of_study
 from mpdviz.system.devices import pick_device
 from mpdviz.system.files import exists, make_folder, write_text
 from mpdviz.system.places import COMPARISON
-from mpdviz.training.fresh import fresh_network
+from mpdviz.training.fresh import fresh_network, trainable
 from mpdviz.training.objective import Objective
 from mpdviz.training.sinks import required
 
@@ -50,6 +50,19 @@ class Planned:
 
 
 @dataclass(frozen=True)
+class Undecided:
+    """A run of an arm that has not chosen from the grid yet."""
+
+    arm: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """What to call it."""
+        return f"{self.arm} seed {self.seed}"
+
+
+@dataclass(frozen=True)
 class Comparison:
     """A study and where it lies."""
 
@@ -57,13 +70,36 @@ class Comparison:
     plan: StudyPlan
 
     def runs(self) -> list[Planned]:
-        """Every arm at the first seed, then at the next: cut short, it still holds whole pairs."""
-        return [
+        """The runs that are known: of seeds that the grid is not tried at, those of arms that have chosen."""
+        return [run for run in self.slots() if isinstance(run, Planned)]
+
+    def slots(self) -> "list[Planned | Undecided]":
+        """Every arm at the first seed, then at the next: cut short, it still holds whole pairs.
+
+        First come the seeds at which the grid is tried, then the others, each arm at the point of its choice.
+        """
+        choosing, choice = self.plan.choosing_seeds(), chosen(self.folder, self.plan)
+        slots: list[Planned | Undecided] = [
             self._run(arm, point, seed)
-            for seed in self.plan.seeds
+            for seed in choosing
             for arm in self.plan.arms
             for point in self.plan.points()
         ]
+        for seed in self.plan.seeds:
+            if seed not in choosing:
+                for arm in self.plan.arms:
+                    point = choice[arm.name]
+                    slots.append(self._run(arm, point, seed) if point is not None else Undecided(arm.name, seed))
+        return slots
+
+    def told(self) -> str:
+        """How many runs a study with a grid is made of."""
+        plan = self.plan
+        arms, points, seeds = len(plan.arms), len(plan.points()), len(plan.choosing_seeds())
+        more = len(plan.seeds) - seeds
+        others = f", then each arm's choice at {more} more" if more else ""
+        runs = arms * (points * seeds + more)
+        return f"{arms} arms x {points} points of the grid x {seeds} seeds{others}: {runs} runs"
 
     def _run(self, arm: Arm, point: Mapping[str, Any], seed: int) -> Planned:
         config = validate({**self.plan.settings, **arm.settings, **point, "seed": seed}, f"arm {arm.name!r}")
@@ -78,6 +114,7 @@ class Comparison:
         plan = self.plan
         content: dict[str, Any] = {"seeds": list(plan.seeds), "reference": plan.reference}
         content |= {"settings": _toml(plan.settings), "grid": dict(plan.grid)}
+        content |= {"grid_seeds": list(plan.grid_seeds)} if plan.grid_seeds else {}
         content["arms"] = [{"name": arm.name, "settings": _toml(arm.settings)} for arm in plan.arms]
         write_text(self.folder / COMPARISON, tomli_w.dumps(content))
 
@@ -89,6 +126,7 @@ def plan(
     out: Path,
     *,
     grid: Mapping[str, Sequence[Any]] | None = None,
+    grid_seeds: Sequence[int] = (),
     reference: str | None = None,
 ) -> Comparison:
     """The study of these arms in `out`; one that is there already is extended.
@@ -99,6 +137,7 @@ def plan(
         settings: of every run, not validated yet.
         out: the study's folder; nothing is written.
         grid: values by setting of which every arm chooses its own on validation.
+        grid_seeds: the seeds at which the grid is tried; none: all.
         reference: the arm to compare with.
 
     Raises:
@@ -115,14 +154,21 @@ def plan(
     shared = _shared(config, settings)
     checked = arms_of.check(arms, shared)
     values = arms_of.check_grid(grid or {}, checked)
-    found = StudyPlan(tuple(checked), tuple(seeds), shared, values, _reference(reference, checked))
+    if grid_seeds and not (values and set(grid_seeds) <= set(seeds)):
+        raise BadInput(
+            f"`grid_seeds` {','.join(map(str, grid_seeds))}: "
+            + ("not all of them are in `seeds`" if values else "there is no `grid`"),
+            "name some of the seeds" if values else "give a grid too, or leave it out",
+        )
+    named, reference = reference is not None, _reference(reference, checked)
+    found = StudyPlan(tuple(checked), tuple(seeds), shared, values, tuple(grid_seeds), reference)
     if not exists(out):
         return Comparison(out, found)
     if not exists(out / COMPARISON):
         if not out.is_dir() or any(out.iterdir()):
             raise BadInput(f"{out} holds something that is no comparison", "choose another `out`")
         return Comparison(out, found)
-    return Comparison(out, _joined(read_study(out), found, out, named=reference is not None))
+    return Comparison(out, _joined(read_study(out), found, out, named=named))
 
 
 def _joined(before: StudyPlan, now: StudyPlan, out: Path, *, named: bool) -> StudyPlan:
@@ -130,6 +176,8 @@ def _joined(before: StudyPlan, now: StudyPlan, out: Path, *, named: bool) -> Stu
     changed = differences(validate(dict(before.settings)), validate(dict(now.settings)), but=("seed",))
     if not changed and before.grid != now.grid:
         changed = {"grid": (dict(before.grid), dict(now.grid))}
+    if not changed and before.grid_seeds != now.grid_seeds:
+        changed = {"grid_seeds": (list(before.grid_seeds) or "all", list(now.grid_seeds) or "all")}
     known = {arm.name: arm for arm in before.arms}
     for arm in now.arms:
         if not changed and arm.name in known and known[arm.name].settings != arm.settings:
@@ -176,7 +224,7 @@ def check(comparison: Comparison, *, here: bool = True) -> None:
     Raises:
         BadInput: whatever would stop every run of an arm.
     """
-    first_seed = comparison.plan.seeds[0]
+    first_seed = comparison.plan.choosing_seeds()[0]
     configs = [run.config for run in comparison.runs() if run.config.seed == first_seed]
     first = configs[0]
     required(first.log)
@@ -184,15 +232,16 @@ def check(comparison: Comparison, *, here: bool = True) -> None:
         pick_device(first.device)
     for timesteps in dict.fromkeys(config.timesteps for config in configs):
         dataset = data.load(first.data, timesteps=timesteps, data_dir=first.data_dir)
-        dataset.check_trainable(first.batch_size, timesteps)
+        dataset = trainable(dataset, first.model_copy(update={"timesteps": timesteps}))
         for config in configs:
             if config.timesteps == timesteps:
                 Objective(config).check(fresh_network(config, dataset, torch.device("cpu")))
 
 
-def shard(runs: Sequence[Planned], number: int, shards: int) -> list[Planned]:
-    """Every `shards`-th run, from the `number`-th (from 1) on."""
-    return list(runs[number - 1 :: shards])
+def shard(comparison: Comparison, number: int, shards: int) -> list[Planned]:
+    """Every `shards`-th run, from the `number`-th (from 1) on, of those that are known."""
+    # By slots: which runs are whose must not change as arms come to choose.
+    return [run for run in comparison.slots()[number - 1 :: shards] if isinstance(run, Planned)]
 
 
 def _reference(name: str | None, arms: Sequence[Arm]) -> str:

@@ -12,7 +12,7 @@ import pandas as pd
 from mpdviz.analysis import paired, seeds
 from mpdviz.compare import initial
 from mpdviz.compare.executors import Failure
-from mpdviz.compare.plan import Comparison, Planned, told
+from mpdviz.compare.plan import Comparison, Planned, Undecided, told
 from mpdviz.config import differences
 from mpdviz.errors import BadInput
 from mpdviz.runs.reading import StoredRun, is_finished, read_config, read_result
@@ -118,7 +118,8 @@ def read_results(comparison: Comparison, failures: Sequence[Failure] = ()) -> Co
     counted = runs[runs["finished"] & runs["chosen"]]
     own = {arm.name: counted[counted["arm"] == arm.name] for arm in comparison.plan.arms}
     accuracies = {name: _by_seed(rows) for name, rows in own.items()}
-    missing = tuple(run.name for run in planned if not is_finished(run.folder))
+    undecided = [slot.name for slot in comparison.slots() if isinstance(slot, Undecided)]
+    missing = (*(run.name for run in planned if not is_finished(run.folder)), *undecided)
     return Collected(
         comparison.folder,
         runs,

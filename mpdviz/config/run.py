@@ -50,6 +50,9 @@ class RunConfig(BaseModel):
     data_dir: Path | None = Field(
         None, description="where downloaded data sets lie", json_schema_extra=MACHINE
     )
+    train_limit: Count | None = Field(
+        None, description="only N of the training samples, of every class alike; validation and test stay whole"
+    )
     model: str = Field(
         "convsnn",
         description="network and its options, e.g. convsnn:planes=16-32, or your own, MODULE:FUNCTION",
@@ -110,6 +113,9 @@ class RunConfig(BaseModel):
     cutout: Count | None = Field(None, description="side of a hidden square in pixels, for colour images")
     record_every: Count | None = Field(
         None, description="steps between recordings in mpd.csv (default: an epoch's)", json_schema_extra=LOG
+    )
+    record_samples: Count = Field(
+        16, description="validation samples that are recorded, the first ones", json_schema_extra=LOG
     )
     save_every: Count | None = Field(
         None,

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from mpdviz.data.splits import limited
 from mpdviz.errors import BadInput, unknown_name
 
 SPLITS = ("train", "val", "test", "all")
@@ -94,6 +95,19 @@ class Dataset:
             torch.cat([part.x for part in parts.values()]), torch.cat([part.y for part in parts.values()])
         )
         return every if self.file_order is None else every.take(self.file_order)
+
+    def limited(self, count: int) -> "Dataset":
+        """The same with so many of the training samples, of every class alike; validation and test whole.
+
+        Raises:
+            BadInput: there are not so many.
+        """
+        if count > len(self.train):
+            raise BadInput(
+                f"`train_limit` {count}: {self.name} has {len(self.train)} training samples",
+                "lower it, or leave it out",
+            )
+        return replace(self, train=self.train.take(limited(self.train.y, count)), file_order=None)
 
     def check_trainable(self, batch_size: int, timesteps: int) -> None:
         """Refuse a training set that gives no batch, and splits that leave nothing to choose or report by.

@@ -44,6 +44,7 @@ class StoredStudy(BaseModel):
     seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**63)]], Field(min_length=1)]
     settings: dict[str, Any]
     grid: dict[str, Annotated[list[Any], Field(min_length=1)]] = {}
+    grid_seeds: list[Annotated[int, Field(ge=0, lt=2**63)]] = []
     reference: str | None = None
 
     @model_validator(mode="after")
@@ -53,6 +54,8 @@ class StoredStudy(BaseModel):
         names = [arm.name for arm in self.arms] or self.strategies
         if self.reference is not None and self.reference not in names:
             raise ValueError(f"its reference {self.reference!r} is none of its arms")
+        if not set(self.grid_seeds) <= set(self.seeds):
+            raise ValueError("its grid has seeds that are none of its own")
         return self
 
 
@@ -75,12 +78,18 @@ class StudyPlan:
     """Of every run."""
     grid: Mapping[str, list[Any]] = field(default_factory=dict)
     """Values by setting, of which every arm chooses its own on validation."""
+    grid_seeds: tuple[int, ...] = ()
+    """Those of the seeds at which the whole grid is tried; none: all of them."""
     reference: str = ""
     """The arm that the others are compared with."""
 
     def points(self) -> list[dict[str, Any]]:
         """Every combination of the grid's values; one, of nothing, where there is no grid."""
         return [dict(zip(self.grid, values, strict=True)) for values in product(*self.grid.values())]
+
+    def choosing_seeds(self) -> tuple[int, ...]:
+        """The seeds by whose validation accuracies the arms choose from the grid."""
+        return self.grid_seeds or self.seeds
 
 
 def read_study(folder: Path) -> StudyPlan:
@@ -96,7 +105,9 @@ def read_study(folder: Path) -> StudyPlan:
     arms = [Arm(arm.name, arm.settings) for arm in stored.arms]
     arms = arms or [Arm(name, {"strategy": name}) for name in stored.strategies]
     reference = stored.reference or arms[0].name
-    return StudyPlan(tuple(arms), tuple(stored.seeds), stored.settings, stored.grid, reference)
+    return StudyPlan(
+        tuple(arms), tuple(stored.seeds), stored.settings, stored.grid, tuple(stored.grid_seeds), reference
+    )
 
 
 def point_name(point: Mapping[str, Any]) -> str:
@@ -118,18 +129,20 @@ def run_of_study(folder: Path, arm: str, point: Mapping[str, Any], seed: int) ->
 def chosen(folder: Path, plan: StudyPlan) -> dict[str, dict[str, Any] | None]:
     """The point of the grid that each arm does best with; None while runs of its grid are missing.
 
-    Best is the highest validation accuracy, averaged over the study's seeds; of equal ones the first.
+    Best is the highest validation accuracy, averaged over the seeds at which the grid is tried; of equal ones
+    the first.
     """
     if not plan.grid:
         return {arm.name: {} for arm in plan.arms}
     best: dict[str, dict[str, Any] | None] = {}
+    seeds = plan.choosing_seeds()
     for arm in plan.arms:
         means: list[float] = []
         for point in plan.points():
-            runs = [RunFolder(run_of_study(folder, arm.name, point, seed)) for seed in plan.seeds]
+            runs = [RunFolder(run_of_study(folder, arm.name, point, seed)) for seed in seeds]
             values = [read_result(run).get("val_accuracy") for run in runs if is_finished(run)]
             known = [value for value in values if value is not None]
-            means.append(sum(known) / len(known) if len(known) == len(plan.seeds) else -1.0)
+            means.append(sum(known) / len(known) if len(known) == len(seeds) else -1.0)
         there = min(means) >= 0
         best[arm.name] = plan.points()[means.index(max(means))] if there else None
     return best

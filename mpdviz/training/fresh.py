@@ -86,11 +86,13 @@ def data_of(config: RunConfig) -> Dataset:
 
 
 def trainable(dataset: Dataset, config: RunConfig) -> Dataset:
-    """The data as the run is to see them, augmentation and all.
+    """The data as the run is to see them, limited and augmented.
 
     Raises:
         BadInput: too few samples, or an augmentation that is not for them.
     """
+    if config.train_limit is not None:
+        dataset = dataset.limited(config.train_limit)
     dataset.check_trainable(config.batch_size, config.timesteps)
     return with_augmentation(dataset, own=config.augment, auto=config.auto_augment, cutout=config.cutout)
 

@@ -124,7 +124,7 @@ class Run:
             raise
 
     def _begin(self, optimizer: torch.optim.Optimizer, kinds: Sequence[type[Sink]], *, resume: bool) -> None:
-        self.monitor = Monitor(self.network, self.dataset)
+        self.monitor = Monitor(self.network, self.dataset, self.config.record_samples)
         saved = self.saver.restore() if resume and self.folder.last.exists() else None
         if saved is not None:
             steps = steps_per_epoch(self.config, self.dataset)

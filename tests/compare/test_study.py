@@ -108,7 +108,7 @@ def test_seeds_and_shards_are_read_and_runs_divided():
     made = plan.plan(arms.of_strategies(["fixed", "mpd-agl"]), [0, 1, 2], TINY, Path("nowhere"))
     runs = made.runs()
     assert [run.name for run in runs[:3]] == ["fixed seed 0", "mpd-agl seed 0", "fixed seed 1"]
-    shards = [plan.shard(runs, number, 4) for number in (1, 2, 3, 4)]
+    shards = [plan.shard(made, number, 4) for number in (1, 2, 3, 4)]
     assert sorted(run.name for part in shards for run in part) == sorted(run.name for run in runs)
     assert len({run.folder.path for run in runs}) == len(runs)
 

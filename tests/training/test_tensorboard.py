@@ -14,7 +14,6 @@ from mpdviz.config import RunConfig
 from mpdviz.errors import MpdvizWarning
 from mpdviz.runs.folder import RunFolder
 from mpdviz.runs.state import Position
-from mpdviz.training.monitor import SAMPLES
 from mpdviz.training.run import Run, fit
 from mpdviz.training.sinks.logged import TensorBoard
 
@@ -67,7 +66,7 @@ def test_histograms_are_the_exact_counts_of_the_potentials(run):
     """Against numpy's histogram of the potentials themselves, collected by another hook."""
     trained, _, events = run
     # The test of the last epoch loaded the best weights; take them all from one forward of our own.
-    x, _ = next(data.batches(trained.dataset, "val", SAMPLES))
+    x, _ = next(data.batches(trained.dataset, "val", trained.config.record_samples))
     potentials: dict[int, list] = {}
     layers = [layer for _, layer in trained.network.spiking_layers()]
     for number, layer in enumerate(layers, 1):
