@@ -64,7 +64,7 @@ $(VENV)/installed: pyproject.toml constraints.txt $(wildcard .ci/locks/*)
 	"mpdviz needs Python 3.11 or newer; try: make PYTHON=python3.12 $(MAKECMDGOALS)")'
 	$(PYTHON) -m venv $(VENV)
 ifeq ($(HASHES),)
-	$(PIP) --constraint constraints.txt --editable '.[test,lint]'
+	$(PIP) --constraint constraints.txt --editable '.[test,docs,lint]'
 else
 	$(call LOCKED,torch-cpu) || { echo "No CPU build of PyTorch that .ci/locks/ know; taking PyPI's"; $(call LOCKED,torch); }
 	$(call LOCKED,required)

@@ -15,7 +15,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-EXTRAS = ("test", "lint")
+EXTRAS = ("test", "docs", "lint")
 # What goes into torch.txt: PyTorch of PyPI and what its CUDA build brings, which the CPU build does without.
 TORCH = re.compile(r"torch$|triton$|nvidia-|cuda-")
 WITH_DEPENDENCIES = ("norse-build", "tools")  # in places of their own
