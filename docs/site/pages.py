@@ -32,7 +32,7 @@ OUTSIDE = {
 """Pages outside docs/: where they lie in the repository, and on the site."""
 EACH = re.compile(r"^::: each (\S+)$", re.MULTILINE)
 """A registry whose entries are to be documented, as `module:NAME`."""
-PLAIN = "\n    options:\n      heading_level: 4"
+PLAIN = "\n    options: {heading_level: 4, members: false, merge_init_into_class: true}"
 LINK = re.compile(r"(?<=\]\()[^)\s#]+")
 
 
