@@ -18,7 +18,7 @@ NORSE = $(call LOCKED,norse-build) --upgrade --target $(VENV)/norse-build && \
 	PYTHONPATH="$$(cd $(VENV)/norse-build && pwd)" $(call LOCKED,norse)
 endif
 
-.PHONY: demo test test-thorough test-slow fuzz lint lock audit clean
+.PHONY: demo docs test test-thorough test-slow fuzz lint lock audit clean
 
 demo: $(VENV)/installed
 	$(BIN)/mpdviz demo --out $(DEMO)
@@ -29,6 +29,13 @@ test: $(VENV)/installed
 
 test-thorough: $(VENV)/installed
 	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -m "thorough and not slow" -n 2 --dist worksteal
+
+# The site, in build/site. Strict: a broken link or reference is an error.
+docs: $(VENV)/installed build/gallery/index.md
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+build/gallery/index.md: docs/site/gallery.py $(wildcard mpdviz/figures/*.py mpdviz/figures/paper/*.py) | $(VENV)/installed
+	$(BIN)/python docs/site/gallery.py build/gallery
 
 test-slow: $(VENV)/installed
 	$(BIN)/python -m pytest -m slow

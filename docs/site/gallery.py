@@ -14,9 +14,9 @@ from pathlib import Path
 
 from mpdviz.figures import FIGURES, paper
 
-SMALL = "--model convsnn:encode_channels=8:planes=8-8 --epochs 3"
+SMALL = "--model convsnn:encode_channels=8:planes=8-8 --epochs 2"
 ARMS = "fixed:kappa=1,fixed:kappa=0.25,fixed:kappa=2.5,mpd-agl"
-STUDY = f"mpdviz compare --strategies {ARMS} --seeds 0-2 {SMALL} --jobs 2 --out study"
+STUDY = f"mpdviz compare --strategies {ARMS} --seeds 0-1 {SMALL} --jobs 2 --out study"
 INSPECT = "mpdviz inspect sample:mpd_agl --gradients --limit 256 --out inspected"
 COMPARE = "mpdviz compare sample:fixed sample:mpd_agl --out compared"
 REPORT = "mpdviz report sample:fixed sample:mpd_agl --gradients --out report.html"
@@ -25,9 +25,10 @@ COMMANDS = (INSPECT, COMPARE, STUDY, PAPER, REPORT)
 
 INTRODUCTION = """# Gallery
 
-Every figure that `mpdviz` draws, beneath the command that made it here, while this site was built. Beside each figure a command
-leaves its numbers (`.csv`) and its caption (`.txt`); `--format pdf` and `svg` are for papers. The networks are small ones on
-handwritten digits, trained for seconds: they show what a figure looks like, not what strategies are worth.
+Every figure that `mpdviz` draws, beneath the command that made it here, while this site was built. Beside
+each figure a command leaves its numbers (`.csv`) and its caption (`.txt`); `--format pdf` and `svg` are for
+papers. The networks are small ones on handwritten digits, trained for seconds: they show what a figure looks
+like, not what strategies are worth.
 
 An [example report](report.html) is one file that needs no network: `{report}`
 """
@@ -55,7 +56,10 @@ def main(out: Path) -> None:
                 drawn.add(picture.stem.partition("_layer")[0])
                 shutil.copy(picture, out / picture.name)
                 page.append(_entry(picture))
-        page += [f"### {path.stem}\n\n```latex\n{path.read_text()}```\n" for path in sorted(work.glob("paper/*.tex"))]
+        page += [
+            f"### {path.stem}\n\n```latex\n{path.read_text()}```\n"
+            for path in sorted(work.glob("paper/*.tex"))
+        ]
         shutil.copy(work / "report.html", out)
     missing = {*FIGURES, *paper.FIGURES} - drawn
     if missing:

@@ -1,16 +1,15 @@
-"""Hooks of mkdocs: pages that lie outside docs/, and links between files that hold in the repository and on the site.
+"""Hooks of mkdocs: pages from outside docs/, and links that hold both in the repository and on the site.
 
 Every page is written as it reads in the repository: its links are relative to where it lies there. Here they
 are turned into the site's.
 """
 
-import os
 import re
 import sys
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
-from posixpath import normpath, relpath
+from posixpath import dirname, normpath, relpath
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
@@ -64,7 +63,7 @@ def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: 
 
     def turned(found: re.Match[str]) -> str:
         target = _target(place, found[0])
-        return found[0] if target is None else relpath(_uri(target), os.path.dirname(page.file.src_uri) or ".")
+        return found[0] if target is None else relpath(_uri(target), dirname(page.file.src_uri) or ".")
 
     return EACH.sub(_entries, LINK.sub(turned, markdown))
 
@@ -73,7 +72,9 @@ def _entries(found: re.Match[str]) -> str:
     """The documentation of every class of a registry, under its name."""
     module, _, registry = found[1].partition(":")
     entries = getattr(import_module(module), registry).items()
-    return "\n\n".join(f"### `{name}`\n\n::: {kind.__module__}.{kind.__qualname__}{PLAIN}" for name, kind in entries)
+    return "\n\n".join(
+        f"### `{name}`\n\n::: {kind.__module__}.{kind.__qualname__}{PLAIN}" for name, kind in entries
+    )
 
 
 def _linked(file: File) -> Iterator[str]:
@@ -90,7 +91,7 @@ def _place(file: File) -> str:
 
 def _target(place: str, link: str) -> str | None:
     """The file of the repository that a link on the page at `place` leads to, if it leads to one."""
-    target = normpath(f"{os.path.dirname(place)}/{link}") if place.count("/") else normpath(link)
+    target = normpath(f"{dirname(place)}/{link}") if place.count("/") else normpath(link)
     return target if not target.startswith("..") and (ROOT / target).is_file() else None
 
 

@@ -55,8 +55,8 @@ def study(
         out: the study's folder, created where needed.
         grid: values by setting. Every arm is trained at every combination of them, and the one with the
             highest mean validation accuracy over seeds is the arm's own; its test accuracies are compared.
-        grid_seeds: some of the seeds. The grid is tried at these alone, and each arm's own choice then trained
-            at the others too; none: the grid is tried at all.
+        grid_seeds: some of the seeds. The grid is tried at these alone, and each arm's own choice is then
+            trained at the others too; none: the grid is tried at all.
         reference: the arm that the others are compared with; None: the first.
         jobs: runs side by side at most; None: one, or as many as a cluster has room for. Results depend on
             it in their last bits, as it shares out the cores.

@@ -89,7 +89,9 @@ class Comparison:
             if seed not in choosing:
                 for arm in self.plan.arms:
                     point = choice[arm.name]
-                    slots.append(self._run(arm, point, seed) if point is not None else Undecided(arm.name, seed))
+                    slots.append(
+                        self._run(arm, point, seed) if point is not None else Undecided(arm.name, seed)
+                    )
         return slots
 
     def told(self) -> str:

@@ -51,7 +51,7 @@ class RunConfig(BaseModel):
         None, description="where downloaded data sets lie", json_schema_extra=MACHINE
     )
     train_limit: Count | None = Field(
-        None, description="only N of the training samples, of every class alike; validation and test stay whole"
+        None, description="only N of the training samples, of every class alike; validation, test stay whole"
     )
     model: str = Field(
         "convsnn",

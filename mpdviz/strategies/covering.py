@@ -39,4 +39,4 @@ def half_width(share: float, mean: Tensor, std: Tensor, v_th: float) -> Tensor:
 
 def _below(x: Tensor) -> Tensor:
     """The normal distribution; by erfc, which is right in the lower tail too."""
-    return torch.special.erfc(-x / math.sqrt(2)) / 2
+    return 0.5 * torch.erfc(-x / math.sqrt(2))

@@ -30,9 +30,9 @@ class MPDAGL(Strategy):
     so here gamma_mean <= 0 counts as max(|gamma_mean|, FLOOR), with a warning.
 
     A narrow law lies below the threshold by many of its spreads, and its own width holds next to nothing of
-    it: 0.1 % at gamma_mean = 0.25. With `least` (ours) the width is never less than what holds that share of the
-    law that the theorems predict, N(beta_mean, (kappa / 2)^2) at t = 1 and N(beta_mean (1 + decay),
-    (kappa / 2)^2) later (see `covering.half_width`). Where the law's own width holds more, it stays what it is.
+    it: 0.1 % at gamma_mean = 0.25. With `least` (ours) the width is never less than what holds that share of
+    the law that the theorems predict, N(beta_mean, (kappa / 2)^2) at t = 1 and N(beta_mean (1 + decay),
+    (kappa / 2)^2) later (see `covering.half_width`). Where the law's own width holds more, it stays as it is.
     """
 
     name: ClassVar[str] = "mpd-agl"

@@ -22,7 +22,7 @@ class Monitor:
     """Records one network on the same samples again and again."""
 
     def __init__(self, network: SpikingNetwork, dataset: Dataset, samples: int) -> None:
-        """Watch `network` on the first `samples` validation samples of `dataset`, or all where they are fewer."""
+        """Watch `network` on the first `samples` validation samples of `dataset`, or on all of fewer."""
         self._network, self._recorder = network, Recorder(network.observed)
         first = torch.arange(min(samples, len(dataset.val)))
         self._pieces = [x for x, _ in data.batches(dataset, "val", PIECE, order=first)]

@@ -41,8 +41,14 @@ def test_runs_of_the_other_seeds_wait_for_the_choice_of_their_arm(tmp_path):
     for lr, val_accuracy in ((0.001, 0.7), (0.1, 0.6)):
         finished(tmp_path, "a", {"lr": lr}, 1, val_accuracy)
     later = made.runs()[4:]
-    assert [(run.arm, run.point["lr"], run.config.seed) for run in later] == [("a", 0.001, 0), ("a", 0.001, 2)]
-    assert [slot.name for slot in made.slots() if isinstance(slot, plan.Undecided)] == ["b seed 0", "b seed 2"]
+    assert [(run.arm, run.point["lr"], run.config.seed) for run in later] == [
+        ("a", 0.001, 0),
+        ("a", 0.001, 2),
+    ]
+    assert [slot.name for slot in made.slots() if isinstance(slot, plan.Undecided)] == [
+        "b seed 0",
+        "b seed 2",
+    ]
 
 
 def test_a_run_stays_with_its_shard_as_arms_choose(tmp_path):

@@ -1,5 +1,7 @@
 """A part of the training samples: which, how many, and that nothing else changes."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -23,7 +25,7 @@ def test_every_class_keeps_its_share(count):
 
 def test_a_smaller_part_lies_in_a_larger_one():
     parts = [set(limited(LABELS, count).tolist()) for count in range(1, 101)]
-    assert all(small < large for small, large in zip(parts, parts[1:], strict=False))
+    assert all(small < large for small, large in pairwise(parts))
 
 
 def test_validation_and_test_stay_whole():
