@@ -90,7 +90,7 @@ def test_what_is_needed_and_missing_or_too_old(locks):
             self.version, self.requires = version, requires
 
     here = {
-        "mpdviz": Installed("1", ["low>=2", 'gone; extra == "test"', 'never; extra == "docs"', "rich[more]"]),
+        "mpdviz": Installed("1", ["low>=2", 'gone; extra == "test"', 'never; extra == "ray"', "rich[more]"]),
         "low": Installed("1.9", []),
         "rich": Installed("1", ['deep; extra == "more"']),
     }
