@@ -34,6 +34,8 @@ same command again."""
 
 FORMATS = ("table", "csv", "json")
 FIGURE_FORMATS = ("png", "pdf", "svg")
+NAMED = 10
+"""Missing runs that are named; of more, their number is told."""
 FILES = 5
 """Files that a comparison of checkpoints leaves."""
 
@@ -269,5 +271,7 @@ def _print_collected(collected: "Collected", folder: Path, format_: str, *, verb
     else:
         EXPORTS[format_](collected.summary())
     if collected.missing:
-        runs = f"{len(collected.missing)} of {len(collected.runs)} runs"
-        say(f"missing, {runs}: {escape(', '.join(collected.missing))}")
+        missing, finished = collected.missing, int(collected.runs["finished"].sum())
+        more = f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
+        runs = f"{len(missing)} of {finished + len(missing)} runs"
+        say(f"missing, {runs}: {escape(', '.join(missing[:NAMED]))}{more}")

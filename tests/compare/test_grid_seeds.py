@@ -3,6 +3,7 @@
 from collections import Counter
 from itertools import product
 
+import commands
 import pytest
 from networks import TRAINING
 
@@ -49,6 +50,14 @@ def test_runs_of_the_other_seeds_wait_for_the_choice_of_their_arm(tmp_path):
         "b seed 0",
         "b seed 2",
     ]
+
+
+def test_what_is_missing_is_counted_with_the_runs_that_wait_for_a_choice(tmp_path):
+    planned(tmp_path).write()
+    finished(tmp_path, "a", {"lr": 0.1}, 1, 0.5)
+    done = commands.mpdviz("compare", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "missing, 7 of 8 runs: a, lr=0.001 seed 1, " in done.stderr.decode()
 
 
 def test_a_run_stays_with_its_shard_as_arms_choose(tmp_path):
