@@ -18,7 +18,7 @@ NORSE = $(call LOCKED,norse-build) --upgrade --target $(VENV)/norse-build && \
 	PYTHONPATH="$$(cd $(VENV)/norse-build && pwd)" $(call LOCKED,norse)
 endif
 
-.PHONY: demo docs test test-thorough test-slow fuzz lint lock audit clean
+.PHONY: demo docs test test-thorough test-slow fuzz lint lock audit release-check matrix clean
 
 demo: $(VENV)/installed
 	$(BIN)/mpdviz demo --out $(DEMO)
@@ -54,7 +54,7 @@ lint: $(VENV)/installed
 	$(BIN)/lint-imports
 	$(BIN)/python .ci/locks check
 
-# These two need a network. --strict: what could not be asked about is no pass.
+# These four need a network. --strict: what could not be asked about is no pass.
 lock: $(VENV)/tools/installed
 	$(VENV)/tools/bin/python .ci/locks write
 
@@ -62,6 +62,12 @@ audit: $(VENV)/tools/installed
 	@# Not the CPU build of PyTorch: what databases say of a release, they say under its plain version.
 	for lock in $(filter-out .ci/locks/torch-cpu.txt,$(wildcard .ci/locks/*.txt)); do echo $$lock; \
 	$(VENV)/tools/bin/pip-audit --strict --require-hashes --disable-pip -r $$lock || exit; done
+
+release-check: $(VENV)/tools/installed
+	$(VENV)/tools/bin/python .ci/release
+
+matrix: $(VENV)/tools/installed
+	$(VENV)/tools/bin/python .ci/matrix
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
