@@ -78,7 +78,7 @@ def test_its_two_ends_are_the_paper_s_growth_and_that_of_a_repeated_image():
 
 @pytest.mark.parametrize("decay", [0.5, 0.9])
 def test_a_correlation_that_fades_leads_to_its_limit(decay):
-    """Cov(I(i), I(j)) = sigma^2 rho^|i-j|: Var v -> sigma^2 (1 + decay rho) / ((1 - decay rho) (1 - decay^2))."""
+    """Of rho^|i-j|: Var v goes to sigma^2 (1 + decay rho) / ((1 - decay rho) (1 - decay^2))."""
     rho, timesteps = 0.8, 200
     lag = np.abs(np.subtract.outer(np.arange(timesteps), np.arange(timesteps)))
     limit = (1 + decay * rho) / ((1 - decay * rho) * (1 - decay**2))
