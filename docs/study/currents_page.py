@@ -48,6 +48,7 @@ def tables(table: pd.DataFrame) -> dict[str, str]:
     """The page's tables as Markdown, by name."""
     final = last(table)
     return {
+        "overall": _overall(final),
         "spread": _by_setting(final, _spread),
         "cause": _by_setting(final, _cause),
         "ratio": _by_setting(final, _ratio),
@@ -128,46 +129,66 @@ def quoted(table: pd.DataFrame) -> list[str]:
     """The numbers that the page's text quotes, as it spells them."""
     final = last(table)
     longest, shortest = (_where(final, decay=decay, T=T) for decay, T in ((0.9, 8), (0.2, 2)))
-    errors = {name: off(final, f"predicted_std_{name}").abs() for name in PREDICTIONS}
-    nearest = pd.DataFrame(errors).idxmin(axis=1) == "correlated"
-    held_out = off(final, "predicted_std_held_out").abs()
-    in_training = off(final, "predicted_std_in_training", "std_in_training").abs()
-    independent = off(final, "predicted_std_independent", "std_shuffled").abs()
+    errors = _errors(final)
+    law = off(final, "predicted_std_independent", "std_shuffled").abs()
     last_layer = final["layer"] == final.groupby("what", observed=True)["layer"].transform("max")
-    rest = (final["rest"] / final["std"]).abs()
-    ranks = rest.corr(final["excess_kurtosis"].abs(), method="spearman")
-    fashion, events = list(NAMES.values())[:2]
-    cancelling = _cause(_where(final, what=fashion, decay=0.9, T=2))
-    too_large = _cause(_where(final, what=events, decay=0.9, T=2))
-    share = {
-        name: 100 * (final[f"predicted_ratio_{name}"] - final["available_ratio"]).abs() for name in _SHARES
-    }
-    accuracies = [
-        f"{100 * own['accuracy'].min():.0f} to {100 * own['accuracy'].max():.0f} % ({kind})"
-        for kind, own in table.groupby("what", observed=True)
-    ]
+    ranks = (final["rest"] / final["std"]).abs().corr(final["excess_kurtosis"].abs(), method="spearman")
+    fashion, events = (_where(final, what=kind, decay=0.9, T=2) for kind in list(NAMES.values())[:2])
+    inside = 100 * longest.groupby("what", observed=True)["available_ratio"].median()
+    promised = longest["predicted_ratio_paper"] - longest["available_ratio"]
+    promised = 100 * promised.groupby(longest["what"], observed=True).median()
+    accuracy = 100 * table.groupby("what", observed=True)["accuracy"].agg(["min", "max"])
     return [
-        f"{len(table.drop_duplicates(['what', 'decay', 'T', 'seed']))} networks",
+        f"{len(table.drop_duplicates([*SETTING, 'seed']))} networks",
         f"{len(final)} layers",
-        *accuracies,
+        *(f"{low:.0f} to {high:.0f} % ({kind})" for kind, low, high in accuracy.itertuples()),
         *_by_kind(shortest, "predicted_std_paper", "std"),
         *_by_kind(longest, "predicted_std_paper", "std"),
         *_by_kind(longest, "std", "std_shuffled"),
         *(
-            f"{name}: median {error.median():.1f} %, largest {error.max():.1f} %"
-            for name, error in (*errors.items(), ("held out", held_out), ("in training", in_training))
+            f"a median of {errors[name].median():.1f} % and a largest of {errors[name].max():.1f} %"
+            for name in ("paper", "correlated", "held out", "in training")
         ),
-        f"{nearest.sum()} of {len(nearest)}",
-        f"independent law: median {independent.median():.1f} %, largest {independent.max():.1f} %",
-        f"rise by a factor of {cancelling['observed ÷ shuffled']}",
-        f"{cancelling['shuffled ÷ paper']} of the theorem's",
-        f"{too_large['observed ÷ paper']} times the theorem's",
-        f"median {errors['correlated'][last_layer].median():.1f} % in the last layer",
+        f"an error of {law.median():.1f} % (median) and at most {law.max():.1f} %",
+        f"{(errors[list(PREDICTIONS)].idxmin(axis=1) == 'correlated').sum()} of them",
+        f"{inside.min():.0f} to {inside.max():.0f} % of the potentials",
+        f"{promised.min():.0f} to {promised.max():.0f} points fewer",
+        f"by a factor of {_cause(fashion)['observed ÷ shuffled']} and everything else makes it "
+        f"{_cause(fashion)['shuffled ÷ paper']} of the theorems'",
+        f"{_cause(events)['observed ÷ paper']} times theirs",
+        f"a median of {errors['correlated'][last_layer].median():.1f} % in the last layer and of "
         f"{errors['correlated'][~last_layer].median():.1f} % in the others",
         f"a rank correlation of {ranks:.2f}",
-        *(f"`{name}` by {own.median():.1f} points (largest {own.max():.1f})" for name, own in share.items()),
+        *(
+            f"`{name}` {own.median():.1f} (largest {own.max():.1f})"
+            for name, own in _share_errors(final).items()
+        ),
         f"between {longest['mean'].min():.2f} and {longest['mean'].max():.2f}",
     ]
+
+
+def _errors(rows: pd.DataFrame) -> pd.DataFrame:
+    """Error of each prediction's standard deviation in percent, without its sign."""
+    found = {name: off(rows, f"predicted_std_{name}") for name in PREDICTIONS}
+    found["held out"] = off(rows, "predicted_std_held_out")
+    found["in training"] = off(rows, "predicted_std_in_training", "std_in_training")
+    return pd.DataFrame(found).abs()
+
+
+def _share_errors(rows: pd.DataFrame) -> pd.DataFrame:
+    """Error of each predicted available share in points, without its sign."""
+    found = {name: rows[f"predicted_ratio_{name}"] - rows["available_ratio"] for name in _SHARES}
+    return 100 * pd.DataFrame(found).abs()
+
+
+def _overall(final: pd.DataFrame) -> str:
+    errors = _errors(final)
+    return markdown(
+        [
+            {"prediction": name, "median": f"{own.median():.1f}", "largest": f"{own.max():.1f}"}
+            for name, own in errors.items()
+        ]
+    )
 
 
 _SHARES = ("paper", "reset", "correlated")
