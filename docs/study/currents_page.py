@@ -21,8 +21,8 @@ FIGURES = Path(__file__).parents[1] / "figures" / "currents"
 NAMES = {
     ("fashion-mnist", "convsnn"): "Fashion-MNIST, ConvSNN",
     ("digits-dvs", "convsnn"): "event digits, ConvSNN",
-    ("cifar10", "vggsnn"): "CIFAR-10 (JPEG), VGGSNN",
-    ("cifar10", "resnet19"): "CIFAR-10 (JPEG), ResNet-19",
+    ("cifar10", "vggsnn"): "JPEG CIFAR-10, VGGSNN",
+    ("cifar10", "resnet19"): "JPEG CIFAR-10, ResNet-19",
 }
 SETTING = ["what", "decay", "T"]
 
@@ -134,6 +134,7 @@ def quoted(table: pd.DataFrame) -> list[str]:
     last_layer = final["layer"] == final.groupby("what", observed=True)["layer"].transform("max")
     ranks = (final["rest"] / final["std"]).abs().corr(final["excess_kurtosis"].abs(), method="spearman")
     fashion, events = (_where(final, what=kind, decay=0.9, T=2) for kind in list(NAMES.values())[:2])
+    first = _where(longest, data="fashion-mnist", layer=1)
     inside = 100 * longest.groupby("what", observed=True)["available_ratio"].median()
     promised = longest["predicted_ratio_paper"] - longest["available_ratio"]
     promised = 100 * promised.groupby(longest["what"], observed=True).median()
@@ -159,6 +160,7 @@ def quoted(table: pd.DataFrame) -> list[str]:
         f"a median of {errors['correlated'][last_layer].median():.1f} % in the last layer and of "
         f"{errors['correlated'][~last_layer].median():.1f} % in the others",
         f"a rank correlation of {ranks:.2f}",
+        "{variance:.2f} against {correlation:.2f}".format(**first[["variance", "correlation"]].mean()),
         *(
             f"`{name}` {own.median():.1f} (largest {own.max():.1f})"
             for name, own in _share_errors(final).items()
