@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from mpdviz.analysis.decomposition import PARTS
 from mpdviz.analysis.predict import PREDICTIONS
 from mpdviz.figures import style
-from mpdviz.figures.axes import NOT_MEASURED, aside, layer_ticks
+from mpdviz.figures.axes import aside, layer_ticks
 
 RESULTS = Path(__file__).parent / "results" / "currents.csv"
 FIGURES = Path(__file__).parents[1] / "figures" / "currents"
@@ -254,8 +254,6 @@ def _predicted_over_observed(final: pd.DataFrame) -> Figure:
                 axis.vlines(at, ratio.min(), ratio.max(), color=colour, lw=1.0)
                 axis.plot(at, ratio.median(), marker, color=colour, ms=3.6, mfc="w", mew=0.9, label=name)
             axis.axhline(1, color=style.OBSERVED, lw=0.7)
-            if rows.empty:
-                axis.text(0.5, 0.3, NOT_MEASURED, transform=axis.transAxes, ha="center", **style.NOTE)
             axis.grid(**style.GRID)
             if not row:
                 axis.set_title(f"decay {decay:g}")
