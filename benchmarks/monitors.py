@@ -4,17 +4,19 @@
         [--sizes tiny vgg] [--forwards 1 10 50]
 
 What is compared and how: `mpdviz.bench.monitors`. NeuroBench joins where it can be imported.
+`--threads` is of torch and numba alike: on a busy machine, numba's second thread waits for its turn.
 """
 
 import argparse
 from importlib.metadata import version
 from importlib.util import find_spec
 
+import numba
 import torch
 
 from mpdviz.bench import monitors, timing
 
-PACKAGES = ("spikingjelly", "tensorboard", "neurobench")
+PACKAGES = ("spikingjelly", "tensorboard", "neurobench", "numba")
 
 
 def main() -> None:
@@ -30,6 +32,7 @@ def main() -> None:
     parser.add_argument("--forwards", type=int, nargs="+", default=[1, 10, 50])
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    numba.set_num_threads(min(options.threads, numba.get_num_threads()))
     packages = [f"{name} {version(name)}" for name in PACKAGES if find_spec(name) is not None]
     print(f"{timing.machine()}; {', '.join(packages)}; n = {options.repeats}")
     shape = {"timesteps": options.timesteps, "batch_size": options.batch_size}

@@ -222,20 +222,28 @@ def build(size: str, timesteps: int, batch_size: int) -> tuple[nn.Module, Callab
 
 @torch.no_grad()
 def times(size: str, *, timesteps: int, batch_size: int, repeats: int) -> list[timing.Row]:
-    """Milliseconds of a forward within each way, which is entered untimed and has seen two forwards before.
+    """Milliseconds of a forward watched each way, on a network of its own that has seen two before.
 
     Raises:
         AssertionError: watching changes the output.
     """
-    net, run = build(size, timesteps, batch_size)
+    runs: timing.Contenders = {}
+    within: dict[str, Callable[[], AbstractContextManager[object]]] = {}
+    _, run = build(size, timesteps, batch_size)
     expected = run()
-    ms: dict[str, list[float]] = {name: [] for name in usable()}
-    for _ in range(repeats):
+    with ExitStack() as watched:
         for name, way in usable().items():
-            with way(net):
+            net, run = build(size, timesteps, batch_size)
+            with ExitStack() as entered:
+                mpd = entered.enter_context(mpdviz.record(net)) if way is recorded else None
+                if mpd is None:
+                    watched.enter_context(way(net))
+                else:
+                    within[name] = partial(foreign.observing, mpd)
                 for _ in range(2):
                     assert torch.equal(run(), expected), f"{name} changes the output"
-                ms[name] += timing.alternate({name: run}, 1)[name]
+            runs[name] = run
+        ms = timing.alternate(runs, repeats, within)
     return timing.rows(f"{size}, T={timesteps}, batch {batch_size}", ms, ms["bare"])
 
 
