@@ -146,12 +146,6 @@ def test_a_wheel_without_a_file_of_the_package_or_with_one_too_many(release):
     ]
 
 
-def test_an_sdist_holds_what_git_does(release):
-    made = ["m-1/PKG-INFO", "m-1/setup.cfg", "m-1/mpdviz.egg-info/SOURCES.txt"]
-    assert list(release["wrong_sdist"]([*made, "m-1/tests/test_a.py"], ["tests/test_a.py"])) == []
-    assert list(release["wrong_sdist"](made, ["Makefile"])) == ["the sdist lacks Makefile"]
-
-
 def test_a_command_that_fails_or_says_something_else(release, tmp_path):
     failing = release["failing"]
     python = [sys.executable, "-c"]

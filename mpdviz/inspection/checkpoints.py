@@ -82,7 +82,8 @@ def _origin(loaded: Checkpoint, network: SpikingNetwork) -> dict[str, str]:
         "SHA-256": sha256(loaded.path, "checkpoint"),
     }
     if config is not None:
-        said["trained on"] = f"{config.data}, seed {config.seed}, {config.epochs} epochs"
+        part = "" if config.train_limit is None else f" ({config.train_limit} of its training samples)"
+        said["trained on"] = f"{config.data}{part}, seed {config.seed}, {config.epochs} epochs"
     return said
 
 

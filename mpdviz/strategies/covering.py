@@ -10,6 +10,7 @@ STEPS = 48
 """Halvings of the range in which the half-width lies: float64 has no more to tell."""
 
 
+@torch.no_grad()
 def half_width(share: float, mean: Tensor, std: Tensor, v_th: float) -> Tensor:
     """The half-width h at which `share` of N(mean, std^2) lies between v_th - h and v_th + h.
 
@@ -34,7 +35,8 @@ def half_width(share: float, mean: Tensor, std: Tensor, v_th: float) -> Tensor:
         middle = (low + high) / 2
         inside = _below(middle - a) - _below(-middle - a)
         low, high = torch.where(inside < share, middle, low), torch.where(inside < share, high, middle)
-    return (std * (low + high) / 2).detach()
+    half: Tensor = std * (low + high) / 2
+    return half
 
 
 def _below(x: Tensor) -> Tensor:

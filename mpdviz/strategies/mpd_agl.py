@@ -54,7 +54,6 @@ class MPDAGL(Strategy):
             raise BadInput(f"strategy 'mpd-agl': least={least}", "give a share from 0 to below 1, e.g. 0.3")
         self.least = float(least)
 
-    @torch.no_grad()
     def widths(self, situation: Situation) -> Tensor:
         """2 gamma_mean v_th, then sqrt(1 + decay^2) times that; no less than `least` takes."""
         own = self._own(situation)
@@ -91,5 +90,5 @@ def _warn_if_not_positive(gamma_mean: Tensor, floor: float) -> None:
             "mpd-agl: a layer's mean batch-norm weight is not positive, where the method defines no width; "
             f"its magnitude (at least {floor}) is used",
             MpdvizWarning,
-            stacklevel=3,
+            stacklevel=4,
         )

@@ -38,6 +38,14 @@ def test_validation_and_test_stay_whole():
     assert all(row.tobytes() in rows for row in part.train.x.numpy())
 
 
+def test_a_recording_says_of_how_many_samples_a_network_has_learned(tmp_path):
+    mpdviz.train(
+        train_limit=100, epochs=1, model="convsnn:encode_channels=4:planes=4-4", out=tmp_path / "run"
+    )
+    recording = mpdviz.inspect(tmp_path / "run", limit=4)
+    assert recording.origin["trained on"] == "digits (100 of its training samples), seed 0, 1 epochs"
+
+
 def test_more_than_there_are_is_refused_before_anything_is_written(tmp_path):
     with pytest.raises(BadInput, match="`train_limit` 5000: digits has 1259 training samples"):
         mpdviz.train(train_limit=5000, epochs=1, out=tmp_path / "run")
