@@ -43,7 +43,7 @@ def test_a_recording_says_of_how_many_samples_a_network_has_learned(tmp_path):
         train_limit=100, epochs=1, model="convsnn:encode_channels=4:planes=4-4", out=tmp_path / "run"
     )
     recording = mpdviz.inspect(tmp_path / "run", limit=4)
-    assert recording.origin["trained on"] == "digits (100 of its training samples), seed 0, 1 epochs"
+    assert recording.contents.origin["trained on"] == "digits (100 of its training samples), seed 0, 1 epochs"
 
 
 def test_more_than_there_are_is_refused_before_anything_is_written(tmp_path):
